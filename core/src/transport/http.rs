@@ -1,0 +1,351 @@
+//! The HTTP/1.1 head: parse it, decide what it asks for, and write the answer.
+//!
+//! In comes the slice that a socket has delivered so far; out goes a [`Request`], what to do with
+//! it ([`Route`]), and the bytes of a response. Nothing is kept between calls: a head that is not
+//! complete is parsed again when more of it is there, and `head_bytes_max` bounds what that costs.
+//! One request per connection: whatever is not a WebSocket is answered and closed, so a request
+//! body is refused rather than skipped. Must never know sockets, time, rooms or dialects. Runs on
+//! the connection's shard thread, or on the host's for a host with its own HTTP server.
+
+use std::io::Write;
+use std::mem::MaybeUninit;
+
+use ::http::header::{
+    self, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use ::http::request::Parts;
+use ::http::{Method, Response, StatusCode, Uri, Version};
+use tungstenite::handshake::derive_accept_key;
+
+use crate::config::Origins;
+use crate::request::Request;
+
+/// Header fields that a head may have at most, whatever [`HeadLimits`] says.
+const HEADERS_CAP: usize = 128;
+
+/// What a head may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    /// From the first byte to the empty line.
+    pub(crate) head_bytes_max: usize,
+    /// Header fields; more than 128 means 128.
+    pub(crate) headers_max: usize,
+}
+
+/// A request that is answered with an error and closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reject {
+    /// The status of the answer, 400 to 505.
+    pub(crate) status: u16,
+    /// One line for whoever operates the peer; names the setting where there is one.
+    pub(crate) text: &'static str,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// A valid RFC 6455 upgrade: [`switching`] is its answer.
+    WebSocket,
+    /// A GET or HEAD of a page.
+    Plain,
+    /// Neither; this is the answer.
+    Reject(Reject),
+}
+
+const ORIGIN: Reject = Reject {
+    status: 403,
+    text: "this origin is not allowed by the setting `origins`",
+};
+
+const fn bad(text: &'static str) -> Reject {
+    Reject { status: 400, text }
+}
+
+impl Reject {
+    /// The answer to an upgrade which [`origin_allowed`] says no to.
+    pub(crate) const fn origin() -> Self {
+        ORIGIN
+    }
+
+    /// The whole answer, ready to be written before the close.
+    pub(crate) fn to_bytes(self, head_only: bool) -> Vec<u8> {
+        const TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
+        let headers: &[(&str, &str)] = match self.status {
+            405 => &[TEXT, ("Allow", "GET, HEAD")],
+            426 => &[
+                TEXT,
+                ("Upgrade", "websocket"),
+                ("Sec-WebSocket-Version", "13"),
+            ],
+            _ => &[TEXT],
+        };
+        let body = format!("{}\n", self.text);
+        response(self.status, headers, body.as_bytes(), head_only)
+    }
+}
+
+/// Reads a request head from the front of `buf`: the head and the number of bytes it took, or
+/// `None` when it is not complete yet.
+pub(crate) fn parse(buf: &[u8], limits: &HeadLimits) -> Result<Option<(Parts, usize)>, Reject> {
+    const TOO_LARGE: Reject = Reject {
+        status: 431,
+        text: "the request head is larger than head_bytes_max",
+    };
+    let mut fields = [const { MaybeUninit::uninit() }; HEADERS_CAP];
+    let fields = &mut fields[..limits.headers_max.min(HEADERS_CAP)];
+    let mut raw = httparse::Request::new(&mut []);
+    match raw.parse_with_uninit_headers(buf, fields) {
+        Ok(httparse::Status::Complete(taken)) if taken <= limits.head_bytes_max => {
+            Ok(Some((parts(&raw)?, taken)))
+        }
+        Ok(httparse::Status::Partial) if buf.len() < limits.head_bytes_max => Ok(None),
+        Ok(_) => Err(TOO_LARGE),
+        Err(httparse::Error::TooManyHeaders) => Err(Reject {
+            status: 431,
+            text: "the request head has too many header fields",
+        }),
+        Err(httparse::Error::Version) => Err(Reject {
+            status: 505,
+            text: "this port speaks HTTP/1.1",
+        }),
+        Err(_) => Err(bad("the request head is malformed")),
+    }
+}
+
+fn parts(raw: &httparse::Request<'_, '_>) -> Result<Parts, Reject> {
+    const LINE: Reject = bad("the request line is malformed");
+    const FIELD: Reject = bad("a header field is malformed");
+    let (mut parts, ()) = ::http::Request::new(()).into_parts();
+    parts.method = Method::from_bytes(raw.method.ok_or(LINE)?.as_bytes()).map_err(|_| LINE)?;
+    parts.uri = Uri::try_from(raw.path.ok_or(LINE)?).map_err(|_| LINE)?;
+    parts.version = match raw.version {
+        Some(0) => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    parts.headers.reserve(raw.headers.len());
+    for field in raw.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| FIELD)?;
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| FIELD)?;
+        parts.headers.try_append(name, value).map_err(|_| FIELD)?;
+    }
+    Ok(parts)
+}
+
+/// Decides what a request asks for. Whether its origin may have it is [`origin_allowed`].
+pub(crate) fn route(request: &Request) -> Route {
+    if let Err(reject) = plausible(request) {
+        return Route::Reject(reject);
+    }
+    let mut upgrades = request.tokens(&UPGRADE);
+    if upgrades.any(|token| token.eq_ignore_ascii_case("websocket")) {
+        return match upgrade(request) {
+            Ok(()) => Route::WebSocket,
+            Err(reject) => Route::Reject(reject),
+        };
+    }
+    if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
+        // The usual cause is a reverse proxy that was not told about WebSockets.
+        const LOST: Reject = bad("Sec-WebSocket-Key without Upgrade: does a proxy remove it?");
+        return Route::Reject(LOST);
+    }
+    Route::Plain
+}
+
+/// What holds for every request, page or WebSocket.
+fn plausible(request: &Request) -> Result<(), Reject> {
+    let headers = request.headers();
+    let hosts = headers.get_all(HOST).iter().count();
+    if hosts > 1
+        || (hosts == 0 && request.version() == Version::HTTP_11 && request.host().is_none())
+    {
+        return Err(bad("exactly one Host header field is needed"));
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Reject {
+            status: 405,
+            text: "only GET and HEAD are served here",
+        });
+    }
+    for length in headers.get_all(CONTENT_LENGTH) {
+        match length.to_str().unwrap_or_default().trim().parse::<u64>() {
+            Ok(0) => {}
+            Ok(_) => {
+                return Err(Reject {
+                    status: 413,
+                    text: "a request body is not taken here",
+                });
+            }
+            Err(_) => return Err(bad("Content-Length is malformed")),
+        }
+    }
+    match headers.contains_key(TRANSFER_ENCODING) {
+        true => Err(Reject {
+            status: 413,
+            text: "a request body is not taken here",
+        }),
+        false => Ok(()),
+    }
+}
+
+/// RFC 6455 §4.2.1, for a request that has `Upgrade: websocket`.
+fn upgrade(request: &Request) -> Result<(), Reject> {
+    const ANOTHER: Reject = Reject {
+        status: 426,
+        text: "only version 13 of the WebSocket protocol is spoken here",
+    };
+    if *request.method() != Method::GET {
+        return Err(bad("a WebSocket is opened with GET"));
+    }
+    if request.version() != Version::HTTP_11 {
+        return Err(bad("a WebSocket needs HTTP/1.1: does a proxy speak 1.0?"));
+    }
+    if !request
+        .tokens(&CONNECTION)
+        .any(|token| token.eq_ignore_ascii_case("upgrade"))
+    {
+        return Err(bad("Upgrade without Connection: upgrade"));
+    }
+    if sole(request, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(ANOTHER);
+    }
+    match sole(request, &SEC_WEBSOCKET_KEY).is_some_and(|key| key_is_valid(key.as_bytes())) {
+        true => Ok(()),
+        false => Err(bad("Sec-WebSocket-Key is to be 16 bytes in base64, once")),
+    }
+}
+
+/// The value of a header field that may stand only once; `None` when it is missing or repeated.
+fn sole<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut all = request.headers().get_all(name).into_iter();
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
+}
+
+/// 16 bytes in base64 are 22 digits and two pads. Left-over bits of the last digit may be set, as
+/// every lenient decoder allows.
+fn key_is_valid(key: &[u8]) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key[..22].iter().all(digit) && &key[22..] == b"=="
+}
+
+/// Whether the web page that a request comes from may open a WebSocket: it says no origin (not a
+/// browser), or its origin is the host it asks, or the host of this engine listed it.
+pub(crate) fn origin_allowed(request: &Request, allowed: &Origins) -> bool {
+    if matches!(allowed, Origins::Any) || !request.headers().contains_key(header::ORIGIN) {
+        return true;
+    }
+    let Some(origin) = sole(request, &header::ORIGIN).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let listed = match allowed {
+        Origins::Listed(list) => list.iter().any(|one| one == "*" || same(one, origin)),
+        _ => false,
+    };
+    listed
+        || request
+            .host()
+            .is_some_and(|host| is_origin_of(origin, host))
+}
+
+fn same(listed: &str, origin: &str) -> bool {
+    listed.trim_end_matches('/').eq_ignore_ascii_case(origin)
+}
+
+/// Behind a proxy that ends TLS the scheme on our side is not the page's, so only the origin's own
+/// scheme can say which port its authority, and a `Host` without a port, stand for.
+fn is_origin_of(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let default = match scheme {
+        _ if scheme.eq_ignore_ascii_case("https") => "443",
+        _ if scheme.eq_ignore_ascii_case("http") => "80",
+        _ => "",
+    };
+    let (ours, our_port) = split_port(host, default);
+    let (theirs, their_port) = split_port(authority, default);
+    !ours.is_empty() && ours.eq_ignore_ascii_case(theirs) && our_port == their_port
+}
+
+fn split_port<'a>(authority: &'a str, default: &'a str) -> (&'a str, &'a str) {
+    match authority.rsplit_once(':') {
+        // In `[::1]` the last colon is inside the brackets.
+        Some((host, port)) if !port.ends_with(']') => {
+            (host, if port.is_empty() { default } else { port })
+        }
+        _ => (authority, default),
+    }
+}
+
+/// The 101 for a request that [`route`] found to be a WebSocket, for a host that sends it itself.
+/// A subprotocol that the peer did not offer is left out, since the peer would have to fail it.
+pub(crate) fn switching_response(request: &Request, subprotocol: Option<&str>) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    let key = request
+        .headers()
+        .get(SEC_WEBSOCKET_KEY)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let accept = HeaderValue::try_from(derive_accept_key(key)).expect("base64 is visible ASCII");
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    let chosen = subprotocol.filter(|name| request.subprotocols().any(|offered| offered == *name));
+    if let Some(value) = chosen.and_then(|name| HeaderValue::from_str(name).ok()) {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    response
+}
+
+/// The bytes of [`switching_response`].
+pub(crate) fn switching(request: &Request, subprotocol: Option<&str>) -> Vec<u8> {
+    let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+    for (name, value) in switching_response(request, subprotocol).headers() {
+        field(&mut out, name.as_str(), value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// A whole response after which the connection is closed. `head_only` answers HEAD: the same head,
+/// no body. A header field that HTTP cannot carry (a line break in a host's value) is left out.
+pub(crate) fn response(
+    status: u16,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    head_only: bool,
+) -> Vec<u8> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 304);
+    let mut out = Vec::with_capacity(256 + if head_only { 0 } else { body.len() });
+    let reason = status.canonical_reason().unwrap_or("");
+    let mut put = |line: std::fmt::Arguments<'_>| {
+        out.write_fmt(line).expect("a Vec takes every write");
+    };
+    put(format_args!("HTTP/1.1 {} {reason}\r\n", status.as_u16()));
+    if !bodiless {
+        put(format_args!("Content-Length: {}\r\n", body.len()));
+    }
+    put(format_args!("Connection: close\r\n"));
+    for (name, value) in headers {
+        if HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok() {
+            field(&mut out, name, value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    if !head_only && !bodiless {
+        out.extend_from_slice(body);
+    }
+    out
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests;
