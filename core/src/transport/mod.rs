@@ -1,0 +1,8 @@
+//! Transports: how bytes of a socket become messages, and messages become bytes.
+//!
+//! In come slices of what a socket gave, out go values (a head, an item, a violation) and bytes to
+//! be written. Sans-IO, rank 1: no sockets, no threads, no clock; its files are strangers to one
+//! another. A connection begins in [`http`] and, once switched, goes on in [`ws`].
+
+pub(crate) mod http;
+pub(crate) mod ws;
