@@ -3,18 +3,19 @@
 //! In come slices of the shard's read buffer, out go items: whole messages, pings, pongs, a close.
 //! A frame that lies whole in the buffer is unmasked where it lies and nothing is allocated; what
 //! straddles two reads, and every fragmented message, is assembled in a box that exists no longer
-//! than that. Text is proven UTF-8, octet by octet as it arrives. Close codes and the headers that
-//! we send are tungstenite's. Must never know sockets, time,
+//! than that. Text is proven UTF-8, octet by octet as it arrives. Must never know sockets, time,
 //! rooms or dialects, nor answer anybody: pongs and closes are the shard's. Runs on the
 //! connection's shard thread.
 
 use std::ops::Range;
 
-use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+use tungstenite::protocol::frame::coding::CloseCode;
 
-/// The largest payload of a control frame (RFC 6455 §5.5).
-pub(crate) const CONTROL_BYTES_MAX: usize = 125;
+pub(crate) use frame::{CONTROL_BYTES_MAX, Opcode, close_frame, control, write_header};
+use frame::{Frame, parse_header, unmask};
+
+mod frame;
+
 /// Nothing is reserved beyond this on the word of a header alone.
 const RESERVE_BYTES_MAX: usize = 64 * 1024;
 
@@ -111,46 +112,6 @@ violations! {
     Fragments = 1009, "more fragments than message_fragments_max";
 }
 
-/// What kind of frame it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opcode {
-    Continue,
-    Text,
-    Binary,
-    Close,
-    Ping,
-    Pong,
-}
-
-impl Opcode {
-    fn is_control(self) -> bool {
-        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
-    }
-
-    fn from_wire(code: u8) -> Option<Self> {
-        Some(match code {
-            0 => Opcode::Continue,
-            1 => Opcode::Text,
-            2 => Opcode::Binary,
-            8 => Opcode::Close,
-            9 => Opcode::Ping,
-            10 => Opcode::Pong,
-            _ => return None,
-        })
-    }
-
-    fn code(self) -> OpCode {
-        match self {
-            Opcode::Continue => OpCode::Data(Data::Continue),
-            Opcode::Text => OpCode::Data(Data::Text),
-            Opcode::Binary => OpCode::Data(Data::Binary),
-            Opcode::Close => OpCode::Control(Control::Close),
-            Opcode::Ping => OpCode::Control(Control::Ping),
-            Opcode::Pong => OpCode::Control(Control::Pong),
-        }
-    }
-}
-
 /// The reading end of one connection. Idle it is two words.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
@@ -174,17 +135,6 @@ struct Rest {
     message: Option<Message>,
 }
 
-/// A frame whose header has been read and found lawful.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    opcode: Opcode,
-    fin: bool,
-    /// Turned so that its first byte is for the next byte of payload.
-    mask: [u8; 4],
-    /// Payload bytes that are still to come.
-    left: usize,
-}
-
 #[derive(Debug)]
 struct Message {
     text: bool,
@@ -192,13 +142,6 @@ struct Message {
     /// `data[..proven]` is UTF-8 and ends between characters; 0 in binary.
     proven: usize,
     fragments: u32,
-}
-
-impl Frame {
-    /// Whether it is a data message of its own.
-    fn is_message(&self) -> bool {
-        self.fin && matches!(self.opcode, Opcode::Text | Opcode::Binary)
-    }
 }
 
 impl Reader {
@@ -465,54 +408,6 @@ impl Message {
     }
 }
 
-/// Reads a header from the front of `bytes`: the frame and the number of bytes the header took, or
-/// `None` when it is not complete. Checks what a header alone can break.
-///
-/// Not tungstenite's `FrameHeader::parse`, which took 11 ns more per frame and leaves these
-/// checks to us; a test holds the two against each other.
-#[inline(always)]
-fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Violation> {
-    let [first, second, tail @ ..] = bytes else {
-        return Ok(None);
-    };
-    // permessage-deflate, once agreed on, gives RSV1 of a message's first frame a meaning: here.
-    if first & 0x70 != 0 {
-        return Err(Violation::ReservedBits);
-    }
-    let opcode = Opcode::from_wire(first & 0x0f).ok_or(Violation::Opcode)?;
-    if second & 0x80 == 0 {
-        return Err(Violation::Unmasked);
-    }
-    let (len, tail) = match (second & 0x7f, tail) {
-        (126, [a, b, tail @ ..]) => (u64::from(u16::from_be_bytes([*a, *b])), tail),
-        (127, [a, b, c, d, e, f, g, h, tail @ ..]) => {
-            (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), tail)
-        }
-        (126 | 127, _) => return Ok(None),
-        (short, tail) => (u64::from(short), tail),
-    };
-    let minimal = match second & 0x7f {
-        126 => len > 125,
-        127 => len > u64::from(u16::MAX) && len >> 63 == 0,
-        _ => true,
-    };
-    if !minimal {
-        return Err(Violation::Length);
-    }
-    let [a, b, c, d, tail @ ..] = tail else {
-        return Ok(None);
-    };
-    // What does not fit a usize is larger than any limit, which `admit` says.
-    let left = usize::try_from(len).unwrap_or(usize::MAX);
-    let frame = Frame {
-        opcode,
-        fin: first & 0x80 != 0,
-        mask: [*a, *b, *c, *d],
-        left,
-    };
-    Ok(Some((frame, bytes.len() - tail.len())))
-}
-
 /// Checks what a header can break given what came before it; counts a message's fragments.
 fn admit(
     frame: &Frame,
@@ -552,19 +447,6 @@ fn take_payload(frame: &mut Frame, buf: &mut [u8], at: &mut usize) -> Range<usiz
     frame.left -= arrived.len();
     *at = arrived.end;
     arrived
-}
-
-#[inline]
-fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let long = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (words, tail) = bytes.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ long).to_ne_bytes();
-    }
-    for (byte, key) in tail.iter_mut().zip(mask.iter().cycle()) {
-        *byte ^= key;
-    }
 }
 
 fn data_item(text: bool, payload: Payload) -> Item {
@@ -615,46 +497,6 @@ fn close_item(mut payload: Payload, buf: &[u8]) -> Result<Item, Violation> {
 /// 1014 (bad gateway) was registered after the RFC and tungstenite does not know it.
 fn peer_may_send(code: u16) -> bool {
     code == 1014 || CloseCode::from(code).is_allowed()
-}
-
-/// Writes the header of a whole, unmasked frame to the front of `out` and returns its length.
-pub(crate) fn write_header(opcode: Opcode, payload_len: usize, out: &mut [u8; 10]) -> usize {
-    let header = FrameHeader {
-        opcode: opcode.code(),
-        ..FrameHeader::default()
-    };
-    let mut left = &mut out[..];
-    header
-        .format(payload_len as u64, &mut left)
-        .expect("an unmasked header has at most 10 bytes");
-    let unused = left.len();
-    10 - unused
-}
-
-/// A whole ping, pong or close frame. Of a payload above 125 bytes the beginning is sent, which
-/// only a host's own mistake can cause: a peer's ping is never longer.
-pub(crate) fn control(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
-    debug_assert!(opcode.is_control() && payload.len() <= CONTROL_BYTES_MAX);
-    let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
-    let mut header = [0; 10];
-    let header_len = write_header(opcode, payload.len(), &mut header);
-    [&header[..header_len], payload].concat()
-}
-
-/// A close frame; the reason is cut, between characters, to the 123 bytes that fit. The codes that
-/// stand for the absence of one (0, 1005, 1006, 1015) make an empty frame.
-pub(crate) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
-    if matches!(code, 0 | 1005 | 1006 | 1015) {
-        return control(Opcode::Close, b"");
-    }
-    let mut end = reason.len().min(CONTROL_BYTES_MAX - 2);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    control(
-        Opcode::Close,
-        &[&code.to_be_bytes(), &reason.as_bytes()[..end]].concat(),
-    )
 }
 
 #[cfg(any(test, feature = "internal-testing"))]

@@ -6,6 +6,8 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::oracle::{End, Heard, Said, disagreement, oracle, ours};
+use tungstenite::protocol::frame::FrameHeader;
+
 use super::*;
 
 const LIMITS: ReadLimits = ReadLimits {
@@ -50,7 +52,7 @@ type Sample = (&'static str, Vec<u8>, Vec<Said>, Option<Violation>);
 
 fn lawful() -> Vec<Sample> {
     let long: String = "wörld ".repeat(40);
-    let nul = vec![0; 200];
+    let nul = [0; 200];
     vec![
         ("text", text("hällo €𝄞"), vec![said_text("hällo €𝄞")], None),
         ("empty text", text(""), vec![said_text("")], None),
