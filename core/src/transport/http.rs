@@ -249,7 +249,8 @@ pub(crate) fn origin_allowed(request: &Request, allowed: &Origins) -> bool {
 }
 
 fn same(listed: &str, origin: &str) -> bool {
-    listed.trim_end_matches('/').eq_ignore_ascii_case(origin)
+    let bare = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
+    bare(listed) == bare(origin)
 }
 
 /// Behind a proxy that ends TLS the scheme on our side is not the page's, so only the origin's own

@@ -5,4 +5,6 @@
 //! another. A connection begins in [`http`] and, once switched, goes on in [`ws`].
 
 pub(crate) mod http;
+#[cfg(feature = "internal-testing")]
+pub mod probe;
 pub(crate) mod ws;

@@ -6,6 +6,7 @@
 //!   broke a rule is completed with zeros for the oracle before the two are compared);
 //! - ours refuses lengths that are not minimal; the oracle takes them;
 //! - of a frame that breaks a rule and the size limit, ours names the rule, the oracle the limit;
+//! - the oracle holds control frames to the message limit too, so limits are to be 125 or more;
 //! - ours takes close code 1014; a code that may not be sent is an error of ours, and a close with
 //!   code 1002 of the oracle's.
 
@@ -130,6 +131,7 @@ pub(crate) fn oracle(pieces: &[&[u8]], limits: &ReadLimits) -> Heard {
 /// Cuts `bytes` at each of `cuts` (taken modulo what is left) and reads them with both. `None`
 /// when they agree, else what each of them heard.
 pub(crate) fn disagreement(bytes: &[u8], cuts: &[u8], limits: &ReadLimits) -> Option<String> {
+    debug_assert!(limits.message_bytes_max >= super::CONTROL_BYTES_MAX);
     let mut pieces = pieces(bytes, cuts);
     let (ours, violation) = ours(&pieces, limits);
     let mut oracle_heard = oracle(&pieces, limits);
@@ -147,7 +149,7 @@ pub(crate) fn disagreement(bytes: &[u8], cuts: &[u8], limits: &ReadLimits) -> Op
     }
 }
 
-fn pieces<'a>(mut bytes: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
+pub(crate) fn pieces<'a>(mut bytes: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     for cut in cuts {
         let (piece, rest) = bytes.split_at(usize::from(*cut) % (bytes.len() + 1));
