@@ -1,0 +1,269 @@
+//! The receiving half of the generator: reads every member's socket, checks every number, times
+//! every delivery, and keeps the publishing half fed. In goes a plan's fan, out come results.
+//! Must never know which server answers. One thread, pinned by its caller.
+
+use std::collections::HashMap;
+
+use roomcast_fanout::clocks::{self, now_ns};
+use roomcast_fanout::sys::{self, Epoll, Fd, READ, Stop, epoll_event};
+use roomcast_fanout::wire;
+
+use crate::greet;
+use crate::plan::Fan;
+use crate::publish::{Publisher, STAMP_BYTES};
+use crate::tally::{Faults, Histogram, Meter, Results};
+
+const READ_BYTES: usize = 256 * 1024;
+const EVENTS: usize = 1024;
+const SECOND_NS: u64 = 1_000_000_000;
+/// Without any delivery for this long the run is over.
+const STALL_NS: u64 = 5 * SECOND_NS;
+/// How often memory is looked at where readers are stopped.
+const LOOK_NS: u64 = SECOND_NS / 2;
+
+/// How the generator and its window are set.
+pub struct Setting {
+    pub port: u16,
+    pub pid: u32,
+    pub warmup_ns: u64,
+    pub window_ns: u64,
+    /// Never sleep in the kernel, so that no server pays for waking us.
+    pub spin: bool,
+}
+
+struct Reader {
+    fd: Fd,
+    rooms: [u32; 3],
+    next: [u32; 3],
+}
+
+struct Drive {
+    epoll: Epoll,
+    readers: Vec<Reader>,
+    halves: HashMap<u32, Vec<u8>>,
+    publisher: Publisher,
+    faults: Faults,
+    latency: Histogram,
+    deliveries: u64,
+    reads: u64,
+    /// Time in turns that had something to do.
+    busy_ns: u64,
+    last_ns: u64,
+    buf: Vec<u8>,
+}
+
+/// Runs a fan-out: join, warm up, measure, let everything arrive.
+pub fn run(fan: Fan, setting: &Setting, meter: &Meter) -> Result<Results, String> {
+    let mut results = Results::new();
+    let before = [clocks::rss_bytes(setting.pid), clocks::tcp_memory_bytes()];
+    let fds = greet::open_all(
+        setting.port,
+        fan.members.iter().map(|member| &member.path[..]),
+    )?;
+    let stopped = fan.stopped;
+    let mut drive = Drive::new(fan, &fds).map_err(|error| error.to_string())?;
+    drive.go_until(now_ns() + setting.warmup_ns, setting);
+    drive.latency = Histogram::new();
+    let (start, counts) = (meter.sample(), drive.counts());
+    let peak = drive.measure(setting, stopped > 0);
+    meter.sample().report_since(&start, &mut results);
+    let names = ["deliveries", "publications", "reads", "own_busy_ns"];
+    for ((name, from), to) in names.iter().zip(counts).zip(drive.counts()) {
+        results.insert((*name).into(), (to - from) as f64);
+    }
+    results.insert("p50_ns".into(), drive.latency.quantile(0.5));
+    results.insert("p99_ns".into(), drive.latency.quantile(0.99));
+    if stopped > 0 {
+        let queued = clocks::send_queue_bytes(setting.port);
+        results.insert("send_queue_bytes".into(), queued as f64);
+        results.insert(
+            "rss_growth_bytes".into(),
+            peak[0].saturating_sub(before[0]) as f64,
+        );
+        results.insert(
+            "tcp_growth_bytes".into(),
+            peak[1].saturating_sub(before[1]) as f64,
+        );
+    }
+    drive.settle();
+    drive.faults.report(&mut results);
+    results.insert("held_back".into(), drive.publisher.held_back as f64);
+    results.insert("unsettled".into(), f64::from(!drive.publisher.settled()));
+    Ok(results)
+}
+
+impl Drive {
+    fn new(fan: Fan, fds: &[Fd]) -> std::io::Result<Self> {
+        let epoll = Epoll::new()?;
+        for (at, &fd) in fds[..fds.len() - fan.stopped].iter().enumerate() {
+            epoll.add(fd, READ, at as u64)?;
+        }
+        let reader = |(member, &fd): (&crate::plan::Member, &Fd)| {
+            let room = |at: usize| member.rooms.get(at).copied().unwrap_or(u32::MAX);
+            Reader {
+                fd,
+                rooms: [room(0), room(1), room(2)],
+                next: [0; 3],
+            }
+        };
+        let now = now_ns();
+        Ok(Self {
+            epoll,
+            readers: fan.members.iter().zip(fds).map(reader).collect(),
+            halves: HashMap::new(),
+            publisher: Publisher::new(fan, fds, now),
+            faults: Faults::default(),
+            latency: Histogram::new(),
+            deliveries: 0,
+            reads: 0,
+            busy_ns: 0,
+            last_ns: now,
+            buf: vec![0; READ_BYTES],
+        })
+    }
+
+    fn counts(&self) -> [u64; 4] {
+        [
+            self.deliveries,
+            self.publisher.published,
+            self.reads,
+            self.busy_ns,
+        ]
+    }
+
+    /// Runs through the window; returns the peaks of the server's RSS and of TCP memory.
+    fn measure(&mut self, setting: &Setting, look: bool) -> [u64; 2] {
+        let (end, mut peak) = (now_ns() + setting.window_ns, [0; 2]);
+        while now_ns() < end {
+            let until = if look {
+                end.min(now_ns() + LOOK_NS)
+            } else {
+                end
+            };
+            if !self.go_until(until, setting) {
+                break;
+            }
+            if look {
+                peak[0] = peak[0].max(clocks::rss_bytes(setting.pid));
+                peak[1] = peak[1].max(clocks::tcp_memory_bytes());
+            }
+        }
+        peak
+    }
+
+    /// Publishes and reads until then; false when nothing moves any more.
+    fn go_until(&mut self, end: u64, setting: &Setting) -> bool {
+        let mut events = vec![epoll_event { events: 0, u64: 0 }; EVENTS];
+        let mut now = now_ns();
+        self.last_ns = now;
+        while now < end && now - self.last_ns < STALL_NS {
+            self.publisher.turn(now);
+            let left = self.publisher.flush();
+            let due = self
+                .publisher
+                .next_due_ns(now)
+                .unwrap_or(end - now)
+                .min(end - now);
+            let timeout = match (setting.spin, left) {
+                (true, _) => 0,
+                (false, true) => due.min(1_000_000),
+                (false, false) => due,
+            };
+            self.busy_ns += now_ns() - now;
+            now = self.read_ready(&mut events, timeout);
+        }
+        now - self.last_ns < STALL_NS
+    }
+
+    /// Reads until nothing is owed any more, or nothing comes.
+    fn settle(&mut self) {
+        let mut events = vec![epoll_event { events: 0, u64: 0 }; EVENTS];
+        let mut now = now_ns();
+        self.last_ns = now;
+        while !self.publisher.settled() && now - self.last_ns < STALL_NS {
+            self.publisher.flush();
+            now = self.read_ready(&mut events, SECOND_NS / 100);
+        }
+    }
+
+    /// One wait and one read of each ready socket; returns the time before the reads.
+    fn read_ready(&mut self, events: &mut [epoll_event], timeout_ns: u64) -> u64 {
+        let ready = self.epoll.wait_ns(events, timeout_ns);
+        let woke = now_ns();
+        if ready == 0 {
+            return woke;
+        }
+        self.last_ns = woke;
+        for event in &events[..ready] {
+            self.read(event.u64 as u32);
+        }
+        let now = now_ns();
+        self.busy_ns += now - woke;
+        now
+    }
+
+    #[inline]
+    fn read(&mut self, who: u32) {
+        let mut buf = std::mem::take(&mut self.buf);
+        let half = if self.halves.is_empty() {
+            None
+        } else {
+            self.halves.remove(&who)
+        };
+        let have = half.as_ref().map_or(0, Vec::len);
+        if let Some(half) = half {
+            buf[..have].copy_from_slice(&half);
+        }
+        match sys::recv(self.readers[who as usize].fd, &mut buf[have..]) {
+            Ok(0) | Err(Stop::Gone) => self.on_gone(who),
+            Ok(len) => self.on_bytes(who, &buf[..have + len]),
+            Err(Stop::Block) => self.on_bytes(who, &buf[..have]),
+        }
+        self.buf = buf;
+    }
+
+    #[cold]
+    fn on_gone(&mut self, who: u32) {
+        self.faults.closed += 1;
+        let _ = self.epoll.remove(self.readers[who as usize].fd);
+    }
+
+    #[inline]
+    fn on_bytes(&mut self, who: u32, buf: &[u8]) {
+        let (now, mut at) = (now_ns(), 0);
+        self.reads += 1;
+        while let Some(frame) = wire::parse(&buf[at..]) {
+            let payload = &buf[at + frame.start..at + frame.end];
+            at += frame.end;
+            if frame.opcode == wire::BINARY && payload.len() >= STAMP_BYTES {
+                let word = |from: usize| {
+                    u32::from_le_bytes(payload[from..from + 4].try_into().expect("four bytes"))
+                };
+                self.on_message(who, word(0), word(4), now);
+            }
+        }
+        if at < buf.len() {
+            self.halves.insert(who, buf[at..].to_vec());
+        }
+    }
+
+    #[inline]
+    fn on_message(&mut self, who: u32, room: u32, number: u32, now: u64) {
+        let reader = &mut self.readers[who as usize];
+        let Some(place) = reader.rooms.iter().position(|&mine| mine == room) else {
+            self.faults.doubled += 1;
+            return;
+        };
+        let expected = reader.next[place];
+        reader.next[place] = match number == expected {
+            true => number + 1,
+            false => self.faults.judge(who, room, expected, number),
+        };
+        if number < expected {
+            return;
+        }
+        self.deliveries += 1;
+        let sent_at = self.publisher.on_delivery(room, number);
+        self.latency.record(now.saturating_sub(sent_at));
+    }
+}

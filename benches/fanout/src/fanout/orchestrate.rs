@@ -1,0 +1,187 @@
+//! The orchestrator: for each scenario and repetition, every server in turn, in an order that
+//! alternates; then the tables. In come arguments, out go a Markdown report and an exit code. Must
+//! never know sockets. Sleeps while the generator works.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::plan::{self, Plan};
+use crate::report::{self, Run, Table};
+use crate::servers::{Places, Server};
+use crate::tally::Results;
+
+const SERVER_CORE: usize = 0;
+const OWN_CORE: usize = 1;
+
+struct Args {
+    servers: Vec<Server>,
+    scenarios: Vec<String>,
+    runs: usize,
+    seconds: String,
+    warmup: String,
+    wait: String,
+    smoke: bool,
+    markdown: Option<PathBuf>,
+    places: Places,
+}
+
+pub const USAGE: &str = "\
+usage: fanout [--servers a,b,…] [--server NAME=COMMAND]… [--scenario a,b,…|all]
+  --servers    of roomcast, limit, coalesce, gather, bun, ws, tungstenite (default: bun);
+               a scenario's own yardstick is added, the other yardsticks are left out
+  --server     any other program that keeps the contract (see benches/README.md)
+  --scenario   fan64 fan1k rate50 rooms100 fan5000 multi idle cycles latency stalled churn-rss
+  --runs N     repetitions (default 1)          --seconds S  window of each (default 1)
+  --warmup S   before each window (default 0.5) --wait spin|block  the generator's (default spin)
+  --roomcast-bin PATH, --tungstenite-bin PATH, --peers DIR   where they are
+  --markdown FILE  write the report there       --smoke      tiny, checks correctness only";
+
+fn parse(words: &[String]) -> Result<Args, String> {
+    let mut names = String::from("bun");
+    let mut custom = Vec::new();
+    let peers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers");
+    let mut args = Args {
+        servers: Vec::new(),
+        scenarios: vec!["fan64".into()],
+        runs: 1,
+        seconds: "1".into(),
+        warmup: "0.5".into(),
+        wait: "spin".into(),
+        smoke: false,
+        markdown: None,
+        places: Places {
+            roomcast: None,
+            tungstenite: None,
+            peers,
+        },
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--smoke" {
+            (args.smoke, args.seconds, args.warmup) = (true, "0.3".into(), "0.1".into());
+            continue;
+        }
+        let value = words.next().ok_or(USAGE)?;
+        match word.as_str() {
+            "--servers" => names.clone_from(value),
+            "--server" => custom.push(Server::custom(value).ok_or(USAGE)?),
+            "--scenario" if value == "all" => args.scenarios = plan::NAMES.map(String::from).into(),
+            "--scenario" => args.scenarios = value.split(',').map(String::from).collect(),
+            "--runs" => args.runs = value.parse().map_err(|_| USAGE)?,
+            "--seconds" => args.seconds.clone_from(value),
+            "--warmup" => args.warmup.clone_from(value),
+            "--wait" => args.wait.clone_from(value),
+            "--markdown" => args.markdown = Some(value.into()),
+            "--roomcast-bin" => args.places.roomcast = Some(absolute(value)?),
+            "--tungstenite-bin" => args.places.tungstenite = Some(absolute(value)?),
+            "--peers" => args.places.peers = absolute(value)?,
+            _ => return Err(USAGE.into()),
+        }
+    }
+    for name in names.split(',').filter(|name| !name.is_empty()) {
+        args.servers.push(Server::named(name, &args.places)?);
+    }
+    args.servers.extend(custom);
+    Ok(args)
+}
+
+fn absolute(path: &str) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| error.to_string())
+}
+
+/// Runs what the arguments ask for; an error when anything was lost or the run is void.
+pub fn main(words: &[String]) -> Result<(), String> {
+    let args = parse(words)?;
+    let mut tables = Vec::new();
+    for scenario in &args.scenarios {
+        let plan = plan::plan(scenario, args.smoke).ok_or(format!("{scenario}?\n{USAGE}"))?;
+        let table = measure(&args, scenario, &plan)?;
+        println!("{}", table.markdown());
+        tables.push(table);
+    }
+    if let Some(file) = &args.markdown {
+        let command = format!("fanout {}", words.join(" "));
+        report::write(file, &tables, &command, &args.places.peers)?;
+    }
+    let complaints: Vec<String> = tables.iter().flat_map(|table| table.complaints()).collect();
+    let void = tables
+        .iter()
+        .find_map(|table| table.void())
+        .filter(|_| !args.smoke);
+    match complaints.into_iter().chain(void).collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        some => Err(some.join("\nfanout: ")),
+    }
+}
+
+fn measure(args: &Args, scenario: &str, plan: &Plan) -> Result<Table, String> {
+    let yardstick = Server::named(plan.yardstick, &args.places)?;
+    let mut servers = vec![&yardstick];
+    servers.extend(args.servers.iter().filter(|server| !server.is_yardstick()));
+    let mut runs = Vec::new();
+    for repetition in 0..args.runs {
+        // Alternating directions: a server measured after another is not always so.
+        let mut order = servers.clone();
+        if repetition % 2 == 1 {
+            order.reverse();
+        }
+        for server in order {
+            eprintln!("{scenario}, run {}: {}", repetition + 1, server.name);
+            let results = once(args, scenario, server)?;
+            runs.push(Run {
+                repetition,
+                server: server.name.clone(),
+                results,
+            });
+        }
+    }
+    let (figure, target) = (plan.figure, plan.target);
+    let servers = servers.iter().map(|server| server.name.clone()).collect();
+    Ok(Table {
+        scenario: scenario.into(),
+        figure,
+        target,
+        servers,
+        runs,
+    })
+}
+
+/// A fresh server, one scenario, and the generator as a process of its own.
+fn once(args: &Args, scenario: &str, server: &Server) -> Result<Results, String> {
+    let running = server.start(SERVER_CORE)?;
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut generator = Command::new(own)
+        .args(["generate", "--scenario", scenario, "--wait", &args.wait])
+        .args([
+            "--port",
+            &running.port.to_string(),
+            "--pid",
+            &running.pid().to_string(),
+        ])
+        .args(["--seconds", &args.seconds, "--warmup", &args.warmup])
+        .args(["--smoke", if args.smoke { "yes" } else { "no" }])
+        .args([
+            "--server-core",
+            &SERVER_CORE.to_string(),
+            "--own-core",
+            &OWN_CORE.to_string(),
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    let mut stdout = generator.stdout.take().expect("stdout is piped");
+    stdout
+        .read_to_string(&mut line)
+        .map_err(|error| error.to_string())?;
+    let status = generator.wait().map_err(|error| error.to_string())?;
+    if !status.success() {
+        return Err(format!("{scenario} against {} broke off", server.name));
+    }
+    let pair = |word: &str| {
+        let (name, value) = word.split_once('=')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    Ok(line.split_whitespace().filter_map(pair).collect())
+}

@@ -1,0 +1,202 @@
+//! From runs to tables: ratios to the yardstick of the same repetition, medians with their spread,
+//! complaints. In go results, out comes Markdown. Must never know processes or sockets.
+
+use std::fs;
+use std::path::Path;
+
+use crate::plan::Figure;
+use crate::servers;
+use crate::tally::{Results, foreign_cores};
+
+/// Bun's ratio to the yardstick below which the yardstick, not Bun, is to blame.
+const BUN_RATIO_MIN: f64 = 1.2;
+const BEGIN: &str = "<!-- results: written by fanout -->";
+const END: &str = "<!-- end of results -->";
+
+pub struct Run {
+    pub repetition: usize,
+    pub server: String,
+    pub results: Results,
+}
+
+pub struct Table {
+    pub scenario: String,
+    pub figure: Figure,
+    pub target: Option<f64>,
+    /// The yardstick first.
+    pub servers: Vec<String>,
+    pub runs: Vec<Run>,
+}
+
+/// The middle of some numbers, and their extremes.
+struct Spread {
+    low: f64,
+    middle: f64,
+    high: f64,
+}
+
+impl Spread {
+    fn of(numbers: impl Iterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = numbers.collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |part: usize| sorted.get(part).copied().unwrap_or(f64::NAN);
+        let middle = (at(sorted.len().saturating_sub(1) / 2) + at(sorted.len() / 2)) / 2.0;
+        Self {
+            low: at(0),
+            middle,
+            high: at(sorted.len().saturating_sub(1)),
+        }
+    }
+}
+
+impl Table {
+    fn of<'a>(&'a self, server: &'a str) -> impl Iterator<Item = &'a Run> {
+        self.runs.iter().filter(move |run| run.server == server)
+    }
+
+    fn spread(&self, server: &str, value: impl Fn(&Results) -> f64) -> Spread {
+        Spread::of(self.of(server).map(|run| value(&run.results)))
+    }
+
+    /// Ratios to the yardstick, each within its repetition.
+    fn ratio(&self, server: &str) -> Spread {
+        Spread::of(self.of(server).filter_map(|run| {
+            let same = |other: &&Run| other.repetition == run.repetition;
+            let yardstick = self.of(&self.servers[0]).find(same)?;
+            Some(run.results["figure"] / yardstick.results["figure"])
+        }))
+    }
+
+    pub fn markdown(&self) -> String {
+        let mut text = format!(
+            "### {}\n\n| server | {} | ratio | low-high | p50 | p99 | generator busy | ksoftirqd \
+             | others | notes |\n|---|---|---|---|---|---|---|---|---|---|\n",
+            self.scenario,
+            self.figure.title(),
+        );
+        for server in &self.servers {
+            text += &self.row(server);
+        }
+        text
+    }
+
+    fn row(&self, server: &str) -> String {
+        let figure = self.spread(server, |results| results["figure"]);
+        let ratio = self.ratio(server);
+        let time = |name: &str| match self.spread(server, |r| r.get(name).copied().unwrap_or(0.0)) {
+            Spread { middle: 0.0, .. } => String::from("-"),
+            spread => Figure::Latency.show(spread.middle),
+        };
+        let share = |part: fn(&Results) -> f64| {
+            format!("{:.0} %", 100.0 * self.spread(server, part).middle)
+        };
+        format!(
+            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} |\n",
+            self.figure.show(figure.middle),
+            ratio.middle,
+            ratio.low,
+            ratio.high,
+            time("p50_ns"),
+            time("p99_ns"),
+            share(|r| r.get("own_busy_ns").unwrap_or(&r["own_ns"]) / r["wall_ns"]),
+            share(|r| r["soft_server_ns"] / (r["server_ns"] + r["soft_server_ns"]).max(1.0)),
+            share(foreign_cores),
+            self.notes(server, ratio.middle),
+        )
+    }
+
+    fn notes(&self, server: &str, ratio: f64) -> String {
+        let mut notes = Vec::new();
+        if let Some(target) = self.target.filter(|_| server == "roomcast") {
+            let verdict = if ratio <= target { "reached" } else { "missed" };
+            notes.push(format!("target {target:.2} {verdict}"));
+        }
+        for (name, title) in [
+            ("rss_growth_bytes", "RSS growth"),
+            ("tcp_growth_bytes", "kernel growth"),
+            ("send_queue_bytes", "send queues"),
+        ] {
+            if self.of(server).all(|run| run.results.contains_key(name)) {
+                let spread = self.spread(server, |results| results[name]);
+                notes.push(format!(
+                    "{title} {:.1} MiB",
+                    spread.middle / (1 << 20) as f64
+                ));
+            }
+        }
+        notes.extend(self.faults(server));
+        notes.join(", ")
+    }
+
+    fn faults(&self, server: &str) -> Vec<String> {
+        let names = [
+            "lost",
+            "doubled",
+            "reordered",
+            "closed",
+            "held_back",
+            "unsettled",
+            "late",
+        ];
+        let sum = |name: &str| {
+            let one = |run: &Run| run.results.get(name).copied().unwrap_or(0.0);
+            (name.to_owned(), self.of(server).map(one).sum::<f64>())
+        };
+        let found = names.map(sum).into_iter().filter(|(_, count)| *count > 0.0);
+        found
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect()
+    }
+
+    /// What makes the run a failure.
+    pub fn complaints(&self) -> Vec<String> {
+        let complain = |server: &String| match self.faults(server) {
+            none if none.is_empty() => None,
+            some => Some(format!("{}, {server}: {}", self.scenario, some.join(", "))),
+        };
+        self.servers.iter().filter_map(complain).collect()
+    }
+
+    /// Why the yardstick cannot be trusted, if so.
+    pub fn void(&self) -> Option<String> {
+        let known = self.scenario == "fan64" && self.servers.iter().any(|server| server == "bun");
+        let ratio = self.ratio("bun").middle;
+        let text =
+            format!("VOID: in fan64 Bun is at {ratio:.2} of coalesce, below {BUN_RATIO_MIN}");
+        (known && ratio < BUN_RATIO_MIN).then_some(text)
+    }
+}
+
+/// Writes the report: between the markers of a file that has them, else as the whole file.
+pub fn write(file: &Path, tables: &[Table], command: &str, peers: &Path) -> Result<(), String> {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let runs = tables.first().map_or(0, |table| {
+        table
+            .runs
+            .iter()
+            .map(|run| run.repetition + 1)
+            .max()
+            .unwrap_or(0)
+    });
+    let mut text = format!(
+        "{BEGIN}\n\n`{command}`: Linux {}, {cores} cores, loopback, medians of {runs} interleaved \
+         runs; {}.\n\n",
+        kernel.trim(),
+        servers::peer_versions(peers),
+    );
+    for table in tables {
+        text += &format!("{}\n", table.markdown());
+    }
+    text += &tables
+        .iter()
+        .find_map(Table::void)
+        .map_or(String::new(), |void| void + "\n\n");
+    text += END;
+    let old = fs::read_to_string(file).unwrap_or_default();
+    let whole = match (old.split_once(BEGIN), old.split_once(END)) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{text}{after}"),
+        _ => format!("{text}\n"),
+    };
+    fs::write(file, whole).map_err(|error| format!("{}: {error}", file.display()))
+}
