@@ -339,7 +339,7 @@ impl Reader {
         let message = rest
             .message
             .get_or_insert_with(|| Message::new(frame.opcode));
-        message.append(&buf[arrived], announced)?;
+        message.append(&buf[arrived], announced, frame.fin)?;
         if frame.left > 0 {
             rest.frame = Some(frame);
             return Ok(None);
@@ -379,14 +379,19 @@ impl Message {
     }
 
     /// Adds the next octets; `announced` is how many the frame they belong to still had coming,
-    /// these included. Fails as soon as no octet that may follow could make it UTF-8.
-    fn append(&mut self, octets: &[u8], announced: usize) -> Result<(), Violation> {
+    /// these included, and `last` says that no frame follows it. Fails as soon as no octet that
+    /// may follow could make it UTF-8.
+    fn append(&mut self, octets: &[u8], announced: usize, last: bool) -> Result<(), Violation> {
         let len = self.data.len();
         if self.data.capacity() - len < octets.len() {
-            // Doubles what has arrived, so that a header alone buys a peer little memory, but
-            // takes no more than the frame can fill.
+            // Doubles what has arrived, so that a header alone buys a peer little memory. Only the
+            // last frame may be given no more than it can fill: an exact fit for each of many
+            // small fragments would move the whole message as often.
             let room = len.max(RESERVE_BYTES_MAX).min(announced).max(octets.len());
-            self.data.reserve_exact(room);
+            match last {
+                true => self.data.reserve_exact(room),
+                false => self.data.reserve(room),
+            }
         }
         self.data.extend_from_slice(octets);
         if self.text {

@@ -363,6 +363,31 @@ fn memory_follows_what_arrived() {
 }
 
 #[test]
+fn many_small_fragments_do_not_move_the_message_each_time() {
+    let limits = ReadLimits {
+        message_bytes_max: 1 << 20,
+        fragments_max: u32::MAX,
+    };
+    let mut reader = Reader::new();
+    let (mut held, mut moves) = (0, 0);
+    for round in 0..10_000 {
+        let first = if round == 0 { 2 } else { 0 };
+        let mut bytes = frame(first, &[7; 64]);
+        assert_eq!(reader.next(&mut bytes, &mut 0, &limits), Ok(None));
+        moves += usize::from(held != reader.held_bytes());
+        held = reader.held_bytes();
+        assert!(held <= 2 * 64 * (round + 1) + 1024, "{held} in {round}");
+    }
+    assert!(moves <= 20, "{moves} moves");
+    let mut end = frame(FIN, b"");
+    let whole = reader.next(&mut end, &mut 0, &limits);
+    assert_eq!(
+        whole,
+        Ok(Some(Item::Binary(Payload::Owned(vec![7; 640_000]))))
+    );
+}
+
+#[test]
 fn idle_is_two_words_and_nothing_held() {
     assert!(size_of::<Reader>() <= 16);
     for (name, bytes, _, violation) in lawful().into_iter().chain(unlawful()) {
