@@ -78,6 +78,7 @@ impl Reject {
                 ("Upgrade", "websocket"),
                 ("Sec-WebSocket-Version", "13"),
             ],
+            503 => &[TEXT, ("Retry-After", "1")],
             _ => &[TEXT],
         };
         let body = format!("{}\n", self.text);
@@ -311,7 +312,8 @@ pub(crate) fn switching(request: &Request, subprotocol: Option<&str>) -> Vec<u8>
 }
 
 /// A whole response after which the connection is closed. `head_only` answers HEAD: the same head,
-/// no body. A header field that HTTP cannot carry (a line break in a host's value) is left out.
+/// no body. A header field that HTTP cannot carry (a line break in a host's value) is left out, and
+/// so is a host's own word on what is said here already: the length and that it ends.
 pub(crate) fn response(
     status: u16,
     headers: &[(&str, &str)],
@@ -331,7 +333,11 @@ pub(crate) fn response(
     }
     put(format_args!("Connection: close\r\n"));
     for (name, value) in headers {
-        if HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok() {
+        let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
+            continue;
+        };
+        let framing = [CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING].contains(&known);
+        if !framing && HeaderValue::from_str(value).is_ok() {
             field(&mut out, name, value.as_bytes());
         }
     }

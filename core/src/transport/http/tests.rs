@@ -320,6 +320,19 @@ fn responses() {
 }
 
 #[test]
+fn a_hosts_header_fields_do_not_reframe_a_response() {
+    let own = [
+        ("content-length", "999"),
+        ("Connection", "keep-alive"),
+        ("Transfer-Encoding", "chunked"),
+        ("ETag", "x"),
+    ];
+    let (head, body) = split(response(200, &own, b"hi", false));
+    let want = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\nETag: x\r\n";
+    assert_eq!((head.as_str(), body.as_str()), (want, "hi"));
+}
+
+#[test]
 fn rejects_carry_what_their_status_demands() {
     let (head, body) = split(
         Reject {
@@ -338,6 +351,11 @@ fn rejects_carry_what_their_status_demands() {
         .to_bytes(false),
     );
     assert!(head.contains("Sec-WebSocket-Version: 13\r\n") && head.contains("Upgrade: websocket"));
+    let busy = Reject {
+        status: 503,
+        text: "no",
+    };
+    assert!(split(busy.to_bytes(false)).0.contains("Retry-After: 1\r\n"));
     let (head, body) = split(Reject::origin().to_bytes(true));
     assert!(head.starts_with("HTTP/1.1 403 Forbidden\r\n") && body.is_empty());
 }
