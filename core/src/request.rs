@@ -13,7 +13,9 @@ use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 /// The HTTP request that opened a connection (or asked for a page).
 ///
 /// Everything in it was chosen by the peer. Nothing is checked beyond what HTTP demands: a cookie
-/// or a query value is to be verified by the host before it is believed.
+/// or a query value is to be verified by the host before it is believed. A clone copies the table of
+/// header fields but shares their bytes.
+#[derive(Clone)]
 pub struct Request {
     method: Method,
     uri: Uri,
@@ -275,7 +277,7 @@ mod tests {
 
     #[test]
     fn crosses_threads() {
-        fn check<T: Send + Sync>() {}
+        fn check<T: Send + Sync + Clone>() {}
         check::<Request>();
     }
 }
