@@ -1,0 +1,65 @@
+//! The fuzz targets as plain functions over bytes: a target panics where roomcast breaks a promise.
+//!
+//! `tests/smoke.rs` runs all of them over the kept corpus and mutations of it; the programs in
+//! `fuzz_targets/` hand the same functions to libFuzzer. A new target is a function here, a line in
+//! [`TARGETS`], a folder in `corpus/` and a program.
+
+#![forbid(unsafe_code)]
+
+use roomcast::testing::probe;
+
+/// A target's name, its folder in `corpus/`, and what it does with an input.
+pub type Target = (&'static str, &'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("http_head", "http_head", http_head),
+    ("frames", "frames", frames),
+    (
+        "frames_beside_tungstenite",
+        "frames",
+        frames_beside_tungstenite,
+    ),
+];
+
+/// An HTTP request head.
+pub fn http_head(input: &[u8]) {
+    probe::http_head(input);
+}
+
+/// A stream of WebSocket frames: see [`Stream`].
+pub fn frames(input: &[u8]) {
+    if let Some(stream) = Stream::new(input) {
+        probe::frames(stream.bytes, stream.cuts, stream.message_bytes_max);
+    }
+}
+
+/// A stream of WebSocket frames, read by us and by tungstenite.
+pub fn frames_beside_tungstenite(input: &[u8]) {
+    if let Some(stream) = Stream::new(input) {
+        probe::frames_beside_tungstenite(stream.bytes, stream.cuts, stream.message_bytes_max);
+    }
+}
+
+/// A stream of frames as an input spells it: one byte for the message limit (times four, plus
+/// 125, since tungstenite holds control frames to it too), one for the number of cuts (modulo 16),
+/// the cuts, the bytes.
+struct Stream<'a> {
+    message_bytes_max: usize,
+    cuts: &'a [u8],
+    bytes: &'a [u8],
+}
+
+impl<'a> Stream<'a> {
+    fn new(input: &'a [u8]) -> Option<Self> {
+        let [limit, count, rest @ ..] = input else {
+            return None;
+        };
+        let (cuts, bytes) = rest.split_at_checked(usize::from(*count % 16))?;
+        Some(Stream {
+            message_bytes_max: 125 + usize::from(*limit) * 4,
+            cuts,
+            bytes,
+        })
+    }
+}
