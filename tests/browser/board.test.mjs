@@ -1,0 +1,175 @@
+// The board example in headless Chromium: two pages on one board see each other.
+// CHROMIUM names the browser, ROOMCAST_EXAMPLES the folder of the built examples. With
+// ROOMCAST_SHOTS set, a picture of each page is kept in that folder.
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { startExample, until } from './server.mjs';
+
+const WAIT = { timeout: 60_000 };
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+let board;
+let browser;
+let first;
+let second;
+const complaints = [];
+
+before(async () => {
+  board = await startExample('board');
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: FLAGS,
+  });
+  first = await openPage();
+  second = await openPage();
+});
+
+after(async () => {
+  await keepPictures();
+  await browser?.close();
+  await board?.stop();
+});
+
+async function keepPictures() {
+  const folder = process.env.ROOMCAST_SHOTS;
+  if (!folder || !second) return;
+  await first.screenshot({ path: path.join(folder, 'board-first.png') });
+  await second.screenshot({ path: path.join(folder, 'board-second.png') });
+}
+
+/** A page in a context of its own, as another person's browser would be, connected. */
+async function openPage() {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (line) => line.type() === 'error' && complaints.push(line.text()));
+  await page.goto(`http://${board.host}/`);
+  await page.waitForFunction(() => window.roomcastBoard?.me != null);
+  return page;
+}
+
+const me = (page) => page.evaluate(() => String(window.roomcastBoard.me));
+
+/** What a page knows of a peer: its position, or nothing. */
+const peer = (page, id) =>
+  page.evaluate((id) => {
+    const { peers } = window.roomcastBoard;
+    const known = peers instanceof Map ? (peers.get(id) ?? peers.get(Number(id))) : peers[id];
+    return known && { x: known.x, y: known.y, name: known.name };
+  }, id);
+
+/** Where a page draws a peer's cursor. */
+const cursor = async (page, id) => page.locator(`[data-peer="${id}"]`).first().boundingBox();
+
+async function moveTo(page, x, y) {
+  await page.bringToFront();
+  await page.mouse.move(x, y, { steps: 8 });
+}
+
+/** The connection figure of the metrics strip. */
+const connections = (page) =>
+  page.evaluate(() => {
+    const strip = document.querySelector('[data-testid=metrics]');
+    const marked = strip.querySelector('[data-metric=connections]');
+    if (marked) return Number(marked.textContent.replace(/[^\d]/g, ''));
+    const found = strip.textContent.match(/(\d[\d,. ]*)\s*connections|connections\D*(\d[\d,. ]*)/i);
+    return found ? Number((found[1] ?? found[2]).replace(/[^\d]/g, '')) : NaN;
+  });
+
+test('both pages are on the same board and have different ids', WAIT, async () => {
+  const [a, b] = await Promise.all([me(first), me(second)]);
+  assert.notEqual(a, b);
+  const rooms = await Promise.all(
+    [first, second].map((page) => page.evaluate(() => window.roomcastBoard.room)),
+  );
+  assert.equal(rooms[0], rooms[1]);
+});
+
+test('a pointer that moves in one page moves as a cursor in the other', WAIT, async () => {
+  const id = await me(first);
+  await moveTo(first, 500, 350);
+  await until('the second page knows the first one’s cursor', () => peer(second, id));
+  await until('the cursor is drawn', () => cursor(second, id));
+  const before = await cursor(second, id);
+  await moveTo(first, 700, 470);
+  const moved = await until('the cursor has moved right and down', async () => {
+    const now = await cursor(second, id);
+    return now && now.x - before.x > 100 && now.y - before.y > 60 && now;
+  });
+  assert.ok(moved.x > before.x);
+  const back = await me(second);
+  await moveTo(second, 400, 400);
+  await until('and the other way round', () => peer(first, back));
+});
+
+test('who is here lists both people', WAIT, async () => {
+  for (const page of [first, second]) {
+    await until('two entries', async () => (await page.locator('[data-testid=here] li').count()) >= 2);
+  }
+});
+
+test('a note that is dragged in one page moves in the other', WAIT, async () => {
+  const note = first.locator('[data-note]').first();
+  await note.waitFor();
+  const id = await note.getAttribute('data-note');
+  const same = second.locator(`[data-note="${id}"]`).first();
+  await same.waitFor();
+  const [from, seen] = [await note.boundingBox(), await same.boundingBox()];
+  await first.bringToFront();
+  await first.mouse.move(from.x + from.width / 2, from.y + 12);
+  await first.mouse.down();
+  await first.mouse.move(from.x + from.width / 2 + 140, from.y + 92, { steps: 12 });
+  await first.mouse.up();
+  await until('the note follows in the other page', async () => {
+    const now = await same.boundingBox();
+    return now && now.x - seen.x > 70 && now.y - seen.y > 40;
+  });
+});
+
+test('the plots show something', WAIT, async () => {
+  await first.bringToFront();
+  const canvas = first.locator('[data-testid=metrics] canvas, canvas[data-plot]');
+  assert.ok((await canvas.count()) > 0, 'there is a plot');
+  await until('two different colours on a plot', () =>
+    canvas.first().evaluate((plot) => {
+      const { data } = plot.getContext('2d').getImageData(0, 0, plot.width, plot.height);
+      const colours = new Set(new Uint32Array(data.buffer));
+      return plot.width > 0 && colours.size >= 2;
+    }),
+  );
+});
+
+test('the button adds users who are really connected', WAIT, async () => {
+  const before = await until('a figure', () => connections(first));
+  await first.locator('[data-testid=add-users]').first().click();
+  await until(
+    'a hundred connections more',
+    async () => (await connections(first)) >= before + 100,
+    30_000,
+  );
+  const id = await me(first);
+  await moveTo(first, 520, 360);
+  const start = await until('the cursor is still drawn', () => cursor(second, id));
+  await moveTo(first, 660, 460);
+  await until('and still moves', async () => {
+    const now = await cursor(second, id);
+    return now && now.x - start.x > 70;
+  });
+});
+
+test('a page that leaves is taken off the other one', WAIT, async () => {
+  const third = await openPage();
+  const id = await me(third);
+  await moveTo(third, 450, 300);
+  await until('it is seen', () => peer(first, id));
+  await third.context().close();
+  await first.bringToFront();
+  await until('it is gone', async () => !(await peer(first, id)));
+});
+
+test('no page complained', WAIT, () => assert.deepEqual(complaints, []));
