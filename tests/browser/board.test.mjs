@@ -109,7 +109,8 @@ test('a pointer that moves in one page moves as a cursor in the other', WAIT, as
 
 test('who is here lists both people', WAIT, async () => {
   for (const page of [first, second]) {
-    await until('two entries', async () => (await page.locator('[data-testid=here] li').count()) >= 2);
+    const entries = page.locator('[data-testid=here] li');
+    await until('two entries', async () => (await entries.count()) >= 2);
   }
 });
 

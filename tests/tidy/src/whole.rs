@@ -32,6 +32,7 @@ const TOP: &[&str] = &[
 /// Files that must be there, and words which must stand in them.
 const MUST_SAY: &[(&str, &str)] = &[
     ("CHANGELOG.md", "Unreleased"),
+    ("Cargo.lock", "name = \"roomcast\""),
     ("README.md", "tests/run"),
     ("ARCHITECTURE.md", "#"),
     ("CONTRIBUTING.md", "tests/run"),
