@@ -68,7 +68,7 @@ pub fn unmask(buf: &mut [u8], frame: Frame) {
         let word = u64::from_ne_bytes((&*chunk).try_into().expect("eight bytes"));
         chunk.copy_from_slice(&(word ^ wide).to_ne_bytes());
     }
-    for (byte, mask) in chunks.into_remainder().iter_mut().zip(key) {
+    for (byte, mask) in chunks.into_remainder().iter_mut().zip(key.iter().cycle()) {
         *byte ^= mask;
     }
 }
@@ -183,7 +183,7 @@ mod tests {
         let request = request(head).expect("complete").expect("an upgrade");
         assert_eq!(
             (request.target, request.key, request.end),
-            ("/room/a", &b"k1"[..], 58)
+            ("/room/a", &b"k1"[..], 57)
         );
     }
 }

@@ -3,6 +3,8 @@
 //! Must never know which server answers. One thread, pinned by its caller.
 
 use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
 
 use roomcast_fanout::clocks::{self, now_ns};
 use roomcast_fanout::sys::{self, Epoll, Fd, READ, Stop, epoll_event};
@@ -18,6 +20,8 @@ const EVENTS: usize = 1024;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Without any delivery for this long the run is over.
 const STALL_NS: u64 = 5 * SECOND_NS;
+/// How long a nap is.
+const NAP_NS: u64 = 100_000;
 /// How often memory is looked at where readers are stopped.
 const LOOK_NS: u64 = SECOND_NS / 2;
 
@@ -27,8 +31,30 @@ pub struct Setting {
     pub pid: u32,
     pub warmup_ns: u64,
     pub window_ns: u64,
-    /// Never sleep in the kernel, so that no server pays for waking us.
-    pub spin: bool,
+    pub wait: Wait,
+}
+
+/// What the generator does while there is nothing to read. Over loopback a sender pays for waking
+/// a reader that sleeps on its socket, which a sender to remote clients does not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Sleep on the sockets: the server pays for each wake.
+    Block,
+    /// Ask again and again.
+    Spin,
+    /// Sleep a little beside the sockets, then read all that came.
+    Nap,
+}
+
+impl Wait {
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "block" => Some(Self::Block),
+            "spin" => Some(Self::Spin),
+            "nap" => Some(Self::Nap),
+            _ => None,
+        }
+    }
 }
 
 struct Reader {
@@ -164,12 +190,15 @@ impl Drive {
                 .next_due_ns(now)
                 .unwrap_or(end - now)
                 .min(end - now);
-            let timeout = match (setting.spin, left) {
-                (true, _) => 0,
-                (false, true) => due.min(1_000_000),
-                (false, false) => due,
+            let timeout = match (setting.wait, left) {
+                (Wait::Spin | Wait::Nap, _) => 0,
+                (Wait::Block, true) => due.min(1_000_000),
+                (Wait::Block, false) => due,
             };
             self.busy_ns += now_ns() - now;
+            if setting.wait == Wait::Nap {
+                thread::sleep(Duration::from_nanos(due.min(NAP_NS)));
+            }
             now = self.read_ready(&mut events, timeout);
         }
         now - self.last_ns < STALL_NS

@@ -4,8 +4,9 @@
 
 use roomcast_fanout::sys;
 
-use crate::drive::{self, Setting};
+use crate::drive::{self, Setting, Wait};
 use crate::plan::{self, Figure, Work};
+use crate::solo;
 use crate::tally::{Meter, Results, server_cpu_ns};
 
 struct Args {
@@ -21,7 +22,7 @@ fn parse(words: &[String]) -> Result<Args, String> {
         pid: 0,
         warmup_ns: 500_000_000,
         window_ns: 2_000_000_000,
-        spin: false,
+        wait: Wait::Nap,
     };
     let mut args = Args {
         scenario: String::new(),
@@ -40,13 +41,19 @@ fn parse(words: &[String]) -> Result<Args, String> {
             return Err(format!("{} needs a value", pair[0]));
         };
         let set = match name.as_str() {
-            "--scenario" => Some(args.scenario.clone_from(value)),
+            "--scenario" => {
+                args.scenario.clone_from(value);
+                Some(())
+            }
             "--port" => value.parse().map(|port| args.setting.port = port).ok(),
             "--pid" => value.parse().map(|pid| args.setting.pid = pid).ok(),
             "--warmup" => seconds(value).map(|ns| args.setting.warmup_ns = ns),
             "--seconds" => seconds(value).map(|ns| args.setting.window_ns = ns),
-            "--wait" => Some(args.setting.spin = value == "spin"),
-            "--smoke" => Some(args.smoke = value == "yes"),
+            "--wait" => Wait::named(value).map(|wait| args.setting.wait = wait),
+            "--smoke" => {
+                args.smoke = value == "yes";
+                Some(())
+            }
             "--server-core" => value.parse().map(|core| args.cores[0] = core).ok(),
             "--own-core" => value.parse().map(|core| args.cores[1] = core).ok(),
             _ => None,
@@ -65,7 +72,9 @@ pub fn main(words: &[String]) -> Result<(), String> {
     let meter = Meter::new(args.setting.pid, args.cores).map_err(|error| error.to_string())?;
     let mut results = match plan.work {
         Work::Fan(fan) => drive::run(fan, &args.setting, &meter)?,
-        _ => return Err("not yet".into()),
+        Work::Idle(count) => solo::idle(count, &args.setting, &meter)?,
+        Work::Cycles(many) => solo::cycles(many, &args.setting, &meter)?,
+        Work::Churn(count) => solo::churn(count, &args.setting, &meter)?,
     };
     let figure = figure(plan.figure, &results);
     results.insert("figure".into(), figure);

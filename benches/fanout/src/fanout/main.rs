@@ -10,6 +10,7 @@ mod plan;
 mod publish;
 mod report;
 mod servers;
+mod solo;
 mod tally;
 
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ struct Args {
     servers: Vec<Server>,
     scenarios: Vec<String>,
     runs: usize,
-    seconds: String,
+    seconds: f64,
     warmup: String,
     wait: String,
     smoke: bool,
@@ -31,9 +31,9 @@ usage: fanout [--servers a,b,…] [--server NAME=COMMAND]… [--scenario a,b,…
   --servers    of roomcast, limit, coalesce, gather, bun, ws, tungstenite (default: bun);
                a scenario's own yardstick is added, the other yardsticks are left out
   --server     any other program that keeps the contract (see benches/README.md)
-  --scenario   fan64 fan1k rate50 rooms100 fan5000 multi idle cycles latency stalled churn-rss
+  --scenario   fan64 fan1k rate50 rooms100 fan5000 multi idle cycles latency stalled churn
   --runs N     repetitions (default 1)          --seconds S  window of each (default 1)
-  --warmup S   before each window (default 0.5) --wait spin|block  the generator's (default spin)
+  --warmup S   before each window (default 0.5) --wait nap|spin|block (default nap)
   --roomcast-bin PATH, --tungstenite-bin PATH, --peers DIR   where they are
   --markdown FILE  write the report there       --smoke      tiny, checks correctness only";
 
@@ -45,9 +45,9 @@ fn parse(words: &[String]) -> Result<Args, String> {
         servers: Vec::new(),
         scenarios: vec!["fan64".into()],
         runs: 1,
-        seconds: "1".into(),
+        seconds: 1.0,
         warmup: "0.5".into(),
-        wait: "spin".into(),
+        wait: "nap".into(),
         smoke: false,
         markdown: None,
         places: Places {
@@ -59,7 +59,7 @@ fn parse(words: &[String]) -> Result<Args, String> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if word == "--smoke" {
-            (args.smoke, args.seconds, args.warmup) = (true, "0.3".into(), "0.1".into());
+            (args.smoke, args.seconds, args.warmup) = (true, 0.3, "0.1".into());
             continue;
         }
         let value = words.next().ok_or(USAGE)?;
@@ -69,7 +69,7 @@ fn parse(words: &[String]) -> Result<Args, String> {
             "--scenario" if value == "all" => args.scenarios = plan::NAMES.map(String::from).into(),
             "--scenario" => args.scenarios = value.split(',').map(String::from).collect(),
             "--runs" => args.runs = value.parse().map_err(|_| USAGE)?,
-            "--seconds" => args.seconds.clone_from(value),
+            "--seconds" => args.seconds = value.parse().map_err(|_| USAGE)?,
             "--warmup" => args.warmup.clone_from(value),
             "--wait" => args.wait.clone_from(value),
             "--markdown" => args.markdown = Some(value.into()),
@@ -128,7 +128,7 @@ fn measure(args: &Args, scenario: &str, plan: &Plan) -> Result<Table, String> {
         }
         for server in order {
             eprintln!("{scenario}, run {}: {}", repetition + 1, server.name);
-            let results = once(args, scenario, server)?;
+            let results = once(args, scenario, args.seconds.max(plan.seconds_min), server)?;
             runs.push(Run {
                 repetition,
                 server: server.name.clone(),
@@ -148,7 +148,7 @@ fn measure(args: &Args, scenario: &str, plan: &Plan) -> Result<Table, String> {
 }
 
 /// A fresh server, one scenario, and the generator as a process of its own.
-fn once(args: &Args, scenario: &str, server: &Server) -> Result<Results, String> {
+fn once(args: &Args, scenario: &str, seconds: f64, server: &Server) -> Result<Results, String> {
     let running = server.start(SERVER_CORE)?;
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut generator = Command::new(own)
@@ -159,7 +159,7 @@ fn once(args: &Args, scenario: &str, server: &Server) -> Result<Results, String>
             "--pid",
             &running.pid().to_string(),
         ])
-        .args(["--seconds", &args.seconds, "--warmup", &args.warmup])
+        .args(["--seconds", &seconds.to_string(), "--warmup", &args.warmup])
         .args(["--smoke", if args.smoke { "yes" } else { "no" }])
         .args([
             "--server-core",

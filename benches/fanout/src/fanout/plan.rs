@@ -36,11 +36,21 @@ impl Figure {
     }
 }
 
+#[derive(Clone, Copy)]
+pub enum Target {
+    /// This ratio to the yardstick.
+    Ratio(f64),
+    /// This figure, in its unit.
+    Figure(f64),
+}
+
 pub struct Plan {
     pub yardstick: &'static str,
     pub figure: Figure,
-    /// The ratio to the yardstick that roomcast must not exceed.
-    pub target: Option<f64>,
+    /// What roomcast must not exceed.
+    pub target: Target,
+    /// The shortest window that shows what the scenario is about.
+    pub seconds_min: f64,
     pub work: Work,
 }
 
@@ -94,66 +104,75 @@ pub struct Fan {
 
 /// Every scenario, in the order of the table.
 pub const NAMES: [&str; 11] = [
-    "fan64",
-    "fan1k",
-    "rate50",
-    "rooms100",
-    "fan5000",
-    "multi",
-    "idle",
-    "cycles",
-    "latency",
-    "stalled",
-    "churn-rss",
+    "fan64", "fan1k", "rate50", "rooms100", "fan5000", "multi", "idle", "cycles", "latency",
+    "stalled", "churn",
 ];
 
 /// The plan of a scenario; `smoke` makes it tiny.
 pub fn plan(name: &str, smoke: bool) -> Option<Plan> {
+    use Target::{Figure as Value, Ratio};
     let few = |full: usize, tiny: usize| if smoke { tiny } else { full };
     let (cpu, coalesce) = (Figure::CpuPerDelivery, "coalesce");
     let (yardstick, figure, target, work) = match name {
-        "fan64" => (coalesce, cpu, Some(1.10), closed(1, few(1000, 50), 64, 16)),
+        "fan64" => (coalesce, cpu, Ratio(1.10), closed(1, few(1000, 50), 64, 16)),
         "fan1k" => (
             coalesce,
             cpu,
-            Some(1.10),
+            Ratio(1.10),
             closed(1, few(1000, 50), 1024, 16),
         ),
-        "rate50" => ("limit", cpu, Some(1.08), rate(1, few(1000, 50), 64, 50, 0)),
-        "rooms100" => (coalesce, cpu, Some(1.10), closed(few(100, 10), 10, 64, 4)),
-        "fan5000" => (coalesce, cpu, Some(1.15), closed(1, few(5000, 100), 64, 16)),
+        "rate50" => ("limit", cpu, Ratio(1.08), rate(1, few(1000, 50), 64, 50, 0)),
+        "rooms100" => (coalesce, cpu, Ratio(1.10), closed(few(100, 10), 10, 64, 4)),
+        "fan5000" => (
+            coalesce,
+            cpu,
+            Ratio(1.15),
+            closed(1, few(5000, 100), 64, 16),
+        ),
         "multi" => (
             "gather",
             cpu,
-            Some(1.25),
+            Ratio(1.25),
             multi(few(1000, 100), few(100, 50)),
         ),
         "idle" => (
             "limit",
             Figure::BytesPerConnection,
-            None,
+            Value(300.0),
             Work::Idle(few(19_500, 300)),
         ),
-        "cycles" => ("limit", Figure::CpuPerCycle, Some(1.10), Work::Cycles(64)),
-        "latency" => (coalesce, Figure::Latency, None, rate(30, 10, 64, 300, 0)),
+        "cycles" => ("limit", Figure::CpuPerCycle, Ratio(1.10), Work::Cycles(64)),
+        "latency" => (
+            coalesce,
+            Figure::Latency,
+            Value(5e6),
+            rate(30, 10, 64, 300, 0),
+        ),
         "stalled" => (
             coalesce,
             Figure::Latency,
-            Some(1.25),
+            Ratio(1.25),
             rate(1, 100, 4096, 500, 10),
         ),
-        "churn-rss" => (
+        "churn" => (
             coalesce,
             Figure::RssGrowth,
-            None,
+            Value(1.02),
             Work::Churn(few(10_000, 300)),
         ),
         _ => return None,
+    };
+    // A stopped reader's kernel buffers alone take 4 MiB, two seconds' worth.
+    let seconds_min = if name == "stalled" && !smoke {
+        6.0
+    } else {
+        0.0
     };
     Some(Plan {
         yardstick,
         figure,
         target,
+        seconds_min,
         work,
     })
 }
@@ -257,4 +276,30 @@ fn multi(all: usize, mid: usize) -> Work {
         pace,
         stopped: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_counts_its_receivers_and_lists_the_published_room_first() {
+        for name in NAMES {
+            let Work::Fan(fan) = plan(name, false).expect("a plan").work else {
+                continue;
+            };
+            for (number, room) in fan.rooms.iter().enumerate() {
+                let number = number as u32;
+                let inside = fan
+                    .members
+                    .iter()
+                    .filter(|member| member.rooms.contains(&number));
+                let publisher = &fan.members[room.publisher as usize];
+                let skipped = usize::from(publisher.path.ends_with("?skip=1"));
+                let expected = inside.count() - skipped - fan.stopped;
+                assert_eq!(room.receivers as usize, expected, "{name}, room {number}");
+                assert_eq!(publisher.rooms[0], number, "{name}, room {number}");
+            }
+        }
+    }
 }

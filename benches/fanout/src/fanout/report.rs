@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::plan::Figure;
+use crate::plan::{Figure, Target};
 use crate::servers;
 use crate::tally::{Results, foreign_cores};
 
@@ -22,7 +22,7 @@ pub struct Run {
 pub struct Table {
     pub scenario: String,
     pub figure: Figure,
-    pub target: Option<f64>,
+    pub target: Target,
     /// The yardstick first.
     pub servers: Vec<String>,
     pub runs: Vec<Run>,
@@ -58,19 +58,23 @@ impl Table {
         Spread::of(self.of(server).map(|run| value(&run.results)))
     }
 
-    /// Ratios to the yardstick, each within its repetition.
-    fn ratio(&self, server: &str) -> Spread {
+    /// A server's figures beside the yardstick's, each within its repetition.
+    fn compared(&self, server: &str, compare: fn(f64, f64) -> f64) -> Spread {
         Spread::of(self.of(server).filter_map(|run| {
             let same = |other: &&Run| other.repetition == run.repetition;
             let yardstick = self.of(&self.servers[0]).find(same)?;
-            Some(run.results["figure"] / yardstick.results["figure"])
+            Some(compare(run.results["figure"], yardstick.results["figure"]))
         }))
+    }
+
+    fn ratio(&self, server: &str) -> Spread {
+        self.compared(server, |own, yardstick| own / yardstick)
     }
 
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "### {}\n\n| server | {} | ratio | low-high | p50 | p99 | generator busy | ksoftirqd \
-             | others | notes |\n|---|---|---|---|---|---|---|---|---|---|\n",
+            "### {}\n\n| server | {} | ratio | low-high | above yardstick | p50 | p99 | generator busy | ksoftirqd \
+             | others | notes |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
             self.scenario,
             self.figure.title(),
         );
@@ -91,25 +95,35 @@ impl Table {
             format!("{:.0} %", 100.0 * self.spread(server, part).middle)
         };
         format!(
-            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} |\n",
+            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} | {} |\n",
             self.figure.show(figure.middle),
             ratio.middle,
             ratio.low,
             ratio.high,
+            self.figure.show(
+                self.compared(server, |own, yardstick| own - yardstick)
+                    .middle
+            ),
             time("p50_ns"),
             time("p99_ns"),
             share(|r| r.get("own_busy_ns").unwrap_or(&r["own_ns"]) / r["wall_ns"]),
             share(|r| r["soft_server_ns"] / (r["server_ns"] + r["soft_server_ns"]).max(1.0)),
             share(foreign_cores),
-            self.notes(server, ratio.middle),
+            self.notes(server, figure.middle, ratio.middle),
         )
     }
 
-    fn notes(&self, server: &str, ratio: f64) -> String {
+    fn notes(&self, server: &str, figure: f64, ratio: f64) -> String {
         let mut notes = Vec::new();
-        if let Some(target) = self.target.filter(|_| server == "roomcast") {
-            let verdict = if ratio <= target { "reached" } else { "missed" };
-            notes.push(format!("target {target:.2} {verdict}"));
+        if server == "roomcast" {
+            let (target, reached) = match self.target {
+                Target::Ratio(most) => (format!("ratio {most:.2}"), ratio <= most),
+                Target::Figure(most) => (self.figure.show(most), figure <= most),
+            };
+            notes.push(format!(
+                "target {target} {}",
+                if reached { "reached" } else { "missed" }
+            ));
         }
         for (name, title) in [
             ("rss_growth_bytes", "RSS growth"),
@@ -199,4 +213,51 @@ pub fn write(file: &Path, tables: &[Table], command: &str, peers: &Path) -> Resu
         _ => format!("{text}\n"),
     };
     fs::write(file, whole).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(figures: &[(usize, &str, f64)]) -> Table {
+        let run = |&(repetition, server, figure): &(usize, &str, f64)| {
+            let results = Results::from([("figure".to_owned(), figure)]);
+            Run {
+                repetition,
+                server: server.into(),
+                results,
+            }
+        };
+        let (figure, target) = (Figure::CpuPerDelivery, Target::Ratio(1.1));
+        let servers = vec!["coalesce".into(), "bun".into()];
+        let runs = figures.iter().map(run).collect();
+        Table {
+            scenario: "fan64".into(),
+            figure,
+            target,
+            servers,
+            runs,
+        }
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_repetition() {
+        let table = table(&[
+            (0, "coalesce", 100.0),
+            (0, "bun", 130.0),
+            (1, "bun", 300.0),
+            (1, "coalesce", 200.0),
+            (2, "coalesce", 50.0),
+            (2, "bun", 60.0),
+        ]);
+        let ratio = table.ratio("bun");
+        assert_eq!((ratio.low, ratio.middle, ratio.high), (1.2, 1.3, 1.5));
+        assert!(table.void().is_none());
+    }
+
+    #[test]
+    fn a_run_with_a_slow_yardstick_is_void() {
+        let table = table(&[(0, "coalesce", 100.0), (0, "bun", 119.0)]);
+        assert!(table.void().is_some_and(|text| text.contains("VOID")));
+    }
 }

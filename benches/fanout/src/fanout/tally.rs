@@ -148,3 +148,29 @@ pub fn foreign_cores(results: &Results) -> f64 {
 pub fn server_cpu_ns(results: &Results) -> f64 {
     results["server_ns"] + results["soft_server_ns"]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_within_a_bucket() {
+        let mut latency = Histogram::new();
+        (1..=100_000).for_each(|ns| latency.record(ns));
+        for part in [0.01, 0.5, 0.99] {
+            let (found, exact) = (latency.quantile(part), part * 100_000.0);
+            assert!((found / exact - 1.0).abs() < 0.035, "{part}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_late_message_is_reordered_and_a_second_one_doubled() {
+        let mut faults = Faults::default();
+        assert_eq!(faults.judge(0, 0, 3, 5), 6);
+        assert_eq!((faults.lost, faults.reordered, faults.doubled), (2, 0, 0));
+        assert_eq!(faults.judge(0, 0, 6, 4), 6);
+        assert_eq!((faults.lost, faults.reordered, faults.doubled), (1, 1, 0));
+        assert_eq!(faults.judge(0, 0, 6, 4), 6);
+        assert_eq!((faults.lost, faults.reordered, faults.doubled), (1, 1, 1));
+    }
+}
