@@ -1,0 +1,399 @@
+//! What a host may set, with defaults, and what the engine runs on once that is checked.
+//!
+//! `Config` is the builder; [`Limits`] is its checked outcome and is never changed afterwards.
+//! Every limit has its unit in its name. Rank 0: plain values, no sockets, any thread.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::error::ConfigError;
+use crate::page::{Page, PageFn};
+use crate::request::Request;
+use crate::sync::Arc;
+
+/// What happens to a member whose socket took no bytes until its room's tape had no place left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowPolicy {
+    /// Close the connection with code 4008 ("too slow"), which invites the client to come back.
+    #[default]
+    Disconnect,
+    /// Jump ahead to the newest publication and tell the host how much was missed.
+    Skip,
+}
+
+/// Which `Origin` headers may open a WebSocket.
+///
+/// A request without `Origin` (not a browser) and one whose origin equals its `Host` are always
+/// allowed; these rules say who else is.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Origins {
+    /// Nobody else.
+    #[default]
+    SameHost,
+    /// The listed origins too, written as browsers send them: `https://app.example`.
+    Listed(Vec<String>),
+    /// Anybody: for services whose clients prove who they are by other means than cookies.
+    Any,
+}
+
+/// Where the engine listens.
+#[derive(Clone, Debug)]
+pub(crate) enum Listen {
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr;)+) => {
+        /// The engine's numbers, checked. Every field is set by the [`Config`] method of its name.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Limits { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// Names of all limits, as used in the environment (`ROOMCAST_` + upper case).
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = value.trim().parse().map_err(|_| {
+                            ConfigError::Unreadable { setting: stringify!($name), value: value.into() }
+                        })?;
+                    })+
+                    _ => return Err(ConfigError::Unknown { name: name.into() }),
+                }
+                Ok(())
+            }
+        }
+
+        impl Config {
+            $($(#[doc = $doc])+
+            #[must_use]
+            pub fn $name(mut self, value: $type) -> Self {
+                self.limits.$name = value;
+                self
+            })+
+        }
+    };
+}
+
+limits! {
+    /// Connections that the engine holds at once, handshakes included; one more is answered with
+    /// 503. Default 100,000.
+    connections_max: usize = 100_000;
+    /// Bytes of an HTTP request head; one larger is answered with 431. Default 16 KiB.
+    head_bytes_max: usize = 16 * 1024;
+    /// Milliseconds from accepting a socket to its complete request head, then 408. Default 10 s.
+    handshake_timeout_ms: u64 = 10_000;
+    /// Milliseconds that the host has to answer a connecting event, then 503. Default 10 s.
+    verdict_timeout_ms: u64 = 10_000;
+    /// Bytes of one inbound message, all fragments together; a larger one closes the connection
+    /// with 1009. Default 1 MiB.
+    message_bytes_max: usize = 1024 * 1024;
+    /// Fragments of one inbound message, else 1009. Default 4,096.
+    message_fragments_max: u32 = 4_096;
+    /// Payload bytes of one publication, at most a quarter of `tape_bytes_max`. Default 1 MiB.
+    publication_bytes_max: usize = 1024 * 1024;
+    /// Bytes that a room keeps on one shard for members who have not got them yet; beyond that
+    /// the slowest meet their [`SlowPolicy`]. Default 4 MiB.
+    tape_bytes_max: usize = 4 * 1024 * 1024;
+    /// Bytes that all tapes of one shard keep together. Default 256 MiB.
+    shard_tape_bytes_max: usize = 256 * 1024 * 1024;
+    /// Bytes waiting for one connection alone (private messages, half-sent frames); a message
+    /// beyond that closes it with 4008. One larger message is taken when nothing waits.
+    /// Default 1 MiB.
+    outbox_bytes_max: usize = 1024 * 1024;
+    /// Waiting bytes of a connection above which the host is told (backpressure high) and the
+    /// connection is not read from; low again below half of it. Default 256 KiB.
+    outbox_high_bytes: usize = 256 * 1024;
+    /// Bytes published to a room but not yet offered to its members, per shard; above it
+    /// `publish` answers `Refused::Behind`. Default 1 MiB.
+    room_ahead_bytes_max: usize = 1024 * 1024;
+    /// Bytes of commands waiting for one shard; above it `publish` and `send` answer
+    /// `Refused::Overloaded`. Default 64 MiB.
+    inbox_bytes_max: usize = 64 * 1024 * 1024;
+    /// Bytes of a room's name in UTF-8. Default 255.
+    room_name_bytes_max: usize = 255;
+    /// Rooms that one connection may be in. Default 1,024.
+    connection_rooms_max: usize = 1_024;
+    /// Microseconds that one turn of a shard spends writing before it looks at its sockets and
+    /// its inbox again. Default 1,000.
+    turn_budget_us: u64 = 1_000;
+    /// Milliseconds of silence from a peer after which it is pinged; 0 never pings.
+    /// Default 25 s.
+    ping_interval_ms: u64 = 25_000;
+    /// Milliseconds that a pinged peer has to send anything, else it is closed. Default 20 s.
+    ping_timeout_ms: u64 = 20_000;
+    /// Milliseconds without a message from a peer (pongs do not count) after which it is closed;
+    /// 0 never. Default 0.
+    idle_timeout_ms: u64 = 0;
+    /// Milliseconds that a peer has to answer a close frame and take what it is owed, before its
+    /// socket is closed all the same. Default 2 s.
+    close_timeout_ms: u64 = 2_000;
+    /// Milliseconds over which `stop` spreads the close frames, so that clients do not come back
+    /// all at once. Default 500.
+    stop_spread_ms: u64 = 500;
+    /// Milliseconds in which `stop` ends, whatever peers do. Default 5 s.
+    stop_timeout_ms: u64 = 5_000;
+    /// Events of one connection that may wait in the event queue; a connection with more is not
+    /// read from until the host catches up. Default 64.
+    connection_events_max: u32 = 64;
+    /// Events of all connections that may wait in the event queue; above it each connection may
+    /// have just one. Default 65,536.
+    events_max: usize = 65_536;
+    /// Bytes of unsent data that the kernel accepts for one socket (TCP_NOTSENT_LOWAT), 0 for the
+    /// kernel's own choice. Default 64 KiB.
+    notsent_lowat_bytes: u32 = 64 * 1024;
+    /// Sockets waiting to be accepted. Default 4,096.
+    listen_backlog: u32 = 4_096;
+}
+
+/// Everything that a host may choose before an engine starts.
+///
+/// ```
+/// use roomcast::{Config, SlowPolicy};
+///
+/// let config = Config::new()
+///     .listen("127.0.0.1:0")
+///     .shards(2)
+///     .message_bytes_max(64 * 1024)
+///     .slow_policy(SlowPolicy::Skip);
+/// assert!(config.check().is_ok());
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) listen: Vec<Listen>,
+    pub(crate) shards: usize,
+    pub(crate) own_threads: bool,
+    pub(crate) reuse_port: bool,
+    pub(crate) slow_policy: SlowPolicy,
+    pub(crate) origins: Origins,
+    pub(crate) health_path: Option<String>,
+    pub(crate) pages: Option<PageFn>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("limits", &self.limits)
+            .field("listen", &self.listen)
+            .field("shards", &self.shards)
+            .field("own_threads", &self.own_threads)
+            .field("slow_policy", &self.slow_policy)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config::new()
+    }
+}
+
+impl Config {
+    /// All defaults, no listener: an engine that only adopts sockets.
+    #[must_use]
+    pub fn new() -> Self {
+        Config {
+            limits: Limits::default(),
+            listen: Vec::new(),
+            shards: 0,
+            own_threads: true,
+            reuse_port: false,
+            slow_policy: SlowPolicy::default(),
+            origins: Origins::default(),
+            health_path: Some("/health".into()),
+            pages: None,
+        }
+    }
+
+    /// Adds a TCP listener: `host:port`, port 0 for a free one (ask `Engine::addresses`).
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen.push(Listen::Tcp(address.into()));
+        self
+    }
+
+    /// Adds a unix socket. A stale socket file (nobody accepts on it) is replaced; the file is
+    /// removed when the engine stops.
+    #[must_use]
+    pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.listen.push(Listen::Unix(path.into()));
+        self
+    }
+
+    /// Threads that serve connections; 0 (the default) is one per core, at most 255.
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// With `false` the engine starts no thread: it has one shard, and the host calls
+    /// `Engine::turn` on a thread of its own. Default true.
+    #[must_use]
+    pub fn own_threads(mut self, own: bool) -> Self {
+        self.own_threads = own;
+        self
+    }
+
+    /// Lets several processes share a port (SO_REUSEPORT). Default false, so that a second start
+    /// of the same program fails instead of silently taking half of the connections.
+    #[must_use]
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.reuse_port = reuse;
+        self
+    }
+
+    /// What happens to members that are too slow. Default [`SlowPolicy::Disconnect`].
+    #[must_use]
+    pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
+        self.slow_policy = policy;
+        self
+    }
+
+    /// Which web pages may connect. Default [`Origins::SameHost`].
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// The path that answers GET with 200 while the engine runs and 503 while it stops; `None`
+    /// for none. Default `/health`.
+    #[must_use]
+    pub fn health_path(mut self, path: Option<String>) -> Self {
+        self.health_path = path;
+        self
+    }
+
+    /// Answers plain GET requests (a page, a script) from memory. Runs on a shard thread, so it
+    /// must be quick; `None` is answered with 404.
+    #[must_use]
+    pub fn pages<F>(mut self, pages: F) -> Self
+    where
+        F: Fn(&Request) -> Option<Page> + Send + Sync + 'static,
+    {
+        self.pages = Some(Arc::new(pages));
+        self
+    }
+
+    /// Overrides limits from environment variables: `ROOMCAST_` and the limit's name in upper
+    /// case, such as `ROOMCAST_CONNECTIONS_MAX=5000`. Variables that are not set change nothing.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`] when a value is not a number.
+    pub fn from_env(self) -> Result<Self, ConfigError> {
+        self.from_variables(|name| std::env::var(name).ok())
+    }
+
+    /// As [`Config::from_env`], from any source of variables.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`] when a value is not a number.
+    pub fn from_variables(
+        mut self,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        for name in Limits::NAMES {
+            if let Some(value) = lookup(&format!("ROOMCAST_{}", name.to_uppercase())) {
+                self.limits.set(name, &value)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether an engine could run on this; `Engine::start` asks the same.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting, what it is and what it may be.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let l = &self.limits;
+        let at_least = |setting, value: u64, least: u64| match value < least {
+            true => Err(ConfigError::TooSmall { setting, value, least }),
+            false => Ok(()),
+        };
+        let at_most = |setting, value: u64, most: u64, because| match value > most {
+            true => Err(ConfigError::TooLarge { setting, value, most, because }),
+            false => Ok(()),
+        };
+        at_most("shards", self.shards as u64, 255, "a connection id has eight bits for it")?;
+        if !self.own_threads {
+            at_most("shards", self.shards as u64, 1, "own_threads(false) has one shard")?;
+        }
+        at_least("head_bytes_max", l.head_bytes_max as u64, 256)?;
+        at_most("head_bytes_max", l.head_bytes_max as u64, 1 << 20, "it is buffered whole")?;
+        at_most("connections_max", l.connections_max as u64, 1 << 24, "ids have 24 bits for it")?;
+        at_least("publication_bytes_max", l.publication_bytes_max as u64, 1)?;
+        at_most(
+            "publication_bytes_max",
+            l.publication_bytes_max as u64,
+            l.tape_bytes_max as u64 / 4,
+            "it is at most a quarter of tape_bytes_max",
+        )?;
+        at_most(
+            "room_ahead_bytes_max",
+            l.room_ahead_bytes_max as u64,
+            l.tape_bytes_max as u64 / 2,
+            "it is at most half of tape_bytes_max",
+        )?;
+        at_most(
+            "tape_bytes_max",
+            l.tape_bytes_max as u64,
+            l.shard_tape_bytes_max as u64,
+            "it is at most shard_tape_bytes_max",
+        )?;
+        at_most(
+            "outbox_high_bytes",
+            l.outbox_high_bytes as u64,
+            l.outbox_bytes_max as u64,
+            "it is at most outbox_bytes_max",
+        )?;
+        at_least("room_name_bytes_max", l.room_name_bytes_max as u64, 1)?;
+        at_least("connection_rooms_max", l.connection_rooms_max as u64, 1)?;
+        at_least("connection_events_max", u64::from(l.connection_events_max), 1)?;
+        at_least("turn_budget_us", l.turn_budget_us, 10)?;
+        at_least("handshake_timeout_ms", l.handshake_timeout_ms, 1)?;
+        at_least("verdict_timeout_ms", l.verdict_timeout_ms, 1)?;
+        at_least("close_timeout_ms", l.close_timeout_ms, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_consistent() {
+        assert_eq!(Config::new().check(), Ok(()));
+    }
+
+    #[test]
+    fn an_error_names_the_setting() {
+        let error = Config::new().publication_bytes_max(2 << 20).check().unwrap_err();
+        assert!(error.to_string().contains("publication_bytes_max"), "{error}");
+        assert!(error.to_string().contains("tape_bytes_max"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_limits() {
+        let from = |name: &str| (name == "ROOMCAST_CONNECTIONS_MAX").then(|| "7".to_string());
+        assert_eq!(Config::new().from_variables(from).unwrap().limits.connections_max, 7);
+        let bad = |name: &str| (name == "ROOMCAST_CONNECTIONS_MAX").then(|| "many".to_string());
+        let error = Config::new().from_variables(bad).unwrap_err();
+        assert!(error.to_string().contains("connections_max"), "{error}");
+    }
+}

@@ -1,0 +1,425 @@
+//! The engine: start, adopt, turn, stop.
+//!
+//! In: a checked config and a host. Out: shards on threads of their own (or none), and a handle.
+//! Opens listeners on the caller's thread, so that an address in use is an error of `start`.
+//! Dropping it stops it.
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::config::Config;
+use crate::error::{AdoptError, StartError};
+use crate::events::{self, Events};
+use crate::handle::Handle;
+use crate::host::{Accept, Callbacks, Handler};
+use crate::identity::Host;
+use crate::inbox::Inbox;
+use crate::metrics::Counters;
+use crate::request::Request;
+use crate::rooms::Directory;
+use crate::shard::kernel::Kernel;
+use crate::shard::net::Incoming;
+use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
+use crate::shard::{Flow, Shard, listen};
+use crate::sync::{
+    Arc, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex,
+};
+use crate::transport::http as head;
+
+/// A running engine. It derefs to its [`Handle`]; dropping it stops it.
+///
+/// ```
+/// use roomcast::{Accept, Config, Engine, Handler, Pending, Request};
+///
+/// struct Lobby;
+///
+/// impl Handler for Lobby {
+///     fn connecting(&self, _: &Request, pending: Pending) {
+///         pending.accept(Accept::new().room("lobby"));
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = Engine::start(Config::new().listen("127.0.0.1:0").shards(1), Lobby)?;
+/// let published = engine.publish("lobby", "hello")?;
+/// assert_eq!(published.members, 0);
+/// let report = engine.stop();
+/// assert_eq!(report.cut, 0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Engine {
+    handle: Handle,
+    addresses: Vec<SocketAddr>,
+    threads: PlainMutex<Vec<JoinHandle<()>>>,
+    /// The one shard of an engine without threads; None once it has ended.
+    own: Option<Mutex<Option<Shard<Kernel>>>>,
+    #[cfg(unix)]
+    fd: Option<std::os::fd::RawFd>,
+}
+
+impl Engine {
+    /// Starts with callbacks.
+    ///
+    /// # Errors
+    /// [`StartError`]: a setting, a listener, or the operating system. Nothing is left running.
+    pub fn start(config: Config, handler: impl Handler) -> Result<Engine, StartError> {
+        Self::start_with(config, |handle| {
+            let host = Callbacks { handler, handle: handle.clone() };
+            Ok((Arc::new(host) as Arc<dyn Host>, ()))
+        })
+        .map(|(engine, ())| engine)
+    }
+
+    /// Starts with a queue of events instead of callbacks.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with_events(config: Config) -> Result<(Engine, Events), StartError> {
+        Self::start_with(config, |handle| {
+            let (queued, events) = events::queue(handle)?;
+            Ok((Arc::new(queued) as Arc<dyn Host>, events))
+        })
+    }
+
+    fn start_with<E>(
+        config: Config,
+        host: impl FnOnce(&Handle) -> Result<(Arc<dyn Host>, E), StartError>,
+    ) -> Result<(Engine, E), StartError> {
+        config.check()?;
+        let shards = match (config.own_threads, config.shards) {
+            (false, _) => 1,
+            (true, 0) => std::thread::available_parallelism()?.get().min(255),
+            (true, n) => n,
+        };
+        let mut listeners = Some(listen::open_all(&config)?);
+        let addresses = listeners.iter().flatten().filter_map(|l| l.address()).collect();
+        let clock = Clock::Real(Instant::now());
+        let mut kernels = Vec::new();
+        let mut inboxes = Vec::new();
+        for _ in 0..shards {
+            let own = listeners.take().unwrap_or_default();
+            let (kernel, waker) = Kernel::new(own, clock.clone())?;
+            kernels.push(kernel);
+            inboxes.push(Inbox::new(waker));
+        }
+        #[cfg(unix)]
+        let fd = (!config.own_threads).then(|| kernels[0].fd());
+        let own_threads = config.own_threads;
+        let shared = Arc::new(shared(config, clock, inboxes));
+        let handle = Handle { shared, threads: Arc::new(OnceLock::new()) };
+        let (host, end) = host(&handle)?;
+        let mut made = kernels
+            .into_iter()
+            .enumerate()
+            .map(|(i, kernel)| Shard::new(i, kernel, handle.shared.clone(), host.clone()));
+        let mut engine = Engine {
+            handle: handle.clone(),
+            addresses,
+            threads: PlainMutex::new(Vec::new()),
+            own: None,
+            #[cfg(unix)]
+            fd,
+        };
+        match own_threads {
+            true => engine.spawn(made)?,
+            false => engine.own = made.next().map(|shard| Mutex::new(Some(shard))),
+        }
+        Ok((engine, end))
+    }
+
+    fn spawn(&mut self, shards: impl Iterator<Item = Shard<Kernel>>) -> Result<(), StartError> {
+        let mut threads = Vec::new();
+        for (i, mut shard) in shards.enumerate() {
+            let builder = std::thread::Builder::new().name(format!("roomcast-{i}"));
+            match builder.spawn(move || shard.run()) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    self.handle.shared.ending.lock().shards_left = threads.len();
+                    *self.threads.lock() = threads;
+                    self.begin_stop();
+                    return Err(error.into());
+                }
+            }
+        }
+        let ids = threads.iter().map(|t| t.thread().id()).collect();
+        self.handle.threads.get_or_init(|| ids);
+        *self.threads.lock() = threads;
+        Ok(())
+    }
+
+    /// A handle, to be kept anywhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Where the TCP listeners listen, in the order of the config.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Takes over a connected socket of the host's, of which these bytes were read already; the
+    /// HTTP head is read, checked and answered here.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; the socket is closed then.
+    pub fn adopt(&self, stream: impl Into<Stream>, bytes: &[u8]) -> Result<(), AdoptError> {
+        self.adopt_at(stream.into().0, Stage::Head(bytes.to_vec()))
+    }
+
+    /// Checks a request that came to the host's own HTTP server, and makes the 101 for it. Once
+    /// the host has sent that, [`Upgrade::adopt`] takes the socket over.
+    ///
+    /// # Errors
+    /// [`AdoptError::NotUpgrade`] holds status and text to answer with.
+    pub fn upgrade(&self, parts: &http::request::Parts) -> Result<Upgrade<'_>, AdoptError> {
+        let request = Request::from_parts(parts, None);
+        let refuse = |reject: head::Reject| AdoptError::NotUpgrade {
+            status: reject.status,
+            text: reject.text,
+        };
+        match head::route(&request) {
+            head::Route::WebSocket => {}
+            head::Route::Reject(reject) => return Err(refuse(reject)),
+            head::Route::Plain => {
+                let text = "this path takes WebSocket upgrades";
+                return Err(refuse(head::Reject { status: 426, text }));
+            }
+        }
+        if !head::origin_allowed(&request, &self.handle.shared.origins) {
+            return Err(refuse(head::Reject::origin()));
+        }
+        let response = head::switching_response(&request, None);
+        Ok(Upgrade { response, request, accept: Accept::new(), engine: &self.handle })
+    }
+
+    fn adopt_at(&self, incoming: Incoming, stage: Stage) -> Result<(), AdoptError> {
+        adopt(&self.handle, incoming, stage)
+    }
+
+    /// One turn of an engine without threads (`own_threads(false)`): waits for at most `wait`,
+    /// then does what there is to do. False once the engine has stopped, when called inside a
+    /// callback or on another thread at the same time, and for an engine with threads.
+    pub fn turn(&self, wait: Duration) -> bool {
+        let Some(mut own) = self.own.as_ref().and_then(|own| own.try_lock()) else { return false };
+        let Some(shard) = own.as_mut() else { return false };
+        match shard.turn(Some(wait)) {
+            Ok(Flow::Running) => true,
+            Ok(Flow::Ended) => {
+                *own = None;
+                false
+            }
+            Err(error) => {
+                tracing::error!(target: "roomcast", %error, "the sockets cannot be polled");
+                shard.cut_all();
+                *own = None;
+                false
+            }
+        }
+    }
+
+    /// How long a host without our threads may sleep on the descriptor before it must call
+    /// [`Engine::turn`]: zero while work is left over, else until the nearest timer; None for as
+    /// long as the descriptor is not readable.
+    #[must_use]
+    pub fn next_turn(&self) -> Option<Duration> {
+        let mut own = self.own.as_ref()?.try_lock()?;
+        own.as_mut()?.next_turn()
+    }
+
+    /// The descriptor that becomes readable when an engine without threads has something to do.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn fd(&self) -> Option<std::os::fd::RawFd> {
+        self.fd
+    }
+
+    fn begin_stop(&self) {
+        let shared = &self.handle.shared;
+        let now = shared.clock.now_ns().max(1);
+        let first =
+            shared.stop_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if first {
+            for shard in 0..shared.inboxes.len() {
+                shared.ask(shard, Ask::Stop);
+            }
+        }
+    }
+
+    /// Stops: no new connections, peers are told (1001, spread over `stop_spread_ms`), what they
+    /// are owed is sent, and after `stop_timeout_ms` whoever is left is cut. Returns when that is
+    /// done; in a callback it returns at once and the engine ends when the callback has.
+    pub fn stop(&self) -> StopReport {
+        self.begin_stop();
+        if self.own.is_some() {
+            while self.turn(Duration::from_millis(10)) {}
+            return self.handle.shared.ending.lock().report;
+        }
+        if self.handle.is_on_shard() {
+            return self.handle.shared.ending.lock().report;
+        }
+        let limit_ms = self.handle.shared.limits.stop_timeout_ms + 5_000;
+        let until = Instant::now() + Duration::from_millis(limit_ms);
+        let mut ending = self.handle.shared.ending.lock();
+        while ending.shards_left > 0 {
+            // A callback that never returns holds its shard; we do not wait for it for ever.
+            if self.handle.shared.ended.wait_until(&mut ending, until).timed_out() {
+                tracing::error!(target: "roomcast", "a callback holds a shard; stop gave up on it");
+                return ending.report;
+            }
+        }
+        let report = ending.report;
+        drop(ending);
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            if thread.join().is_err() {
+                tracing::error!(target: "roomcast", "a shard panicked");
+            }
+        }
+        report
+    }
+}
+
+impl Deref for Engine {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> Shared {
+    let shards = inboxes.len();
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);
+    Shared {
+        skip: config.slow_policy == crate::config::SlowPolicy::Skip,
+        limits: config.limits,
+        origins: config.origins,
+        health_path: config.health_path,
+        pages: config.pages,
+        clock,
+        directory: Arc::new(Directory::new(shards, epoch)),
+        inboxes: inboxes.into(),
+        counters: (0..shards).map(|_| Counters::default()).collect(),
+        loads: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+        total: AtomicUsize::new(0),
+        refused: AtomicU64::new(0),
+        stop_ns: AtomicU64::new(0),
+        ending: PlainMutex::new(Ending { shards_left: shards, ..Ending::default() }),
+        ended: Condvar::new(),
+    }
+}
+
+fn adopt(handle: &Handle, incoming: Incoming, stage: Stage) -> Result<(), AdoptError> {
+    let shared = &handle.shared;
+    if shared.is_stopping() {
+        return Err(AdoptError::Stopped);
+    }
+    Kernel::prepare(&incoming, shared.limits.notsent_lowat_bytes).map_err(AdoptError::Io)?;
+    if shared.total.fetch_add(1, Ordering::Relaxed) >= shared.limits.connections_max {
+        shared.total.fetch_sub(1, Ordering::Relaxed);
+        return Err(AdoptError::Full);
+    }
+    let shard = shared.least_loaded();
+    shared.loads[shard].fetch_add(1, Ordering::Relaxed);
+    shared.ask(shard, Ask::Adopt(Box::new((incoming, stage))));
+    Ok(())
+}
+
+/// A connected socket to be adopted: a TCP or unix stream of the standard library.
+#[derive(Debug)]
+pub struct Stream(Incoming);
+
+impl From<std::net::TcpStream> for Stream {
+    fn from(stream: std::net::TcpStream) -> Self {
+        let peer = stream.peer_addr().ok();
+        Stream(Incoming::Tcp(stream, peer))
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixStream> for Stream {
+    fn from(stream: std::os::unix::net::UnixStream) -> Self {
+        Stream(Incoming::Unix(stream))
+    }
+}
+
+/// A checked upgrade: send `response`, then adopt the socket.
+pub struct Upgrade<'a> {
+    response: http::Response<()>,
+    request: Request,
+    accept: Accept,
+    engine: &'a Handle,
+}
+
+impl Upgrade<'_> {
+    /// The 101 to send.
+    #[must_use]
+    pub fn response(&self) -> &http::Response<()> {
+        &self.response
+    }
+
+    /// The request, as events show it.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// How it will be accepted: user, rooms, data. The host has decided already, so there is no
+    /// connecting event. Call it before sending the response, which names the subprotocol.
+    #[must_use]
+    pub fn accept(mut self, accept: Accept) -> Self {
+        self.response = head::switching_response(&self.request, accept.protocol());
+        self.accept = accept;
+        self
+    }
+
+    /// Lets go of the engine's borrow, for a task that adopts when the response is out.
+    #[must_use]
+    pub fn detach(self) -> Upgraded {
+        Upgraded { accept: self.accept, handle: self.engine.clone() }
+    }
+
+    /// Takes the socket over once the response was sent; `leftover` is what the host has read
+    /// behind the request's head.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; the socket is closed then.
+    pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
+        self.detach().adopt(stream, leftover)
+    }
+}
+
+/// An upgrade whose response is on its way.
+pub struct Upgraded {
+    accept: Accept,
+    handle: Handle,
+}
+
+impl Upgraded {
+    /// As [`Upgrade::adopt`].
+    ///
+    /// # Errors
+    /// [`AdoptError`]; the socket is closed then.
+    pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
+        let (mut accepted, rooms) = self.accept.into_parts();
+        accepted.rooms = rooms;
+        adopt(&self.handle, stream.into().0, Stage::Open(accepted, leftover.to_vec()))
+    }
+}

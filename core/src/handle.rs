@@ -1,0 +1,460 @@
+//! Handles: what a host calls, from any thread, to publish, send, join, leave, close and ask.
+//!
+//! In: calls. Out: numbers and refusals at once; commands in the inboxes of the shards, in the
+//! order of the calls. Nothing here waits for a peer; only `connections`, `members` wait for the
+//! shards. No lock is held while encoding or waking.
+
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use crate::close;
+use crate::dialect::WireKind;
+use crate::error::{CommandError, Refused};
+use crate::metrics::Snapshot;
+use crate::outbound::frame::Frame;
+use crate::payload::{ConnectionId, Position, Publication, Published};
+use crate::rooms::RoomState;
+use crate::rooms::directory::Held;
+use crate::router::{self, Command, Encoded};
+use crate::shard::shared::{Ask, Reply, Shared};
+use crate::sync::{Arc, OnceLock, Ordering};
+
+/// Publishes, sends, joins, leaves, closes and asks, from any thread. Cheap to clone.
+///
+/// A handle does not keep the engine running: after `stop` its calls answer `Stopped`.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) threads: Arc<OnceLock<Vec<ThreadId>>>,
+}
+
+type Shards = SmallVec<[usize; 8]>;
+
+impl Handle {
+    /// Publishes to all members of a room. Never blocks on a peer.
+    ///
+    /// Publishing to a room that nobody is in is no error: it has 0 members and, where it does not
+    /// even exist, no offset.
+    ///
+    /// # Errors
+    /// [`Refused`] says why nobody was sent it; only `Behind` and `Overloaded` pass with time.
+    pub fn publish<'a>(
+        &self,
+        room: &str,
+        publication: impl Into<Publication<'a>>,
+    ) -> Result<Published, Refused> {
+        let publication = publication.into();
+        self.count_refusal(self.check_publication(&publication).and_then(|()| {
+            self.check_name(room)?;
+            match self.shared.directory.find(room) {
+                Some(room) => self.publish_to(&room, publication),
+                None => Ok(Published { offset: None, members: 0 }),
+            }
+        }))
+    }
+
+    /// Publishes to all members of several rooms; a member of more than one is sent it once. It is
+    /// numbered in each of them, or refused in all.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`].
+    pub fn publish_union<'a>(
+        &self,
+        rooms: &[&str],
+        publication: impl Into<Publication<'a>>,
+    ) -> Result<Published, Refused> {
+        let publication = publication.into();
+        self.count_refusal(self.check_publication(&publication).and_then(|()| {
+            rooms.iter().try_for_each(|name| self.check_name(name))?;
+            let found: Vec<_> =
+                rooms.iter().filter_map(|name| self.shared.directory.find(name)).collect();
+            self.publish_to_union(found, publication)
+        }))
+    }
+
+    fn check_publication(&self, publication: &Publication<'_>) -> Result<(), Refused> {
+        if publication.data.len() > self.shared.limits.publication_bytes_max {
+            return Err(Refused::TooLarge);
+        }
+        match self.shared.is_stopping() {
+            true => Err(Refused::Stopped),
+            false => Ok(()),
+        }
+    }
+
+    fn check_name(&self, room: &str) -> Result<(), Refused> {
+        match room.is_empty() || room.len() > self.shared.limits.room_name_bytes_max {
+            true => Err(Refused::RoomName),
+            false => Ok(()),
+        }
+    }
+
+    fn count_refusal<T>(&self, result: Result<T, Refused>) -> Result<T, Refused> {
+        if result.is_err() {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn encode(&self, publication: &Publication<'_>) -> Arc<Encoded> {
+        let now = self.shared.clock.now_ns();
+        let mut encoded = Encoded::new(publication.kind, publication.data, now);
+        encoded.except.extend_from_slice(publication.except);
+        let find = |name: &&str| self.shared.directory.find(name);
+        encoded.except_rooms = publication.except_rooms.iter().filter_map(find).collect();
+        Arc::new(encoded)
+    }
+
+    /// Whether the shards that have members of the room can take so much more of it.
+    fn check_place(&self, room: &RoomState, cost: usize) -> Result<(), Refused> {
+        for shard in room.shards() {
+            let ahead = room.ahead_bytes(shard);
+            if ahead > 0 && ahead + cost > self.shared.limits.room_ahead_bytes_max {
+                return Err(Refused::Behind);
+            }
+            if !self.shared.has_place(shard, cost) {
+                return Err(Refused::Overloaded);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn publish_to(
+        &self,
+        room: &Arc<RoomState>,
+        publication: Publication<'_>,
+    ) -> Result<Published, Refused> {
+        let mut encoded = None;
+        loop {
+            if encoded.is_none() && room.members() > 0 {
+                encoded = Some(self.encode(&publication));
+            }
+            let mut tail = room.lock();
+            if tail.is_dead() {
+                return Ok(Published { offset: None, members: 0 });
+            }
+            let members = room.members();
+            if members == 0 {
+                return Ok(Published { offset: Some(tail.number()), members });
+            }
+            // Somebody joined between the look and the lock: encode with no lock held.
+            let Some(publication) = encoded.take() else { continue };
+            let cost = publication.cost();
+            self.check_place(room, cost)?;
+            let offset = Some(tail.number());
+            let mut shards = Shards::new();
+            for shard in room.shards() {
+                shards.push(shard);
+                room.add_ahead(shard, cost);
+                let publication = publication.clone();
+                let command = Command::Publish { room: room.clone(), publication };
+                self.shared.inboxes[shard].push(Ask::Route(command), cost);
+            }
+            drop(tail);
+            self.rouse(&shards);
+            return Ok(Published { offset, members });
+        }
+    }
+
+    /// All rooms are locked in one order (of their addresses), numbered, and pushed as one.
+    fn publish_to_union(
+        &self,
+        mut rooms: Vec<Arc<RoomState>>,
+        publication: Publication<'_>,
+    ) -> Result<Published, Refused> {
+        let encoded = self.encode(&publication);
+        let cost = encoded.cost();
+        rooms.sort_by_key(|room| Arc::as_ptr(room).addr());
+        rooms.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        let mut tails: Vec<_> = rooms.iter().map(|room| room.lock()).collect();
+        for (room, tail) in rooms.iter().zip(&tails) {
+            if !tail.is_dead() {
+                self.check_place(room, cost)?;
+            }
+        }
+        let mut published = Published { offset: None, members: 0 };
+        let mut shards = Shards::new();
+        for (room, tail) in rooms.iter().zip(&mut tails) {
+            if tail.is_dead() {
+                continue;
+            }
+            let offset = tail.number();
+            published.offset.get_or_insert(offset);
+            published.members += room.members();
+            shards.extend(room.shards());
+        }
+        shards.sort_unstable();
+        shards.dedup();
+        for &shard in &shards {
+            let here: Box<[_]> =
+                rooms.iter().filter(|r| r.shards().any(|s| s == shard)).cloned().collect();
+            here.iter().for_each(|room| room.add_ahead(shard, cost));
+            let command = Command::Union { rooms: here, publication: encoded.clone() };
+            self.shared.inboxes[shard].push(Ask::Route(command), cost);
+        }
+        drop(tails);
+        self.rouse(&shards);
+        Ok(published)
+    }
+
+    fn rouse(&self, shards: &[usize]) {
+        for &shard in shards {
+            self.shared.inboxes[shard].rouse();
+        }
+    }
+
+    /// A held room: the quick way to publish to it often. While a handle of it exists, the room
+    /// does too, with its numbering.
+    ///
+    /// # Errors
+    /// [`CommandError::RoomName`].
+    pub fn room(&self, name: &str) -> Result<Room, CommandError> {
+        self.check_name(name).map_err(|_| CommandError::RoomName)?;
+        let held = Arc::new(self.shared.directory.hold(name));
+        Ok(Room { held, handle: self.clone() })
+    }
+
+    /// Sends a message to one connection, in its place among the publications of its rooms.
+    /// Exclusions of the publication mean nothing here.
+    ///
+    /// # Errors
+    /// [`Refused`]. A connection that has closed is not an error: peers leave at any moment.
+    pub fn send<'a>(
+        &self,
+        to: ConnectionId,
+        message: impl Into<Publication<'a>>,
+    ) -> Result<(), Refused> {
+        let shard = to.shard();
+        let known = shard < self.shared.inboxes.len();
+        self.send_to(message.into(), known, shard..shard + 1, |frame| Command::Send { to, frame })
+    }
+
+    /// Sends a message to all connections of a user.
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn send_user<'a>(
+        &self,
+        user: &str,
+        message: impl Into<Publication<'a>>,
+    ) -> Result<(), Refused> {
+        let user: Arc<str> = user.into();
+        let all = 0..self.shared.inboxes.len();
+        self.send_to(message.into(), true, all, |frame| {
+            Command::SendUser { user: user.clone(), frame }
+        })
+    }
+
+    /// Sends a message to every open connection.
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn send_all<'a>(&self, message: impl Into<Publication<'a>>) -> Result<(), Refused> {
+        let all = 0..self.shared.inboxes.len();
+        self.send_to(message.into(), true, all, |frame| Command::SendAll { frame })
+    }
+
+    fn send_to(
+        &self,
+        message: Publication<'_>,
+        known: bool,
+        shards: std::ops::Range<usize>,
+        command: impl Fn(Arc<Frame>) -> Command,
+    ) -> Result<(), Refused> {
+        let send = || {
+            if !known {
+                return Err(Refused::Gone);
+            }
+            self.check_publication(&message)?;
+            if !shards.clone().all(|shard| self.shared.has_place(shard, message.data.len())) {
+                return Err(Refused::Overloaded);
+            }
+            let frame = Arc::new(router::encode(WireKind::Raw, message.kind, message.data));
+            for shard in shards.clone() {
+                self.shared.ask(shard, Ask::Route(command(frame.clone())));
+            }
+            Ok(())
+        };
+        self.count_refusal(send())
+    }
+
+    fn shard_of(&self, id: ConnectionId) -> Result<usize, CommandError> {
+        if self.shared.is_stopping() {
+            return Err(CommandError::Stopped);
+        }
+        let shard = id.shard();
+        (shard < self.shared.inboxes.len()).then_some(shard).ok_or(CommandError::Gone)
+    }
+
+    /// Makes a connection a member of a room: it is sent everything that is published after this
+    /// call, and nothing that was published before. Joining twice is joining once.
+    ///
+    /// # Errors
+    /// [`CommandError`]. A connection that has closed, or is in `connection_rooms_max` rooms, is
+    /// not reported here.
+    pub fn join(&self, id: ConnectionId, room: &str) -> Result<Position, CommandError> {
+        let shard = self.shard_of(id)?;
+        self.check_name(room).map_err(|_| CommandError::RoomName)?;
+        let position = self.shared.directory.join(room, shard, |room| {
+            let join = Command::Join { who: id, room: room.clone() };
+            self.shared.inboxes[shard].push(Ask::Route(join), 0);
+        });
+        self.shared.inboxes[shard].rouse();
+        Ok(position)
+    }
+
+    /// Ends a membership: what is published after this call is not sent to the connection.
+    ///
+    /// # Errors
+    /// [`CommandError`]. Not being a member is no error.
+    pub fn leave(&self, id: ConnectionId, room: &str) -> Result<(), CommandError> {
+        let shard = self.shard_of(id)?;
+        self.check_name(room).map_err(|_| CommandError::RoomName)?;
+        if let Some(room) = self.shared.directory.find(room) {
+            self.shared.ask(shard, Ask::Route(Command::Leave { who: id, room }));
+        }
+        Ok(())
+    }
+
+    /// Closes a connection with a code and a text (cut at 123 bytes), after what it is owed.
+    ///
+    /// # Errors
+    /// [`CommandError::CloseCode`] for a code that RFC 6455 §7.4 keeps from applications.
+    pub fn close(&self, id: ConnectionId, code: u16, text: &str) -> Result<(), CommandError> {
+        if !close::may_send(code) {
+            return Err(CommandError::CloseCode);
+        }
+        let shard = self.shard_of(id)?;
+        self.shared.ask(shard, Ask::Close(id, code, text.into()));
+        Ok(())
+    }
+
+    /// Members of a room, 0 for one that does not exist.
+    #[must_use]
+    pub fn count(&self, room: &str) -> usize {
+        self.shared.directory.find(room).map_or(0, |room| room.members())
+    }
+
+    /// Names and member counts of all rooms, in no order.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<(String, usize)> {
+        self.shared.directory.list()
+    }
+
+    /// All open connections. Waits for the shards, so it takes about a turn.
+    ///
+    /// # Errors
+    /// [`CommandError::OnShard`] in a callback, since a shard cannot wait for itself.
+    pub fn connections(&self) -> Result<Vec<ConnectionId>, CommandError> {
+        self.list(None)
+    }
+
+    /// The members of a room. Waits for the shards, so it takes about a turn.
+    ///
+    /// # Errors
+    /// As [`Handle::connections`].
+    pub fn members(&self, room: &str) -> Result<Vec<ConnectionId>, CommandError> {
+        match self.shared.directory.find(room) {
+            Some(room) => self.list(Some(room)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn list(&self, room: Option<Arc<RoomState>>) -> Result<Vec<ConnectionId>, CommandError> {
+        if self.is_on_shard() {
+            return Err(CommandError::OnShard);
+        }
+        let reply = Arc::new(Reply::default());
+        for shard in 0..self.shared.inboxes.len() {
+            self.shared.ask(shard, Ask::List(room.clone(), reply.clone()));
+        }
+        let mut state = reply.state.lock();
+        while state.0 < self.shared.inboxes.len() {
+            if self.has_ended() {
+                return Err(CommandError::Stopped);
+            }
+            reply.answered.wait_for(&mut state, Duration::from_millis(50));
+        }
+        Ok(std::mem::take(&mut state.1))
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.ending.lock().shards_left == 0
+    }
+
+    /// Whether this is one of the engine's own threads.
+    pub(crate) fn is_on_shard(&self) -> bool {
+        let me = std::thread::current().id();
+        self.threads.get().is_some_and(|threads| threads.contains(&me))
+    }
+
+    /// Whether the engine is stopping or has stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.shared.is_stopping()
+    }
+
+    /// The engine's figures now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut all = Snapshot::of(self.shared.counters.iter());
+        all.rooms = self.shared.directory.len() as u64;
+        all.refused = self.shared.refused.load(Ordering::Relaxed);
+        all
+    }
+}
+
+/// A held room. Cheap to clone; publishing through it looks no name up.
+#[derive(Clone)]
+pub struct Room {
+    held: Arc<Held>,
+    handle: Handle,
+}
+
+impl Room {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.held.state().name()
+    }
+
+    /// Publishes to all members, as [`Handle::publish`].
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn publish<'a>(
+        &self,
+        publication: impl Into<Publication<'a>>,
+    ) -> Result<Published, Refused> {
+        let publication = publication.into();
+        let checked = self.handle.check_publication(&publication);
+        let result = checked.and_then(|()| self.handle.publish_to(self.held.state(), publication));
+        self.handle.count_refusal(result)
+    }
+
+    /// Members now.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.held.state().members()
+    }
+
+    /// Epoch and offset now.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.held.state().lock().position()
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("shards", &self.shared.inboxes.len()).finish()
+    }
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room").field("name", &self.name()).finish()
+    }
+}

@@ -1,0 +1,307 @@
+//! The host's side: callbacks, the connection that they are about, and the verdict on a new one.
+//!
+//! In: what shards tell. Out: calls of the host's [`Handler`], on the shard's thread. Everything
+//! that a callback may do goes through a [`Handle`], so it is safe to do it there.
+
+use std::any::Any;
+
+use crate::close::CloseReason;
+use crate::error::{CommandError, Refused};
+use crate::handle::Handle;
+use crate::identity::{Host, Identity, Who};
+use crate::payload::{ConnectionId, Kind, Message, Position, Publication};
+use crate::request::Request;
+use crate::shard::shared::{Accepted, Ask};
+use crate::sync::Arc;
+
+/// What a host does about connections. Every method runs on a shard's thread and must be quick:
+/// while it runs, the connections of that shard wait. Publishing, sending, closing and stopping
+/// are safe in all of them. For slow or asynchronous work take the events instead:
+/// [`Engine::start_with_events`](crate::Engine::start_with_events).
+pub trait Handler: Send + Sync + 'static {
+    /// Somebody asks for a WebSocket. Answer through `pending`, now or later, from any thread;
+    /// the default accepts everybody, into no room.
+    fn connecting(&self, request: &Request, pending: Pending) {
+        let _ = request;
+        pending.accept(Accept::new());
+    }
+
+    /// A connection is open, and in the rooms that it was accepted into.
+    fn opened(&self, connection: Connection<'_>) {
+        let _ = connection;
+    }
+
+    /// A message came.
+    fn message(&self, connection: Connection<'_>, message: Message<'_>) {
+        let _ = (connection, message);
+    }
+
+    /// A connection that had opened has ended. The last call about it.
+    fn closed(&self, connection: Connection<'_>, reason: &CloseReason) {
+        let _ = (connection, reason);
+    }
+
+    /// More than `outbox_high_bytes` wait for the connection (true), or less than half of that
+    /// again (false). Between the two it is not read from.
+    fn backpressure(&self, connection: Connection<'_>, high: bool) {
+        let _ = (connection, high);
+    }
+
+    /// Under the policy `skip` the connection jumped over so many publications of a room.
+    fn lagged(&self, connection: Connection<'_>, room: &str, missed: u64) {
+        let _ = (connection, room, missed);
+    }
+}
+
+/// A handler that accepts everybody and does nothing.
+impl Handler for () {}
+
+/// The connection that an event is about. Valid during the callback; keep its `id` for later.
+#[derive(Clone, Copy)]
+pub struct Connection<'a> {
+    who: Who<'a>,
+    handle: &'a Handle,
+}
+
+impl<'a> Connection<'a> {
+    pub(crate) fn new(who: Who<'a>, handle: &'a Handle) -> Self {
+        Connection { who, handle }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.who.id
+    }
+
+    /// The user that it was accepted as.
+    #[must_use]
+    pub fn user(&self) -> Option<&'a str> {
+        self.who.identity?.user.as_deref()
+    }
+
+    /// The application's data that it was accepted with, if it is of this type.
+    #[must_use]
+    pub fn data<T: Any>(&self) -> Option<&'a T> {
+        self.who.identity?.data.as_ref()?.downcast_ref()
+    }
+
+    /// A handle of the engine.
+    #[must_use]
+    pub fn handle(&self) -> &'a Handle {
+        self.handle
+    }
+
+    /// As [`Handle::send`].
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn send<'b>(&self, message: impl Into<Publication<'b>>) -> Result<(), Refused> {
+        self.handle.send(self.who.id, message)
+    }
+
+    /// As [`Handle::join`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn join(&self, room: &str) -> Result<Position, CommandError> {
+        self.handle.join(self.who.id, room)
+    }
+
+    /// As [`Handle::leave`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn leave(&self, room: &str) -> Result<(), CommandError> {
+        self.handle.leave(self.who.id, room)
+    }
+
+    /// As [`Handle::close`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn close(&self, code: u16, text: &str) -> Result<(), CommandError> {
+        self.handle.close(self.who.id, code, text)
+    }
+}
+
+/// How a connection is accepted.
+///
+/// ```
+/// use roomcast::Accept;
+///
+/// let accept = Accept::new().user("ada").room("lobby").room("team:7").subprotocol("chat.v1");
+/// # let _ = accept;
+/// ```
+#[derive(Default)]
+pub struct Accept {
+    user: Option<Arc<str>>,
+    data: Option<Arc<dyn Any + Send + Sync>>,
+    rooms: Vec<String>,
+    subprotocol: Option<String>,
+}
+
+impl Accept {
+    /// Anonymous, in no room, without a subprotocol.
+    #[must_use]
+    pub fn new() -> Self {
+        Accept::default()
+    }
+
+    /// Who it is, for [`Handle::send_user`]. One user may have many connections.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Adds a room to be in from the first moment.
+    #[must_use]
+    pub fn room(mut self, room: impl Into<String>) -> Self {
+        self.rooms.push(room.into());
+        self
+    }
+
+    /// Data of the application, found again in every event through [`Connection::data`].
+    #[must_use]
+    pub fn data<T: Any + Send + Sync>(mut self, data: Arc<T>) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// The subprotocol, one of those offered; another is left out of the answer.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.subprotocol = Some(name.into());
+        self
+    }
+
+    pub(crate) fn protocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The verdict, and the rooms to join.
+    pub(crate) fn into_parts(self) -> (Accepted, Vec<String>) {
+        let identity = match (self.user, self.data) {
+            (None, None) => None,
+            (user, data) => Some(Identity::new(user, data)),
+        };
+        let accepted = Accepted { identity, subprotocol: self.subprotocol, rooms: Vec::new() };
+        (accepted, self.rooms)
+    }
+}
+
+impl std::fmt::Debug for Accept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accept").field("user", &self.user).field("rooms", &self.rooms).finish()
+    }
+}
+
+/// A connection that waits for the host's verdict, for at most `verdict_timeout_ms`.
+///
+/// Dropped without an answer, it is refused with 503.
+#[derive(Debug)]
+pub struct Pending {
+    id: ConnectionId,
+    handle: Handle,
+    answered: bool,
+}
+
+impl Pending {
+    pub(crate) fn new(id: ConnectionId, handle: Handle) -> Self {
+        Pending { id, handle, answered: false }
+    }
+
+    /// The id that the connection will have.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// A handle of the engine.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Lets it in. From the return of this call on it is sent what is published to its rooms;
+    /// rooms with unusable names are left out and logged. If the peer has gone or the time for a
+    /// verdict is over, nothing happens.
+    pub fn accept(mut self, accept: Accept) {
+        self.answered = true;
+        let (accepted, rooms) = accept.into_parts();
+        self.tell(Ask::Accept(self.id, Box::new(accepted)));
+        for room in rooms {
+            if let Err(error) = self.handle.join(self.id, &room) {
+                tracing::warn!(target: "roomcast", %error, "a connection was accepted without a room");
+            }
+        }
+    }
+
+    /// Turns it away with an HTTP status (400 to 599, else 403) and a line of text.
+    pub fn refuse(mut self, status: u16, text: &str) {
+        self.answered = true;
+        let status = if (400..600).contains(&status) { status } else { 403 };
+        self.tell(Ask::Refuse(self.id, status, text.into()));
+    }
+
+    fn tell(&self, ask: Ask) {
+        self.handle.shared.ask(self.id.shard(), ask);
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.tell(Ask::Refuse(self.id, 503, "the host gave no answer".into()));
+        }
+    }
+}
+
+/// A handler, as the shards call it.
+pub(crate) struct Callbacks<H> {
+    pub(crate) handler: H,
+    pub(crate) handle: Handle,
+}
+
+impl<H: Handler> Callbacks<H> {
+    fn connection<'a>(&'a self, who: Who<'a>) -> Connection<'a> {
+        Connection::new(who, &self.handle)
+    }
+}
+
+impl<H: Handler> Host for Callbacks<H> {
+    fn on_connecting(&self, id: ConnectionId, request: Arc<Request>) {
+        self.handler.connecting(&request, Pending::new(id, self.handle.clone()));
+    }
+
+    fn on_opened(&self, who: Who<'_>) {
+        self.handler.opened(self.connection(who));
+    }
+
+    fn on_message(&self, who: Who<'_>, kind: Kind, data: &[u8]) {
+        self.handler.message(self.connection(who), Message { kind, data });
+    }
+
+    fn on_closed(&self, who: Who<'_>, reason: &CloseReason) {
+        self.handler.closed(self.connection(who), reason);
+    }
+
+    fn on_backpressure(&self, who: Who<'_>, high: bool) {
+        self.handler.backpressure(self.connection(who), high);
+    }
+
+    fn on_lagged(&self, who: Who<'_>, room: &str, missed: u64) {
+        self.handler.lagged(self.connection(who), room, missed);
+    }
+
+    fn keeps_up(&self, _: Who<'_>) -> bool {
+        true
+    }
+
+    fn counts_events(&self) -> bool {
+        false
+    }
+
+    fn on_stopped(&self) {}
+}

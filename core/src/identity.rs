@@ -1,0 +1,48 @@
+//! Who a connection is to the host: the user and the application's data, shared by its events.
+//!
+//! Rank 0: made at the verdict, dropped with the last event that names it. Any thread.
+
+use std::any::Any;
+
+use crate::payload::{ConnectionId, Kind};
+use crate::sync::{Arc, AtomicU32};
+
+/// What the host said of a connection when it accepted it.
+pub(crate) struct Identity {
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// Events that wait in the queue of the pull side.
+    pub(crate) waiting: AtomicU32,
+}
+
+impl Identity {
+    pub(crate) fn new(
+        user: Option<Arc<str>>,
+        data: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> Arc<Self> {
+        Arc::new(Identity { user, data, waiting: AtomicU32::new(0) })
+    }
+}
+
+/// A connection, as the host is told of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Who<'a> {
+    pub(crate) id: ConnectionId,
+    pub(crate) identity: Option<&'a Arc<Identity>>,
+}
+
+/// What a shard tells the host. Called on the shard's thread with no lock and no borrow held.
+pub(crate) trait Host: Send + Sync {
+    fn on_connecting(&self, id: ConnectionId, request: Arc<crate::request::Request>);
+    fn on_opened(&self, who: Who<'_>);
+    fn on_message(&self, who: Who<'_>, kind: Kind, data: &[u8]);
+    fn on_closed(&self, who: Who<'_>, reason: &crate::close::CloseReason);
+    fn on_backpressure(&self, who: Who<'_>, high: bool);
+    fn on_lagged(&self, who: Who<'_>, room: &str, missed: u64);
+    /// Whether the connection may be read from, as far as the host keeps up with its events.
+    fn keeps_up(&self, who: Who<'_>) -> bool;
+    /// Whether each connection needs an identity, to count its events.
+    fn counts_events(&self) -> bool;
+    /// The last shard has ended; nothing more will be told.
+    fn on_stopped(&self);
+}

@@ -1,0 +1,85 @@
+//! Real-time rooms inside your program.
+//!
+//! roomcast opens a port; thousands of browsers and devices join rooms over WebSocket; your
+//! program publishes from any thread with one call. It is a library: no server to operate, no
+//! client of its own to maintain.
+//!
+//! The one rule: callbacks of a [`Handler`] run on the threads that serve connections, so they
+//! must be quick. Everything that they may want to do (publish, send, join, close, stop) is a call
+//! on a [`Handle`], which never blocks on a peer and may be made anywhere.
+//!
+//! ```no_run
+//! use roomcast::{Accept, Config, Connection, Engine, Handler, Message, Pending, Request};
+//!
+//! struct Chat;
+//!
+//! impl Handler for Chat {
+//!     fn connecting(&self, request: &Request, pending: Pending) {
+//!         match request.path().strip_prefix("/room/") {
+//!             Some(room) => pending.accept(Accept::new().room(room)),
+//!             None => pending.refuse(404, "rooms are at /room/NAME"),
+//!         }
+//!     }
+//!
+//!     fn message(&self, connection: Connection<'_>, message: Message<'_>) {
+//!         let _ = connection.handle().publish("news", message);
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let engine = Engine::start(Config::new().listen("127.0.0.1:8080"), Chat)?;
+//!     loop {
+//!         std::thread::sleep(std::time::Duration::from_secs(1));
+//!         engine.publish("news", "tick")?;
+//!     }
+//! }
+//! ```
+//!
+//! The modules below stand in the order of the data's path; see [`manual`] for the why.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+// The words: plain values that every stage uses.
+mod close;
+mod config;
+mod error;
+mod identity;
+mod metrics;
+mod page;
+mod payload;
+mod request;
+mod sync;
+
+// The path of the data.
+mod transport;
+mod dialect;
+mod inbox;
+mod outbound;
+mod rooms;
+mod router;
+mod shard;
+
+// What a host holds.
+mod engine;
+mod events;
+mod handle;
+mod host;
+
+pub mod manual;
+#[cfg(feature = "internal-testing")]
+#[doc(hidden)]
+pub mod testing;
+
+pub use crate::close::{CloseReason, IDLE, TOO_SLOW};
+pub use crate::config::{Config, Limits, Origins, SlowPolicy};
+pub use crate::engine::{Engine, Stream, Upgrade, Upgraded};
+pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
+pub use crate::events::{Event, Events, Next, Peer, TimedOut};
+pub use crate::handle::{Handle, Room};
+pub use crate::host::{Accept, Connection, Handler, Pending};
+pub use crate::metrics::{Durations, Snapshot};
+pub use crate::page::Page;
+pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
+pub use crate::request::Request;
+pub use crate::shard::shared::StopReport;

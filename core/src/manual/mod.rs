@@ -1,0 +1,1 @@
+//! The manual: how roomcast works, and why.

@@ -1,0 +1,77 @@
+//! A delivery group: the members of one room that are sent the same bytes, and their tape.
+//!
+//! Members stand in order of arrival in a dense array. A plain member shares the group's cursor
+//! (it is *in step*); a member with OWN keeps a cursor of its own in its link; one with BLOCKED
+//! waits for its socket. Shard thread only.
+
+use smallvec::SmallVec;
+
+use super::RoomRef;
+use super::tape::{Pool, Tape};
+
+/// The member keeps its own cursor.
+pub(crate) const OWN: u32 = 1 << 31;
+/// The member's socket refused bytes.
+pub(crate) const BLOCKED: u32 = 1 << 30;
+/// A member that left; removed between sweeps.
+pub(crate) const TOMB: u32 = u32::MAX;
+/// The bits that are the connection's slot.
+pub(crate) const SLOT: u32 = BLOCKED - 1;
+
+/// Groups of at most this many members are swept first.
+pub(crate) const SMALL: usize = 64;
+
+pub(crate) struct Group<R> {
+    pub(crate) room: R,
+    pub(crate) members: SmallVec<[u32; 4]>,
+    /// What every plain member has been sent, where no sweep says otherwise.
+    pub(crate) cursor: u64,
+    pub(crate) head: u64,
+    /// There while somebody still has to be sent from it.
+    pub(crate) tape: Option<Box<Tape>>,
+    pub(crate) tombs: u32,
+    /// Members with BLOCKED.
+    pub(crate) laggards: u32,
+    /// Waits in one of the sweep queues.
+    pub(crate) queued: bool,
+}
+
+impl<R: RoomRef> Group<R> {
+    pub(crate) fn new(room: R) -> Self {
+        Group {
+            room,
+            members: SmallVec::new(),
+            cursor: 0,
+            head: 0,
+            tape: None,
+            tombs: 0,
+            laggards: 0,
+            queued: false,
+        }
+    }
+
+    /// Members that have not left.
+    pub(crate) fn alive(&self) -> usize {
+        self.members.len() - self.tombs as usize
+    }
+
+    /// What the plain member at `index` has been sent.
+    pub(crate) fn step_of(&self, index: usize) -> u64 {
+        match &self.tape {
+            Some(tape) if tape.sweep.active && index < tape.sweep.at => tape.sweep.cut,
+            _ => self.cursor,
+        }
+    }
+
+    /// Gives the tape back when nobody needs it, else drops what nobody needs. `oldest` is the
+    /// smallest cursor of any member.
+    pub(crate) fn let_go(&mut self, oldest: u64, pool: &mut Pool) {
+        let Some(tape) = &mut self.tape else { return };
+        if oldest == self.head && !tape.sweep.active {
+            debug_assert_eq!(self.cursor, self.head, "plain members have all of it");
+            pool.recycle(self.tape.take().expect("it is there"));
+        } else {
+            tape.trim(oldest, pool);
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! Outbound: from publications in order to bytes on sockets, without a queue per connection.
+//!
+//! In: frames for groups and for single connections, joins, leaves, holes. Out: writes through
+//! [`Wire`], and [`Notice`]s. Each append takes the next number of the shard's sequence, and a
+//! connection is always written in the order of that sequence, whichever of its rooms a frame
+//! belongs to: its cursors say what it has, the tapes hold the rest. Knows no sockets, no clock,
+//! no protocol, no room names. Shard thread only.
+
+pub(crate) mod frame;
+mod flush;
+mod group;
+#[cfg(test)]
+mod model;
+mod outbox;
+mod slow;
+mod sweep;
+mod tape;
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use slab::Slab;
+use smallvec::SmallVec;
+
+use self::flush::Merge;
+use self::group::{BLOCKED, Group, OWN, SLOT, SMALL, TOMB};
+use self::outbox::Outbox;
+pub(crate) use self::tape::SharedFrame;
+use self::tape::Pool;
+use crate::sync::Arc;
+
+/// What a group tells the room that it belongs to.
+pub(crate) trait RoomRef {
+    /// So many bytes, [`FRAME_OVERHEAD`] a frame included, have been offered to every member that is in step.
+    fn on_swept(&self, shard: usize, bytes: usize);
+    /// The group has no members and is gone.
+    fn on_removed(&self, shard: usize);
+}
+
+/// The sockets, as a group sees them.
+pub(crate) trait Wire {
+    /// Writes to the connection in this slot; fewer bytes than given mean that it is blocked.
+    fn write(&mut self, slot: u32, bytes: &[u8]) -> Wrote;
+    /// The same for several slices.
+    fn write_slices(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Wrote;
+    /// Nanoseconds of the engine's clock.
+    fn now_ns(&mut self) -> u64;
+    /// A sweep ended; its oldest frame was published at `since_ns`.
+    fn on_sweep(&mut self, since_ns: u64);
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// So many bytes; fewer than given mean that the socket takes no more for now.
+    Bytes(usize),
+    /// The connection is broken.
+    Failed,
+}
+
+/// What the shard has to act upon after a step or a flush.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Notice<R> {
+    /// A write failed.
+    Failed(u32),
+    /// Over its bounds under the policy `disconnect`; nothing more is queued for it.
+    TooSlow(u32),
+    /// A closing connection has been sent all that it was owed.
+    Drained(u32),
+    /// Its waiting bytes went above the high water mark.
+    High(u32),
+    /// Its waiting bytes fell below half of the mark again.
+    Low(u32),
+    /// Jumped ahead in this room by so many publications.
+    Lagged(u32, R, u64),
+}
+
+/// The bounds that outbound keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) tape_bytes_max: usize,
+    pub(crate) shard_tape_bytes_max: usize,
+    pub(crate) outbox_bytes_max: usize,
+    pub(crate) outbox_high_bytes: usize,
+    pub(crate) skip: bool,
+}
+
+/// Plain counters, read by the shard once a turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) writes: u64,
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+    pub(crate) lagged: u64,
+    pub(crate) too_slow: u64,
+}
+
+pub(crate) type GroupId = u32;
+
+/// What a frame costs beside its own bytes while it is on a tape; counted in `on_swept`.
+pub(crate) const FRAME_OVERHEAD: usize = size_of::<tape::Mark>();
+
+/// One membership, as the connection keeps it.
+#[derive(Clone, Copy, Debug)]
+struct Membership {
+    group: GroupId,
+    /// Index in the group's members.
+    index: u32,
+    /// What it has been sent; meaningful with OWN.
+    cursor: u64,
+}
+
+const LINK_BLOCKED: u8 = 1;
+const LINK_DIRTY: u8 = 2;
+const LINK_CLOSING: u8 = 4;
+const LINK_HIGH: u8 = 8;
+/// Broken or given up: nothing more is queued or written.
+const LINK_DONE: u8 = 16;
+
+/// The delivery side of one connection.
+#[derive(Default)]
+struct Link {
+    memberships: SmallVec<[Membership; 2]>,
+    outbox: Option<Box<Outbox>>,
+    flags: u8,
+}
+
+impl Link {
+    fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+pub(crate) struct Outbound<R> {
+    shard: usize,
+    groups: Slab<Group<R>>,
+    links: Vec<Link>,
+    pool: Pool,
+    outboxes: Vec<Box<Outbox>>,
+    sequence: u64,
+    small: VecDeque<GroupId>,
+    large: VecDeque<GroupId>,
+    dirty: VecDeque<u32>,
+    merge: Merge,
+    bounds: Bounds,
+    private_bytes: usize,
+    notices: Vec<Notice<R>>,
+    pub(crate) tally: Tally,
+}
+
+impl<R: RoomRef + Clone> Outbound<R> {
+    pub(crate) fn new(shard: usize, bounds: Bounds) -> Self {
+        Outbound {
+            shard,
+            groups: Slab::new(),
+            links: Vec::new(),
+            pool: Pool::default(),
+            outboxes: Vec::new(),
+            sequence: 0,
+            small: VecDeque::new(),
+            large: VecDeque::new(),
+            dirty: VecDeque::new(),
+            merge: Merge::default(),
+            bounds,
+            private_bytes: 0,
+            notices: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Makes place for the connection in this slot.
+    pub(crate) fn attach(&mut self, slot: u32) {
+        let at = slot as usize;
+        while self.links.len() <= at {
+            if self.links.len() == self.links.capacity() {
+                self.links.reserve_exact((self.links.len() / 8).max(1024));
+            }
+            self.links.push(Link::default());
+        }
+        debug_assert!(self.links[at].memberships.is_empty() && self.links[at].flags & !LINK_DIRTY == 0);
+    }
+
+    /// Forgets the connection: what it was owed is dropped. Gives back the rooms it was in.
+    pub(crate) fn detach(&mut self, slot: u32) -> SmallVec<[R; 2]> {
+        let mut rooms = SmallVec::new();
+        while let Some(m) = self.links[slot as usize].memberships.last().copied() {
+            rooms.push(self.groups[m.group as usize].room.clone());
+            self.remove_membership(slot, m.group);
+        }
+        let link = &mut self.links[slot as usize];
+        if let Some(outbox) = link.outbox.take() {
+            self.private_bytes -= outbox.bytes();
+        }
+        // A place in `dirty` may outlive the link: the flag stays until the queue is walked.
+        link.flags &= LINK_DIRTY;
+        rooms
+    }
+
+    /// Makes the connection a member, from the next append on. `group` is the room's on this
+    /// shard, where it has one; the group's id is given back, or None for one already in.
+    pub(crate) fn join(&mut self, slot: u32, group: Option<GroupId>, room: &R) -> Option<GroupId> {
+        let id = group.unwrap_or_else(|| self.groups.insert(Group::new(room.clone())) as GroupId);
+        if self.links[slot as usize].memberships.iter().any(|m| m.group == id) {
+            return None;
+        }
+        self.take_out(slot);
+        let group = &mut self.groups[id as usize];
+        let index = group.members.len() as u32;
+        let link = &mut self.links[slot as usize];
+        let mut word = slot | OWN;
+        if link.is(LINK_BLOCKED) {
+            word |= BLOCKED;
+            group.laggards += 1;
+        }
+        group.members.push(word);
+        debug_assert!(group.tape.is_some() || group.cursor == group.head);
+        link.memberships.push(Membership { group: id, index, cursor: group.head });
+        self.put_back(slot);
+        Some(id)
+    }
+
+    /// Ends a membership; what was appended before is still sent. False when there was none.
+    pub(crate) fn leave(&mut self, slot: u32, id: GroupId) -> bool {
+        let link = &self.links[slot as usize];
+        if !link.memberships.iter().any(|m| m.group == id) {
+            return false;
+        }
+        self.keep_owed(slot, id);
+        self.remove_membership(slot, id);
+        self.put_back(slot);
+        true
+    }
+
+    /// Number of rooms that the connection is in.
+    pub(crate) fn memberships(&self, slot: u32) -> usize {
+        self.links[slot as usize].memberships.len()
+    }
+
+    /// Whether the connection is a member of the group.
+    pub(crate) fn is_member(&self, slot: u32, id: GroupId) -> bool {
+        self.links[slot as usize].memberships.iter().any(|m| m.group == id)
+    }
+
+    /// Slots of the group's members, in order of arrival.
+    pub(crate) fn members(&self, id: GroupId) -> impl Iterator<Item = u32> + '_ {
+        let words = self.groups.get(id as usize).map(|g| g.members.as_slice()).unwrap_or_default();
+        words.iter().filter(|&&w| w != TOMB).map(|w| w & SLOT)
+    }
+
+    /// Takes the next number of the shard's sequence, for one publication or message.
+    pub(crate) fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Appends a publication to a group. The same sequence in several groups is one publication:
+    /// a member of several of them is sent it once.
+    pub(crate) fn append<F>(&mut self, id: GroupId, frame: &Arc<F>, sequence: u64, since_ns: u64)
+    where
+        F: AsRef<[u8]> + Send + Sync + 'static,
+    {
+        let len = (**frame).as_ref().len();
+        let Some(group) = self.groups.get_mut(id as usize) else { return };
+        if group.alive() == 0 {
+            group.room.on_swept(self.shard, len + FRAME_OVERHEAD);
+            return;
+        }
+        let held = group.tape.as_ref().map_or(0, |t| t.held_bytes());
+        if held + len > self.bounds.tape_bytes_max {
+            self.make_place(id, len);
+        }
+        let Some(group) = self.groups.get_mut(id as usize) else { return };
+        let tape = match &mut group.tape {
+            Some(tape) => tape,
+            None => group.tape.insert(self.pool.tape(group.head)),
+        };
+        tape.append(frame, sequence, &mut self.pool);
+        group.head = tape.head();
+        if tape.sweep.next_since_ns == 0 {
+            tape.sweep.next_since_ns = since_ns.max(1);
+        }
+        if !group.queued {
+            group.queued = true;
+            match group.members.len() <= SMALL {
+                true => self.small.push_back(id),
+                false => self.large.push_back(id),
+            }
+        }
+    }
+
+    /// Leaves the connection out of what is (about to be) appended under this sequence.
+    pub(crate) fn skip(&mut self, slot: u32, sequence: u64) {
+        if self.links[slot as usize].memberships.is_empty() {
+            return;
+        }
+        self.take_out(slot);
+        let outbox = self.outbox(slot);
+        if outbox.holes.last() != Some(&sequence) {
+            outbox.holes.push(sequence);
+        }
+    }
+
+    /// Queues a frame for this connection alone.
+    pub(crate) fn send(&mut self, slot: u32, frame: SharedFrame, sequence: u64) {
+        if self.links[slot as usize].is(LINK_DONE | LINK_CLOSING) {
+            return;
+        }
+        self.take_out(slot);
+        self.push_private(slot, frame, sequence);
+    }
+
+    fn push_private(&mut self, slot: u32, frame: SharedFrame, sequence: u64) {
+        let len = (*frame).as_ref().len();
+        let bounds = self.bounds;
+        let outbox = self.outbox(slot);
+        let waiting = outbox.bytes();
+        if waiting > 0 && waiting + len > bounds.outbox_bytes_max {
+            self.give_up(slot);
+            return;
+        }
+        outbox.push(sequence, frame);
+        self.private_bytes += len;
+        self.mark_dirty(slot);
+        let link = &mut self.links[slot as usize];
+        if waiting + len > bounds.outbox_high_bytes && !link.is(LINK_HIGH) {
+            link.flags |= LINK_HIGH;
+            self.notices.push(Notice::High(slot));
+        }
+    }
+
+    /// Queues a pong, in place of one that has not gone out yet. Exempt from all bounds.
+    pub(crate) fn pong(&mut self, slot: u32, frame: &[u8]) {
+        if !self.links[slot as usize].is(LINK_DONE | LINK_CLOSING) {
+            self.take_out(slot);
+            self.outbox(slot).pong = Some(SmallVec::from_slice(frame));
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// Queues a ping, if none waits. Exempt from all bounds.
+    pub(crate) fn ping(&mut self, slot: u32, frame: &'static [u8]) {
+        if !self.links[slot as usize].is(LINK_DONE | LINK_CLOSING) {
+            self.take_out(slot);
+            self.outbox(slot).ping = Some(frame);
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// Ends all memberships, sends what is owed, then this frame, then says `Drained`. Gives back
+    /// the rooms that it was in.
+    pub(crate) fn close(&mut self, slot: u32, frame: SharedFrame) -> SmallVec<[R; 2]> {
+        let mut rooms = SmallVec::new();
+        if self.links[slot as usize].is(LINK_CLOSING) {
+            return rooms;
+        }
+        while let Some(m) = self.links[slot as usize].memberships.last().copied() {
+            rooms.push(self.groups[m.group as usize].room.clone());
+            self.keep_owed(slot, m.group);
+            self.remove_membership(slot, m.group);
+        }
+        let sequence = self.next_sequence();
+        let len = (*frame).as_ref().len();
+        self.outbox(slot).push(sequence, frame);
+        self.private_bytes += len;
+        let link = &mut self.links[slot as usize];
+        // A connection that was given up may be sent the close frame all the same.
+        link.flags = (link.flags | LINK_CLOSING) & !LINK_DONE;
+        self.mark_dirty(slot);
+        rooms
+    }
+
+    /// Bytes that wait for this connection alone.
+    pub(crate) fn waiting_bytes(&self, slot: u32) -> usize {
+        self.links[slot as usize].outbox.as_ref().map_or(0, |o| o.bytes())
+    }
+
+    /// Whether the connection is above its high water mark.
+    pub(crate) fn is_high(&self, slot: u32) -> bool {
+        self.links[slot as usize].is(LINK_HIGH)
+    }
+
+    /// Bytes that all tapes hold.
+    pub(crate) fn tape_bytes(&self) -> usize {
+        self.pool.held_bytes
+    }
+
+    /// Bytes that wait in all outboxes.
+    pub(crate) fn private_bytes(&self) -> usize {
+        self.private_bytes
+    }
+
+    /// Whether the tapes of this shard hold all that they may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pool.held_bytes >= self.bounds.shard_tape_bytes_max
+    }
+
+    /// What happened since the last call.
+    pub(crate) fn take_notices(&mut self, into: &mut Vec<Notice<R>>) {
+        into.append(&mut self.notices);
+    }
+
+    /// Whether there is something to act upon or to write.
+    pub(crate) fn has_work(&self) -> bool {
+        !(self.small.is_empty() && self.large.is_empty() && self.dirty.is_empty())
+    }
+
+    fn outbox(&mut self, slot: u32) -> &mut Outbox {
+        let fresh = &mut self.outboxes;
+        self.links[slot as usize]
+            .outbox
+            .get_or_insert_with(|| fresh.pop().unwrap_or_default())
+    }
+
+    fn mark_dirty(&mut self, slot: u32) {
+        let link = &mut self.links[slot as usize];
+        if !link.is(LINK_DIRTY) {
+            link.flags |= LINK_DIRTY;
+            self.dirty.push_back(slot);
+        }
+    }
+
+    /// Gives a member that is in step a cursor of its own.
+    fn take_out(&mut self, slot: u32) {
+        let link = &mut self.links[slot as usize];
+        let [m] = link.memberships.as_mut_slice() else { return };
+        let group = &mut self.groups[m.group as usize];
+        let word = &mut group.members[m.index as usize];
+        if *word & OWN == 0 {
+            *word |= OWN;
+            m.cursor = group.step_of(m.index as usize);
+        }
+    }
+
+    /// Puts a member back in step where it is: one room, nothing waiting, and where the group is.
+    fn put_back(&mut self, slot: u32) {
+        let link = &mut self.links[slot as usize];
+        let [m] = link.memberships.as_slice() else { return };
+        if link.outbox.is_some() || link.is(LINK_BLOCKED | LINK_DONE | LINK_CLOSING) {
+            return;
+        }
+        let group = &mut self.groups[m.group as usize];
+        if m.cursor == group.step_of(m.index as usize) {
+            group.members[m.index as usize] = slot;
+        }
+    }
+
+    /// What the membership has been sent.
+    fn cursor_of(&self, slot: u32, m: &Membership) -> u64 {
+        let group = &self.groups[m.group as usize];
+        debug_assert_eq!(group.members[m.index as usize] & SLOT, slot);
+        match group.members[m.index as usize] & OWN {
+            0 => group.step_of(m.index as usize),
+            _ => m.cursor,
+        }
+    }
+
+    /// Turns what a membership is still owed into private frames, in their places.
+    fn keep_owed(&mut self, slot: u32, id: GroupId) {
+        self.take_out(slot);
+        let link = &self.links[slot as usize];
+        if link.is(LINK_DONE) {
+            return;
+        }
+        let Some(m) = link.memberships.iter().find(|m| m.group == id).copied() else { return };
+        let group = &self.groups[id as usize];
+        let Some(tape) = group.tape.as_ref().filter(|_| m.cursor < group.head) else { return };
+        let holes = link.outbox.as_ref().map(|o| o.holes.clone()).unwrap_or_default();
+        let mut owed: Vec<(u64, SharedFrame)> = Vec::new();
+        let mut at = tape.mark_index(m.cursor);
+        while let Some((mark, end)) = tape.mark(at) {
+            at += 1;
+            if holes.contains(&mark.sequence) || self.is_owed_elsewhere(slot, id, mark.sequence) {
+                continue;
+            }
+            let mut bytes = Vec::with_capacity((end - mark.start) as usize);
+            tape.slices(mark.start, end, |s| bytes.extend_from_slice(s));
+            owed.push((mark.sequence, Arc::new(bytes)));
+        }
+        for (sequence, frame) in owed {
+            if self.links[slot as usize].is(LINK_DONE) {
+                return;
+            }
+            self.push_private(slot, frame, sequence);
+        }
+    }
+
+    /// Whether another room of the connection still owes it the same publication (a union).
+    fn is_owed_elsewhere(&self, slot: u32, id: GroupId, sequence: u64) -> bool {
+        self.links[slot as usize].memberships.iter().any(|m| {
+            m.group != id
+                && self.groups[m.group as usize].tape.as_ref().is_some_and(|tape| {
+                    tape.marks(m.cursor).any(|mark| mark.sequence == sequence)
+                })
+        })
+    }
+
+    fn remove_membership(&mut self, slot: u32, id: GroupId) {
+        let link = &mut self.links[slot as usize];
+        let Some(at) = link.memberships.iter().position(|m| m.group == id) else { return };
+        let m = link.memberships.swap_remove(at);
+        let group = &mut self.groups[id as usize];
+        let word = std::mem::replace(&mut group.members[m.index as usize], TOMB);
+        group.tombs += 1;
+        if word & BLOCKED != 0 {
+            group.laggards -= 1;
+        }
+        if group.alive() == 0 && !group.queued {
+            self.remove_group(id);
+        } else if !group.queued {
+            self.tidy_group(id);
+        }
+    }
+
+    /// Compacts the members when over an eighth of them has left, and lets go of what nobody
+    /// needs. Only between sweeps.
+    fn tidy_group(&mut self, id: GroupId) {
+        let group = &mut self.groups[id as usize];
+        if group.tape.as_ref().is_some_and(|t| t.sweep.active) {
+            return;
+        }
+        if group.tombs as usize * 8 > group.members.len() {
+            let mut to = 0;
+            for from in 0..group.members.len() {
+                let word = group.members[from];
+                if word == TOMB {
+                    continue;
+                }
+                if from != to {
+                    group.members[to] = word;
+                    let link = &mut self.links[(word & SLOT) as usize];
+                    if let Some(m) = link.memberships.iter_mut().find(|m| m.group == id) {
+                        m.index = to as u32;
+                    }
+                }
+                to += 1;
+            }
+            group.members.truncate(to);
+            group.members.shrink_to_fit_when_idle();
+            group.tombs = 0;
+        }
+        if group.laggards == 0 {
+            group.let_go(group.cursor, &mut self.pool);
+        }
+    }
+
+    fn remove_group(&mut self, id: GroupId) {
+        let mut group = self.groups.remove(id as usize);
+        if let Some(tape) = group.tape.take() {
+            let frames = tape.count(group.cursor, group.head);
+            let bytes = (group.head - group.cursor) as usize;
+            group.room.on_swept(self.shard, bytes + frames * FRAME_OVERHEAD);
+            self.pool.recycle(tape);
+        }
+        group.room.on_removed(self.shard);
+    }
+}
+
+/// Gives memory back after a crowd has left, without doing so at every leave.
+trait ShrinkWhenIdle {
+    fn shrink_to_fit_when_idle(&mut self);
+}
+
+impl ShrinkWhenIdle for SmallVec<[u32; 4]> {
+    fn shrink_to_fit_when_idle(&mut self) {
+        if self.spilled() && self.len() * 4 < self.capacity() {
+            self.shrink_to_fit();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! An outbox: what one connection is owed beside its rooms' tapes, for as long as there is any.
+//!
+//! In: private frames with their shard sequence, the rest of a half-sent frame, holes. Out: pieces
+//! in the order in which they must be written. Most connections have none. Shard thread only.
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use super::tape::SharedFrame;
+
+/// A frame for one connection, in its place in the shard's sequence.
+pub(crate) struct Private {
+    pub(crate) sequence: u64,
+    pub(crate) frame: SharedFrame,
+}
+
+#[derive(Default)]
+pub(crate) struct Outbox {
+    /// The rest of a frame of which the socket took a part: it goes first.
+    pub(crate) half: Vec<u8>,
+    /// How much of `half` is written.
+    pub(crate) half_at: usize,
+    /// Control frames, next after the half-sent frame: one pong (the newest) and one ping.
+    pub(crate) pong: Option<SmallVec<[u8; 16]>>,
+    pub(crate) ping: Option<&'static [u8]>,
+    /// Private frames, ascending by sequence.
+    pub(crate) queue: VecDeque<Private>,
+    /// Sequences that this connection is not sent though a room of its has them, ascending.
+    pub(crate) holes: SmallVec<[u64; 4]>,
+    /// Bytes of `queue`.
+    pub(crate) queued_bytes: usize,
+}
+
+impl Outbox {
+    /// Bytes that wait for this connection alone; control frames are exempt.
+    pub(crate) fn bytes(&self) -> usize {
+        self.queued_bytes + (self.half.len() - self.half_at)
+    }
+
+    /// Whether there is anything to write.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.queue.is_empty() && self.half.is_empty() && self.pong.is_none() && self.ping.is_none()
+    }
+
+    /// Queues a frame in its place; nearly always that is the end.
+    pub(crate) fn push(&mut self, sequence: u64, frame: SharedFrame) {
+        self.queued_bytes += (*frame).as_ref().len();
+        let behind = self.queue.iter().rev().take_while(|p| p.sequence > sequence).count();
+        let at = self.queue.len() - behind;
+        self.queue.insert(at, Private { sequence, frame });
+    }
+
+    /// Removes the oldest private frame.
+    pub(crate) fn pop(&mut self) -> Option<Private> {
+        let first = self.queue.pop_front()?;
+        self.queued_bytes -= (*first.frame).as_ref().len();
+        Some(first)
+    }
+
+    /// Keeps the unsent rest of a frame.
+    pub(crate) fn keep_half(&mut self, rest: Vec<u8>) {
+        debug_assert!(self.half.is_empty(), "one frame at a time is half-sent");
+        self.half = rest;
+        self.half_at = 0;
+    }
+
+    /// Records that `n` bytes of the half-sent frame were written.
+    pub(crate) fn advance_half(&mut self, n: usize) {
+        self.half_at += n;
+        debug_assert!(self.half_at <= self.half.len());
+        if self.half_at == self.half.len() {
+            self.half = Vec::new();
+            self.half_at = 0;
+        }
+    }
+
+    /// Forgets everything that has not begun to be sent.
+    pub(crate) fn drop_queued(&mut self) {
+        self.queue.clear();
+        self.queued_bytes = 0;
+        self.holes.clear();
+        self.pong = None;
+        self.ping = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::Arc;
+
+    #[test]
+    fn a_late_frame_finds_its_place() {
+        let mut outbox = Outbox::default();
+        for sequence in [3, 9, 5, 7] {
+            outbox.push(sequence, Arc::new(vec![0u8; 10]));
+        }
+        assert_eq!(outbox.bytes(), 40);
+        let order: Vec<u64> = std::iter::from_fn(|| outbox.pop()).map(|p| p.sequence).collect();
+        assert_eq!(order, [3, 5, 7, 9]);
+        assert_eq!(outbox.bytes(), 0);
+    }
+}

@@ -1,0 +1,301 @@
+//! The directory: room name → the state that all shards share.
+//!
+//! A room exists while it has members or a handle; its last leaver removes it. Lock order: room,
+//! then inbox or stripe; nobody locks a room while holding a stripe. Whoever locks a dead room
+//! looks the name up again. Any thread.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use crate::outbound::RoomRef;
+use crate::payload::Position;
+use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Guard, Mutex, Ordering};
+
+const STRIPES: usize = 64;
+/// No delivery group on this shard.
+const NONE: u32 = u32::MAX;
+
+/// What a room is to one shard.
+struct Seat {
+    /// Its first delivery group there; written by that shard only.
+    group: AtomicU32,
+    /// Members there; written under the room's lock. Too high for a moment, never too low.
+    members: AtomicU32,
+    /// Bytes numbered but not yet offered to all members that are in step.
+    ahead_bytes: AtomicUsize,
+}
+
+impl Seat {
+    fn new() -> Self {
+        Seat {
+            group: AtomicU32::new(NONE),
+            members: AtomicU32::new(0),
+            ahead_bytes: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// What only the holder of the room's lock sees.
+pub(crate) struct Tail {
+    epoch: u64,
+    offset: u64,
+    handles: u32,
+    dead: bool,
+}
+
+impl Tail {
+    pub(crate) fn position(&self) -> Position {
+        Position { epoch: self.epoch, offset: self.offset }
+    }
+
+    /// Numbers a publication.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.offset += 1;
+        self.offset
+    }
+
+    /// Whether the room has been removed: look its name up again.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
+    }
+}
+
+/// The state of a room that all shards share.
+pub(crate) struct RoomState {
+    name: Box<str>,
+    tail: Mutex<Tail>,
+    first: Seat,
+    others: Box<[Seat]>,
+}
+
+impl RoomState {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn seat(&self, shard: usize) -> &Seat {
+        match shard {
+            0 => &self.first,
+            n => &self.others[n - 1],
+        }
+    }
+
+    fn seats(&self) -> impl Iterator<Item = (usize, &Seat)> {
+        std::iter::once(&self.first).chain(&self.others).enumerate()
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, Tail> {
+        self.tail.lock()
+    }
+
+    /// Members on all shards.
+    pub(crate) fn members(&self) -> usize {
+        self.seats().map(|(_, s)| s.members.load(Ordering::Relaxed) as usize).sum()
+    }
+
+    /// Shards that have members.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = usize> + '_ {
+        self.seats().filter(|(_, s)| s.members.load(Ordering::Relaxed) > 0).map(|(i, _)| i)
+    }
+
+    /// Bytes that the shard has not offered yet.
+    pub(crate) fn ahead_bytes(&self, shard: usize) -> usize {
+        self.seat(shard).ahead_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_ahead(&self, shard: usize, bytes: usize) {
+        self.seat(shard).ahead_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The room's delivery group on a shard; asked and set on that shard's thread.
+    pub(crate) fn group(&self, shard: usize) -> Option<u32> {
+        Some(self.seat(shard).group.load(Ordering::Relaxed)).filter(|&g| g != NONE)
+    }
+
+    pub(crate) fn set_group(&self, shard: usize, group: u32) {
+        self.seat(shard).group.store(group, Ordering::Relaxed);
+    }
+}
+
+impl RoomRef for Arc<RoomState> {
+    fn on_swept(&self, shard: usize, bytes: usize) {
+        self.seat(shard).ahead_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn on_removed(&self, shard: usize) {
+        self.seat(shard).group.store(NONE, Ordering::Relaxed);
+    }
+}
+
+/// A handle's hold on a room: while one exists the room is not removed.
+pub(crate) struct Held {
+    directory: Arc<Directory>,
+    state: Arc<RoomState>,
+}
+
+impl Held {
+    pub(crate) fn state(&self) -> &Arc<RoomState> {
+        &self.state
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut tail = self.state.lock();
+        tail.handles -= 1;
+        self.directory.remove_if_unused(&self.state, tail);
+    }
+}
+
+pub(crate) struct Directory {
+    stripes: Box<[Mutex<HashTable<Arc<RoomState>>>]>,
+    hasher: RandomState,
+    shards: usize,
+    epochs: AtomicU64,
+}
+
+impl Directory {
+    /// `epoch` differs from one start of a program to the next.
+    pub(crate) fn new(shards: usize, epoch: u64) -> Self {
+        Directory {
+            stripes: (0..STRIPES).map(|_| Mutex::new(HashTable::new())).collect(),
+            hasher: RandomState::default(),
+            shards,
+            epochs: AtomicU64::new(epoch),
+        }
+    }
+
+    fn stripe(&self, hash: u64) -> &Mutex<HashTable<Arc<RoomState>>> {
+        // The table inside uses the low and the very high bits.
+        &self.stripes[(hash >> 48) as usize % STRIPES]
+    }
+
+    /// The room, if it exists.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<RoomState>> {
+        let hash = self.hasher.hash_one(name);
+        self.stripe(hash).lock().find(hash, |r| r.name() == name).cloned()
+    }
+
+    /// The room, made if it does not exist.
+    fn find_or_make(&self, name: &str) -> Arc<RoomState> {
+        let hash = self.hasher.hash_one(name);
+        let mut stripe = self.stripe(hash).lock();
+        if let Some(room) = stripe.find(hash, |r| r.name() == name) {
+            return room.clone();
+        }
+        let room = Arc::new(RoomState {
+            name: name.into(),
+            tail: Mutex::new(Tail {
+                epoch: self.epochs.fetch_add(1, Ordering::Relaxed),
+                offset: 0,
+                handles: 0,
+                dead: false,
+            }),
+            first: Seat::new(),
+            others: (1..self.shards).map(|_| Seat::new()).collect(),
+        });
+        stripe.insert_unique(hash, room.clone(), |r| self.hasher.hash_one(r.name()));
+        room
+    }
+
+    /// Counts a member on the shard and calls `mark` under the room's lock: what is published
+    /// from then on comes behind the marker in the shard's inbox.
+    pub(crate) fn join(
+        &self,
+        name: &str,
+        shard: usize,
+        mark: impl FnOnce(&Arc<RoomState>),
+    ) -> Position {
+        loop {
+            let room = self.find_or_make(name);
+            let tail = room.lock();
+            if tail.is_dead() {
+                continue;
+            }
+            room.seat(shard).members.fetch_add(1, Ordering::Relaxed);
+            mark(&room);
+            return tail.position();
+        }
+    }
+
+    /// A membership on the shard ended, or never came to be.
+    pub(crate) fn leave(&self, room: &Arc<RoomState>, shard: usize) {
+        let tail = room.lock();
+        room.seat(shard).members.fetch_sub(1, Ordering::Relaxed);
+        self.remove_if_unused(room, tail);
+    }
+
+    /// Keeps the room alive until the hold is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, name: &str) -> Held {
+        loop {
+            let state = self.find_or_make(name);
+            let mut tail = state.lock();
+            if !tail.is_dead() {
+                tail.handles += 1;
+                drop(tail);
+                return Held { directory: self.clone(), state };
+            }
+        }
+    }
+
+    fn remove_if_unused(&self, room: &Arc<RoomState>, mut tail: Guard<'_, Tail>) {
+        if tail.handles > 0 || room.members() > 0 || tail.dead {
+            return;
+        }
+        tail.dead = true;
+        let hash = self.hasher.hash_one(room.name());
+        let mut stripe = self.stripe(hash).lock();
+        if let Ok(entry) = stripe.find_entry(hash, |r| Arc::ptr_eq(r, room)) {
+            entry.remove();
+        }
+        if stripe.capacity() > 64 && stripe.len() * 4 < stripe.capacity() {
+            stripe.shrink_to_fit(|r| self.hasher.hash_one(r.name()));
+        }
+    }
+
+    /// Number of rooms.
+    pub(crate) fn len(&self) -> usize {
+        self.stripes.iter().map(|s| s.lock().len()).sum()
+    }
+
+    /// Names and member counts of all rooms, in no order; each stripe is a moment of its own.
+    pub(crate) fn list(&self) -> Vec<(String, usize)> {
+        let mut all = Vec::new();
+        for stripe in &self.stripes {
+            all.extend(stripe.lock().iter().map(|r| (r.name().to_owned(), r.members())));
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_lives_while_somebody_needs_it() {
+        let directory = Arc::new(Directory::new(2, 100));
+        let first = directory.join("a", 1, |_| {});
+        assert_eq!(first, Position { epoch: 100, offset: 0 });
+        let room = directory.find("a").unwrap();
+        assert_eq!((room.members(), directory.len()), (1, 1));
+        let held = directory.hold("a");
+        directory.leave(&room, 1);
+        assert_eq!(directory.len(), 1);
+        drop(held);
+        assert_eq!(directory.len(), 0);
+        assert!(room.lock().is_dead());
+        assert_eq!(directory.join("a", 0, |_| {}).epoch, 101);
+    }
+
+    #[test]
+    fn counts_are_per_shard() {
+        let directory = Arc::new(Directory::new(3, 1));
+        directory.join("a", 0, |_| {});
+        directory.join("a", 2, |_| {});
+        let room = directory.find("a").unwrap();
+        assert_eq!(room.shards().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(directory.list(), [("a".to_string(), 2)]);
+    }
+}

@@ -1,0 +1,330 @@
+//! The router: a command and whom it is about → effects on groups and outboxes of this shard.
+//!
+//! In: commands in the order of the inbox. Out: appends, private frames, joins, leaves; what it
+//! cannot do itself (sockets, handshakes, timers) it gives back to the shard. It knows who is
+//! connected and who may be in which room; it never knows sockets, threads or the clock.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use crate::dialect::{WireKind, raw};
+use crate::identity::{Identity, Who};
+use crate::outbound::frame::Frame;
+use crate::outbound::{Bounds, FRAME_OVERHEAD, Outbound};
+use crate::payload::{ConnectionId, Kind};
+use crate::rooms::{Directory, RoomState};
+use crate::sync::Arc;
+use crate::transport::ws;
+
+/// A publication, encoded, as all shards share it.
+pub(crate) struct Encoded {
+    frame: Frame,
+    /// Nanoseconds of the engine's clock when it was published.
+    pub(crate) since_ns: u64,
+    pub(crate) except: SmallVec<[ConnectionId; 1]>,
+    pub(crate) except_rooms: Box<[Arc<RoomState>]>,
+}
+
+impl AsRef<[u8]> for Encoded {
+    fn as_ref(&self) -> &[u8] {
+        self.frame.as_ref()
+    }
+}
+
+impl Encoded {
+    pub(crate) fn new(kind: Kind, data: &[u8], since_ns: u64) -> Self {
+        Encoded {
+            frame: encode(WireKind::Raw, kind, data),
+            since_ns,
+            except: SmallVec::new(),
+            except_rooms: Box::default(),
+        }
+    }
+
+    /// What it counts for in a room's *ahead*.
+    pub(crate) fn cost(&self) -> usize {
+        self.frame.len() + FRAME_OVERHEAD
+    }
+}
+
+/// The bytes of a message on a wire of this kind.
+pub(crate) fn encode(wire: WireKind, kind: Kind, data: &[u8]) -> Frame {
+    let payload = match wire {
+        WireKind::Raw => raw::envelope(data),
+    };
+    let opcode = match kind {
+        Kind::Text => ws::Opcode::Text,
+        Kind::Binary => ws::Opcode::Binary,
+    };
+    let mut header = [0; 10];
+    let len = ws::write_header(opcode, payload.len(), &mut header);
+    Frame::new(&header[..len], payload)
+}
+
+/// What a handle asks of a shard about rooms and messages.
+pub(crate) enum Command {
+    Publish { room: Arc<RoomState>, publication: Arc<Encoded> },
+    Union { rooms: Box<[Arc<RoomState>]>, publication: Arc<Encoded> },
+    Send { to: ConnectionId, frame: Arc<Frame> },
+    SendUser { user: Arc<str>, frame: Arc<Frame> },
+    SendAll { frame: Arc<Frame> },
+    Join { who: ConnectionId, room: Arc<RoomState> },
+    Leave { who: ConnectionId, room: Arc<RoomState> },
+}
+
+impl Command {
+    /// Bytes that it counts for in the inbox.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Command::Publish { publication, .. } | Command::Union { publication, .. } => {
+                publication.cost()
+            }
+            Command::Send { frame, .. }
+            | Command::SendUser { frame, .. }
+            | Command::SendAll { frame } => frame.len() + FRAME_OVERHEAD,
+            Command::Join { .. } | Command::Leave { .. } => 0,
+        }
+    }
+}
+
+/// A slot's present owner.
+#[derive(Default)]
+struct Person {
+    generation: u32,
+    open: bool,
+    identity: Option<Arc<Identity>>,
+}
+
+/// Counters of the router, read by the shard once a turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) publications: u64,
+    pub(crate) sends: u64,
+    pub(crate) joins: u64,
+    pub(crate) leaves: u64,
+}
+
+pub(crate) struct Router {
+    shard: usize,
+    rooms_max: usize,
+    directory: Arc<Directory>,
+    people: Vec<Person>,
+    users: HashMap<Arc<str>, SmallVec<[u32; 2]>, RandomState>,
+    pub(crate) outbound: Outbound<Arc<RoomState>>,
+    pub(crate) tally: Tally,
+}
+
+impl Router {
+    pub(crate) fn new(
+        shard: usize,
+        rooms_max: usize,
+        directory: Arc<Directory>,
+        bounds: Bounds,
+    ) -> Self {
+        Router {
+            shard,
+            rooms_max,
+            directory,
+            people: Vec::new(),
+            users: HashMap::default(),
+            outbound: Outbound::new(shard, bounds),
+            tally: Tally::default(),
+        }
+    }
+
+    /// A connection came to be in this slot; it has a new id, and no rooms before it is open.
+    pub(crate) fn attach(&mut self, slot: u32) -> ConnectionId {
+        let at = slot as usize;
+        while self.people.len() <= at {
+            if self.people.len() == self.people.capacity() {
+                self.people.reserve_exact((self.people.len() / 8).max(1024));
+            }
+            self.people.push(Person::default());
+        }
+        self.outbound.attach(slot);
+        let person = &mut self.people[at];
+        person.generation = person.generation.wrapping_add(1);
+        ConnectionId::new(self.shard, person.generation, slot)
+    }
+
+    /// The host accepted it: from now on it joins rooms and is sent messages.
+    pub(crate) fn open(&mut self, slot: u32, identity: Option<Arc<Identity>>) {
+        let person = &mut self.people[slot as usize];
+        person.open = true;
+        if let Some(user) = identity.as_ref().and_then(|i| i.user.clone()) {
+            self.users.entry(user).or_default().push(slot);
+        }
+        person.identity = identity;
+    }
+
+    /// The connection will get this frame after what it is owed, and nothing else any more.
+    pub(crate) fn close(&mut self, slot: u32, frame: Frame) {
+        self.people[slot as usize].open = false;
+        for room in self.outbound.close(slot, Arc::new(frame)) {
+            self.tally.leaves += 1;
+            self.directory.leave(&room, self.shard);
+        }
+    }
+
+    /// The connection is gone. Gives back who it was, for its last event.
+    pub(crate) fn detach(&mut self, slot: u32) -> Option<Arc<Identity>> {
+        for room in self.outbound.detach(slot) {
+            self.tally.leaves += 1;
+            self.directory.leave(&room, self.shard);
+        }
+        let person = &mut self.people[slot as usize];
+        person.open = false;
+        let identity = person.identity.take();
+        if let Some(user) = identity.as_ref().and_then(|i| i.user.as_ref())
+            && let Some(slots) = self.users.get_mut(user)
+        {
+            slots.retain(|s| *s != slot);
+            if slots.is_empty() {
+                self.users.remove(user);
+            }
+        }
+        identity
+    }
+
+    /// The present id of a slot.
+    pub(crate) fn id(&self, slot: u32) -> ConnectionId {
+        ConnectionId::new(self.shard, self.people[slot as usize].generation, slot)
+    }
+
+    /// The connection in a slot, as the host is told of it.
+    pub(crate) fn who(&self, slot: u32) -> Who<'_> {
+        Who { id: self.id(slot), identity: self.people[slot as usize].identity.as_ref() }
+    }
+
+    /// The slot of a connection that is still there, on this shard.
+    pub(crate) fn slot(&self, id: ConnectionId) -> Option<u32> {
+        let person = self.people.get(id.slot() as usize)?;
+        let same = id.shard() == self.shard && person.generation == id.generation();
+        same.then(|| id.slot())
+    }
+
+    fn open_slot(&self, id: ConnectionId) -> Option<u32> {
+        self.slot(id).filter(|&slot| self.people[slot as usize].open)
+    }
+
+    /// Connections that are open.
+    pub(crate) fn open_ids(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        let open = self.people.iter().enumerate().filter(|(_, p)| p.open);
+        open.map(|(slot, p)| ConnectionId::new(self.shard, p.generation, slot as u32))
+    }
+
+    /// Members of a room on this shard.
+    pub(crate) fn members(&self, room: &RoomState) -> Vec<ConnectionId> {
+        let Some(group) = room.group(self.shard) else { return Vec::new() };
+        self.outbound.members(group).map(|slot| self.id(slot)).collect()
+    }
+
+    /// Does what the command asks.
+    pub(crate) fn apply(&mut self, command: Command) {
+        match command {
+            Command::Publish { room, publication } => {
+                self.tally.publications += 1;
+                self.publish(std::slice::from_ref(&room), &publication);
+            }
+            Command::Union { rooms, publication } => {
+                self.tally.publications += 1;
+                self.publish(&rooms, &publication);
+            }
+            Command::Send { to, frame } => {
+                self.tally.sends += 1;
+                if let Some(slot) = self.open_slot(to) {
+                    let sequence = self.outbound.next_sequence();
+                    self.outbound.send(slot, frame, sequence);
+                }
+            }
+            Command::SendUser { user, frame } => {
+                self.tally.sends += 1;
+                let sequence = self.outbound.next_sequence();
+                for &slot in self.users.get(&user).into_iter().flatten() {
+                    if self.people[slot as usize].open {
+                        self.outbound.send(slot, frame.clone(), sequence);
+                    }
+                }
+            }
+            Command::SendAll { frame } => {
+                self.tally.sends += 1;
+                let sequence = self.outbound.next_sequence();
+                for (slot, person) in self.people.iter().enumerate() {
+                    if person.open {
+                        self.outbound.send(slot as u32, frame.clone(), sequence);
+                    }
+                }
+            }
+            Command::Join { who, room } => self.join(who, &room),
+            Command::Leave { who, room } => self.leave(who, &room),
+        }
+    }
+
+    /// One publication to the groups of its rooms, under one sequence number.
+    fn publish(&mut self, rooms: &[Arc<RoomState>], publication: &Arc<Encoded>) {
+        let sequence = self.outbound.next_sequence();
+        for id in &publication.except {
+            if let Some(slot) = self.open_slot(*id)
+                && rooms.iter().any(|r| self.is_in(slot, r))
+            {
+                self.outbound.skip(slot, sequence);
+            }
+        }
+        for room in &publication.except_rooms {
+            self.except_room(room, rooms, sequence);
+        }
+        for room in rooms {
+            match room.group(self.shard) {
+                Some(group) => {
+                    self.outbound.append(group, publication, sequence, publication.since_ns);
+                }
+                None => {
+                    use crate::outbound::RoomRef;
+                    room.on_swept(self.shard, publication.cost());
+                }
+            }
+        }
+    }
+
+    fn is_in(&self, slot: u32, room: &RoomState) -> bool {
+        room.group(self.shard).is_some_and(|group| self.outbound.is_member(slot, group))
+    }
+
+    /// Leaves out the members of `room`.
+    fn except_room(&mut self, room: &RoomState, rooms: &[Arc<RoomState>], sequence: u64) {
+        let Some(group) = room.group(self.shard) else { return };
+        let both: Vec<u32> = self
+            .outbound
+            .members(group)
+            .filter(|&slot| rooms.iter().any(|r| self.is_in(slot, r)))
+            .collect();
+        for slot in both {
+            self.outbound.skip(slot, sequence);
+        }
+    }
+
+    fn join(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
+        let slot = self.open_slot(who);
+        let slot = slot.filter(|&slot| self.outbound.memberships(slot) < self.rooms_max);
+        match slot.and_then(|slot| self.outbound.join(slot, room.group(self.shard), room)) {
+            Some(group) => {
+                self.tally.joins += 1;
+                room.set_group(self.shard, group);
+            }
+            // Gone, in too many rooms, or a member already: the count was raised for nothing.
+            None => self.directory.leave(room, self.shard),
+        }
+    }
+
+    fn leave(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
+        if let Some(slot) = self.open_slot(who)
+            && let Some(group) = room.group(self.shard)
+            && self.outbound.leave(slot, group)
+        {
+            self.tally.leaves += 1;
+            self.directory.leave(room, self.shard);
+        }
+    }
+}

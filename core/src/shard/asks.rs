@@ -1,0 +1,118 @@
+//! What handles ask of a shard about its connections: adopt, accept, refuse, close, list, stop.
+//!
+//! In: asks, in the order of the inbox. Out: phases changed, responses in outboxes. Stale ids are
+//! answered with nothing: peers leave at any moment. Shard thread.
+
+use super::conns::{Phase, TOLD};
+use super::net::Net;
+use super::shared::{Accepted, Ask, Reply};
+use super::{Shard, Told, What};
+use crate::close::CloseReason;
+use crate::payload::ConnectionId;
+use crate::rooms::RoomState;
+use crate::router::Command;
+use crate::sync::Arc;
+use crate::transport::http;
+
+impl<N: Net> Shard<N> {
+    pub(super) fn on_ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Route(command) => self.router.apply(command),
+            Ask::Adopt(adopt) => {
+                let (incoming, stage) = *adopt;
+                match self.stopping.is_some() {
+                    true => self.uncount(),
+                    false => self.adopt(incoming, stage),
+                }
+            }
+            Ask::Accept(id, accepted) => self.on_accept(id, *accepted),
+            Ask::Refuse(id, status, text) => self.on_refuse(id, status, &text),
+            Ask::Close(id, code, text) => {
+                if let Some(slot) = self.router.slot(id)
+                    && self.conns.at(slot).phase == Phase::Open
+                {
+                    self.close_with(slot, CloseReason::Host { code }, &text);
+                }
+            }
+            Ask::Resume(id) => {
+                if let Some(slot) = self.router.slot(id) {
+                    self.resume(slot);
+                }
+            }
+            Ask::List(room, reply) => self.on_list(room.as_deref(), &reply),
+            Ask::Stop => self.begin_stop(),
+        }
+    }
+
+    fn deciding(&mut self, id: ConnectionId) -> Option<u32> {
+        let slot = self.router.slot(id)?;
+        (self.conns.at(slot).phase == Phase::Deciding).then_some(slot)
+    }
+
+    fn on_accept(&mut self, id: ConnectionId, accepted: Accepted) {
+        let Some(slot) = self.deciding(id) else { return };
+        let request = self.conns.at(slot).hello.as_ref().and_then(|h| h.request.clone());
+        let Some(request) = request else { return };
+        let response = http::switching(&request, accepted.subprotocol.as_deref());
+        self.open(slot, accepted);
+        let sequence = self.router.outbound.next_sequence();
+        self.router.outbound.send(slot, Arc::new(response), sequence);
+        self.read_early(slot);
+    }
+
+    /// From now on the connection is a WebSocket.
+    pub(super) fn open(&mut self, slot: u32, mut accepted: Accepted) {
+        if accepted.identity.is_none() && self.host.counts_events() {
+            accepted.identity = Some(crate::identity::Identity::new(None, None));
+        }
+        self.router.open(slot, accepted.identity);
+        self.shared.counters[self.me].opened.add(1);
+        let now = self.tick();
+        let conn = self.conns.at(slot);
+        conn.phase = Phase::Open;
+        conn.flags |= TOLD;
+        (conn.heard, conn.spoke) = (now, now);
+        self.set_timer(slot);
+        self.told.push(Told { slot, what: What::Opened });
+        let id = self.router.id(slot);
+        for name in accepted.rooms {
+            self.shared.directory.join(&name, self.me, |room| {
+                let join = Command::Join { who: id, room: room.clone() };
+                self.shared.inboxes[self.me].push(Ask::Route(join), 0);
+            });
+        }
+        if self.conns.at(slot).hello.as_ref().is_some_and(|h| h.request.is_none()) {
+            self.read_early(slot);
+        }
+    }
+
+    /// Frames that arrived with the head or while the host was deciding.
+    fn read_early(&mut self, slot: u32) {
+        if let Some(hello) = self.conns.at(slot).hello.take() {
+            let mut bytes = hello.bytes;
+            if !bytes.is_empty() {
+                self.on_frames(slot, &mut bytes, 0, true);
+            }
+        }
+        self.resume(slot);
+    }
+
+    fn on_refuse(&mut self, id: ConnectionId, status: u16, text: &str) {
+        let Some(slot) = self.deciding(id) else { return };
+        self.shared.counters[self.me].rejected_http.add(1);
+        let headers = [("Content-Type", "text/plain; charset=utf-8")];
+        let body = format!("{text}\n");
+        self.respond(slot, status, http::response(status, &headers, body.as_bytes(), false));
+    }
+
+    fn on_list(&mut self, room: Option<&RoomState>, reply: &Reply) {
+        let ids = match room {
+            Some(room) => self.router.members(room),
+            None => self.router.open_ids().collect(),
+        };
+        let mut state = reply.state.lock();
+        state.1.extend(ids);
+        state.0 += 1;
+        reply.answered.notify_all();
+    }
+}

@@ -1,0 +1,347 @@
+//! Endings: closing one connection, timers that say so, stopping all, and freeing what is left.
+//!
+//! In: reasons. Out: close frames, `Closed` told exactly once for every connection that opened,
+//! slots free for others. Everything here is bounded by `close_timeout_ms` or `stop_timeout_ms`,
+//! whatever peers do. Shard thread.
+
+use super::conns::{PEER_CLOSED, PINGED, Phase, TOLD};
+use super::net::Net;
+use super::timers::NEVER;
+use super::{Flow, Shard, Told, What, ticks};
+use crate::close::CloseReason;
+use crate::outbound::frame::Frame;
+use crate::outbound::Notice;
+use crate::sync::Ordering;
+use crate::transport::http::Reject;
+use crate::transport::ws;
+
+/// Most that a peer has to take the end of our stream after its last frame.
+const LINGER_MS: u64 = 1_000;
+const PING: &[u8] = &[0x89, 0x00];
+
+/// The engine is stopping: who is still to be told, in which order.
+pub(super) struct Stopping {
+    began_ns: u64,
+    order: Vec<u32>,
+    told: usize,
+    connections: usize,
+    cut: usize,
+}
+
+impl<N: Net> Shard<N> {
+    /// Sends the last frame or response; the connection ends when it is out.
+    pub(super) fn close(&mut self, slot: u32, reason: CloseReason, frame: Frame) {
+        let now = self.tick();
+        let conn = self.conns.at(slot);
+        if matches!(conn.phase, Phase::Free | Phase::Closing | Phase::Lingering | Phase::Dead) {
+            return;
+        }
+        conn.phase = Phase::Closing;
+        conn.spoke = now;
+        conn.reason = Some(Box::new(reason));
+        conn.hello = None;
+        self.router.close(slot, frame);
+        self.set_timer(slot);
+    }
+
+    /// Closes an open connection with a code and a text.
+    pub(super) fn close_with(&mut self, slot: u32, reason: CloseReason, text: &str) {
+        let bytes = ws::close_frame(reason.code(), text);
+        self.close(slot, reason, Frame::new(&[], &bytes));
+    }
+
+    /// All that a closing connection was owed has been written.
+    fn on_drained(&mut self, slot: u32) {
+        let now = self.tick();
+        let conn = self.conns.at(slot);
+        if conn.phase != Phase::Closing {
+            return;
+        }
+        let host_closed = matches!(
+            conn.reason.as_deref(),
+            Some(
+                CloseReason::Host { .. }
+                    | CloseReason::Stopping
+                    | CloseReason::IdleTimeout
+                    | CloseReason::TooSlow
+            )
+        );
+        if conn.is(PEER_CLOSED) {
+            self.kill(slot);
+        } else if !host_closed {
+            // What the peer has sent and we have not read would turn our close into a reset,
+            // which could overtake our last frame: so end our stream and read on for a moment.
+            conn.phase = Phase::Lingering;
+            conn.spoke = now;
+            if let Some(socket) = &mut self.conns.sockets[slot as usize] {
+                self.net.shutdown(socket);
+            }
+            self.set_timer(slot);
+            self.resume(slot);
+        }
+    }
+
+    /// The peer's close frame came while ours was on its way.
+    pub(super) fn kill_if_drained(&mut self, slot: u32) {
+        if self.router.outbound.waiting_bytes(slot) == 0 {
+            self.kill(slot);
+        }
+    }
+
+    /// The socket is of no use any more.
+    pub(super) fn vanish(&mut self, slot: u32) {
+        let conn = self.conns.at(slot);
+        if conn.reason.is_none() {
+            conn.reason = Some(Box::new(CloseReason::Vanished));
+        }
+        self.kill(slot);
+    }
+
+    pub(super) fn kill(&mut self, slot: u32) {
+        let conn = self.conns.at(slot);
+        if !matches!(conn.phase, Phase::Free | Phase::Dead) {
+            conn.phase = Phase::Dead;
+            self.dying.push(slot);
+        }
+    }
+
+    pub(super) fn take_notices(&mut self) {
+        let mut notices = std::mem::take(&mut self.notices);
+        self.router.outbound.take_notices(&mut notices);
+        for notice in notices.drain(..) {
+            match notice {
+                Notice::Failed(slot) => self.vanish(slot),
+                Notice::Drained(slot) => self.on_drained(slot),
+                Notice::TooSlow(slot) => {
+                    self.close_with(slot, CloseReason::TooSlow, "too slow");
+                }
+                Notice::High(slot) => {
+                    self.told.push(Told { slot, what: What::Backpressure(true) });
+                }
+                Notice::Low(slot) => {
+                    self.told.push(Told { slot, what: What::Backpressure(false) });
+                    self.resume(slot);
+                }
+                Notice::Lagged(slot, room, missed) => {
+                    self.told.push(Told { slot, what: What::Lagged(room, missed) });
+                }
+            }
+        }
+        self.notices = notices;
+    }
+
+    /// Frees the slots of what has died, and says so to the host in the next batch.
+    pub(super) fn reap(&mut self) {
+        for slot in std::mem::take(&mut self.dying) {
+            let id = self.router.id(slot);
+            let identity = self.router.detach(slot);
+            let conn = self.conns.at(slot);
+            let reason = conn.reason.take().unwrap_or_else(|| Box::new(CloseReason::Vanished));
+            self.shared.counters[self.me].closed[reason.index()].add(1);
+            if conn.is(TOLD) {
+                self.told.push(Told { slot, what: What::Closed(id, identity, reason) });
+            }
+            self.conns.free(slot);
+            self.accept_after_ns = 0;
+            self.uncount();
+        }
+    }
+
+    /// One connection fewer.
+    pub(super) fn uncount(&self) {
+        self.shared.total.fetch_sub(1, Ordering::Relaxed);
+        self.shared.loads[self.me].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Makes sure that the wheel looks at the connection when its next deadline comes.
+    pub(super) fn set_timer(&mut self, slot: u32) {
+        let due = self.deadline(slot);
+        let conn = &mut self.conns.all[slot as usize];
+        if due != NEVER && (conn.timer == NEVER || due < conn.timer) {
+            conn.timer = due;
+            self.wheel.add(slot, due);
+        }
+    }
+
+    /// The tick at which something is due for the connection.
+    fn deadline(&self, slot: u32) -> u32 {
+        let conn = &self.conns.all[slot as usize];
+        let l = &self.shared.limits;
+        match conn.phase {
+            Phase::Free | Phase::Dead => NEVER,
+            Phase::Head => conn.spoke + ticks(l.handshake_timeout_ms),
+            Phase::Deciding => conn.spoke + ticks(l.verdict_timeout_ms),
+            Phase::Closing => conn.spoke + ticks(l.close_timeout_ms),
+            Phase::Lingering => conn.spoke + ticks(l.close_timeout_ms.min(LINGER_MS)),
+            Phase::Open => {
+                let idle = match l.idle_timeout_ms {
+                    0 => NEVER,
+                    ms => conn.spoke.saturating_add(ticks(ms)),
+                };
+                let ping = match (l.ping_interval_ms, conn.is(PINGED)) {
+                    (0, _) => NEVER,
+                    (ms, false) => conn.heard + self.spread(slot, ticks(ms)),
+                    (ms, true) => {
+                        conn.heard + self.spread(slot, ticks(ms)) + ticks(l.ping_timeout_ms)
+                    }
+                };
+                idle.min(ping)
+            }
+        }
+    }
+
+    /// Between three quarters and all of an interval, different from slot to slot, so that pings
+    /// to those who came together do not go out together.
+    fn spread(&self, slot: u32, interval: u32) -> u32 {
+        let part = u64::from(slot.wrapping_mul(0x9e37_79b9) >> 16) * u64::from(interval / 4) >> 16;
+        (interval - part as u32).max(1)
+    }
+
+    pub(super) fn fire_timers(&mut self) {
+        let mut passed = std::mem::take(&mut self.passed);
+        self.wheel.advance(self.tick(), &mut passed);
+        for (slot, due) in passed.drain(..) {
+            let conn = &mut self.conns.all[slot as usize];
+            if conn.timer != due {
+                continue;
+            }
+            conn.timer = NEVER;
+            if self.deadline(slot) <= self.tick() {
+                self.on_deadline(slot);
+            }
+            self.set_timer(slot);
+        }
+        if passed.capacity() <= 65_536 {
+            self.passed = passed;
+        }
+    }
+
+    fn on_deadline(&mut self, slot: u32) {
+        let now = self.tick();
+        let l = &self.shared.limits;
+        match self.conns.at(slot).phase {
+            Phase::Head => {
+                let reject = Reject { status: 408, text: "no request in handshake_timeout_ms" };
+                self.reject(slot, reject, false);
+                self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
+            }
+            Phase::Deciding => {
+                let reject = Reject { status: 503, text: "no verdict in verdict_timeout_ms" };
+                self.reject(slot, reject, false);
+                self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
+            }
+            Phase::Closing | Phase::Lingering => self.kill(slot),
+            Phase::Open => {
+                let idle_ms = l.idle_timeout_ms;
+                let conn = self.conns.at(slot);
+                if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
+                    self.close_with(slot, CloseReason::IdleTimeout, "idle");
+                } else if conn.is(PINGED) {
+                    conn.reason = Some(Box::new(CloseReason::PingTimeout));
+                    self.kill(slot);
+                } else {
+                    conn.flags |= PINGED;
+                    self.router.outbound.ping(slot, PING);
+                }
+            }
+            Phase::Free | Phase::Dead => {}
+        }
+    }
+
+    /// Begins to stop: no new connections, and everybody is told, one after the other.
+    pub(super) fn begin_stop(&mut self) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.net.close_listeners();
+        self.to_accept.clear();
+        let mut order: Vec<u32> = (0..self.conns.all.len() as u32)
+            .filter(|&s| !matches!(self.conns.all[s as usize].phase, Phase::Free | Phase::Dead))
+            .collect();
+        // Any order but that of arrival will do: neighbours came together and would come back so.
+        order.sort_unstable_by_key(|slot| slot.wrapping_mul(0x9e37_79b9).rotate_left(7));
+        self.stopping = Some(Stopping {
+            began_ns: self.now_ns,
+            connections: order.len(),
+            order,
+            told: 0,
+            cut: 0,
+        });
+    }
+
+    /// Tells the next batch of connections that the engine stops.
+    pub(super) fn go_on_stopping(&mut self) {
+        let l = &self.shared.limits;
+        let (spread_ns, timeout_ns) = (l.stop_spread_ms * 1_000_000, l.stop_timeout_ms * 1_000_000);
+        let Some(mut stopping) = self.stopping.take() else { return };
+        let passed = self.now_ns.saturating_sub(stopping.began_ns);
+        let all = stopping.order.len();
+        let due = match passed >= spread_ns {
+            true => all,
+            false => (all as u64 * passed / spread_ns) as usize,
+        };
+        while stopping.told < due {
+            let slot = stopping.order[stopping.told];
+            stopping.told += 1;
+            match self.conns.at(slot).phase {
+                Phase::Open => self.close_with(slot, CloseReason::Stopping, "going away"),
+                Phase::Deciding | Phase::Head => {
+                    self.reject(slot, Reject { status: 503, text: "stopping" }, false);
+                }
+                _ => {}
+            }
+        }
+        if passed >= timeout_ns {
+            stopping.cut += self.conns.len();
+            self.stopping = Some(stopping);
+            return self.kill_all();
+        }
+        self.stopping = Some(stopping);
+    }
+
+    fn kill_all(&mut self) {
+        for slot in 0..self.conns.all.len() as u32 {
+            let conn = self.conns.at(slot);
+            if !matches!(conn.phase, Phase::Free | Phase::Dead) {
+                conn.reason.get_or_insert_with(|| Box::new(CloseReason::Stopping));
+                self.kill(slot);
+            }
+        }
+    }
+
+    /// The shard cannot go on: every connection ends here and now.
+    pub(crate) fn cut_all(&mut self) {
+        self.begin_stop();
+        self.kill_all();
+        self.reap();
+        self.tell();
+        self.report();
+    }
+
+    /// After a turn: whether the stop is complete.
+    pub(super) fn end_of_turn(&mut self) -> Flow {
+        if self.stopping.is_none() || self.conns.len() > 0 {
+            return Flow::Running;
+        }
+        self.tell();
+        self.report();
+        Flow::Ended
+    }
+
+    fn report(&mut self) {
+        let Some(stopping) = self.stopping.take() else { return };
+        let mut ending = self.shared.ending.lock();
+        ending.report.connections += stopping.connections;
+        ending.report.cut += stopping.cut;
+        let took_ms = self.now_ns.saturating_sub(stopping.began_ns) / 1_000_000;
+        ending.report.took_ms = ending.report.took_ms.max(took_ms);
+        ending.shards_left -= 1;
+        let last = ending.shards_left == 0;
+        drop(ending);
+        self.shared.counters[self.me].connections.set(0);
+        if last {
+            self.host.on_stopped();
+        }
+        self.shared.ended.notify_all();
+    }
+}

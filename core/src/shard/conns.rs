@@ -1,0 +1,127 @@
+//! The connections of a shard: a socket, a reader and a phase in each slot.
+//!
+//! In: slots. Out: places in dense arrays, since the walk over a group's members touches nothing
+//! of a connection but its socket. Knows no rooms. Shard thread.
+
+use super::net::Net;
+use super::timers::NEVER;
+use crate::close::CloseReason;
+use crate::request::Request;
+use crate::sync::Arc;
+use crate::transport::ws::Reader;
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The slot is free.
+    #[default]
+    Free,
+    /// Its HTTP head is being read.
+    Head,
+    /// The host decides on it.
+    Deciding,
+    /// A WebSocket.
+    Open,
+    /// It was given its last frame or response, which is on its way.
+    Closing,
+    /// All was sent, and the end of our stream; what the peer still sends is thrown away.
+    Lingering,
+    /// Ended; its slot is freed at the end of the turn.
+    Dead,
+}
+
+/// On the list of sockets to read.
+pub(super) const READY: u8 = 1;
+/// Has bytes that are not read for now; the edge of its readiness is spent.
+pub(super) const UNREAD: u8 = 2;
+/// Was sent a ping and has not been heard since.
+pub(super) const PINGED: u8 = 4;
+/// The host was told that it opened, so it will be told that it closed.
+pub(super) const TOLD: u8 = 8;
+/// The peer has sent a close frame: when ours is out, the socket is closed.
+pub(super) const PEER_CLOSED: u8 = 16;
+/// Over `connections_max`: its request will be answered with 503.
+pub(super) const OVER: u8 = 32;
+
+/// What is kept of a connection until it is open.
+#[derive(Default)]
+pub(super) struct Hello {
+    pub(super) bytes: Vec<u8>,
+    pub(super) request: Option<Arc<Request>>,
+    pub(super) peer: Option<std::net::SocketAddr>,
+}
+
+pub(super) struct Conn {
+    pub(super) phase: Phase,
+    pub(super) flags: u8,
+    pub(super) reader: Reader,
+    pub(super) hello: Option<Box<Hello>>,
+    pub(super) reason: Option<Box<CloseReason>>,
+    /// Ticks: when it was last heard; when it last sent a message; when its phase began.
+    pub(super) heard: u32,
+    pub(super) spoke: u32,
+    /// The tick of its entry in the wheel.
+    pub(super) timer: u32,
+}
+
+impl Conn {
+    fn new() -> Self {
+        Conn {
+            phase: Phase::Free,
+            flags: 0,
+            reader: Reader::new(),
+            hello: None,
+            reason: None,
+            heard: 0,
+            spoke: 0,
+            timer: NEVER,
+        }
+    }
+
+    pub(super) fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+pub(super) struct Conns<N: Net> {
+    pub(super) sockets: Vec<Option<N::Socket>>,
+    pub(super) all: Vec<Conn>,
+    free: Vec<u32>,
+}
+
+impl<N: Net> Conns<N> {
+    pub(super) fn new() -> Self {
+        Conns { sockets: Vec::new(), all: Vec::new(), free: Vec::new() }
+    }
+
+    /// A slot for a new connection; its socket is still to come.
+    pub(super) fn take_slot(&mut self) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            return slot;
+        }
+        if self.all.len() == self.all.capacity() {
+            let more = (self.all.len() / 8).max(1024);
+            self.all.reserve_exact(more);
+            self.sockets.reserve_exact(more);
+        }
+        self.all.push(Conn::new());
+        self.sockets.push(None);
+        (self.all.len() - 1) as u32
+    }
+
+    /// Closes the socket and frees the slot.
+    pub(super) fn free(&mut self, slot: u32) {
+        self.sockets[slot as usize] = None;
+        self.all[slot as usize] = Conn::new();
+        self.free.push(slot);
+    }
+
+    /// Connections, in whatever phase.
+    pub(super) fn len(&self) -> usize {
+        self.all.len() - self.free.len()
+    }
+
+    pub(super) fn at(&mut self, slot: u32) -> &mut Conn {
+        &mut self.all[slot as usize]
+    }
+}

@@ -1,0 +1,327 @@
+//! A shard: one thread's loop over its sockets, and the only place that knows them.
+//!
+//! In: readiness, and asks from its inbox. Out: bytes on sockets, and what the host is told. A turn
+//! is wait, read, tell, step, flush, reap; each kind of work has its place and writing is last. A
+//! connection lives on one shard for its life. No lock is held and nothing is borrowed while the
+//! host is called.
+
+mod asks;
+mod close;
+mod conns;
+pub(crate) mod kernel;
+pub(crate) mod listen;
+pub(crate) mod net;
+mod read;
+pub(crate) mod shared;
+mod timers;
+mod wire;
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use self::conns::{Conns, READY};
+use self::net::{Net, Ready};
+use self::shared::{Ask, Shared};
+use self::timers::{TICK_MS, Wheel};
+use self::wire::Sockets;
+use crate::close::CloseReason;
+use crate::identity::{Host, Identity, Who};
+use crate::outbound::{Bounds, Notice};
+use crate::payload::{ConnectionId, Kind};
+use crate::request::Request;
+use crate::rooms::RoomState;
+use crate::router::Router;
+use crate::sync::Arc;
+use crate::transport::ws::{Payload, ReadLimits};
+
+/// Bytes that one socket is read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// What all sockets are read into before the host is told.
+const ARENA_BYTES: usize = 256 * 1024;
+/// Connections accepted in one turn.
+const ACCEPTS: usize = 64;
+
+/// Something that the host is to be told.
+struct Told {
+    slot: u32,
+    what: What,
+}
+
+enum What {
+    Connecting(Arc<Request>),
+    Opened,
+    Message(Kind, Payload),
+    Closed(ConnectionId, Option<Arc<Identity>>, Box<CloseReason>),
+    Backpressure(bool),
+    Lagged(Arc<RoomState>, u64),
+}
+
+/// Whether there will be another turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Running,
+    Ended,
+}
+
+pub(crate) struct Shard<N: Net> {
+    me: usize,
+    pub(crate) net: N,
+    shared: Arc<Shared>,
+    host: Arc<dyn Host>,
+    router: Router,
+    conns: Conns<N>,
+    wheel: Wheel,
+    read_limits: ReadLimits,
+    arena: Vec<u8>,
+    arena_used: usize,
+    told: Vec<Told>,
+    /// Sockets with something to read.
+    to_read: VecDeque<u32>,
+    /// Listeners with somebody waiting, and until when accepting is put off.
+    to_accept: Vec<usize>,
+    accept_after_ns: u64,
+    dying: Vec<u32>,
+    stopping: Option<close::Stopping>,
+    unflushed: bool,
+    ready: Vec<Ready>,
+    asks: Vec<Ask>,
+    notices: Vec<Notice<Arc<RoomState>>>,
+    passed: Vec<(u32, u32)>,
+    now_ns: u64,
+}
+
+impl<N: Net> Shard<N> {
+    pub(crate) fn new(me: usize, net: N, shared: Arc<Shared>, host: Arc<dyn Host>) -> Self {
+        let limits = &shared.limits;
+        let bounds = Bounds {
+            tape_bytes_max: limits.tape_bytes_max,
+            shard_tape_bytes_max: limits.shard_tape_bytes_max,
+            outbox_bytes_max: limits.outbox_bytes_max,
+            outbox_high_bytes: limits.outbox_high_bytes,
+            skip: shared.skip,
+        };
+        let directory = shared.directory.clone();
+        Shard {
+            me,
+            router: Router::new(me, limits.connection_rooms_max, directory, bounds),
+            read_limits: ReadLimits {
+                message_bytes_max: limits.message_bytes_max,
+                fragments_max: limits.message_fragments_max,
+            },
+            to_accept: (0..net.listeners()).collect(),
+            net,
+            shared,
+            host,
+            conns: Conns::new(),
+            wheel: Wheel::new(),
+            arena: vec![0; ARENA_BYTES],
+            arena_used: 0,
+            told: Vec::new(),
+            to_read: VecDeque::new(),
+            accept_after_ns: 0,
+            dying: Vec::new(),
+            stopping: None,
+            unflushed: false,
+            ready: Vec::new(),
+            asks: Vec::new(),
+            notices: Vec::new(),
+            passed: Vec::new(),
+            now_ns: 0,
+        }
+    }
+
+    /// Turns until the engine has stopped.
+    pub(crate) fn run(&mut self) {
+        loop {
+            match self.turn(None) {
+                Ok(Flow::Running) => {}
+                Ok(Flow::Ended) => return,
+                Err(error) => {
+                    tracing::error!(target: "roomcast", %error, "a shard cannot poll its sockets");
+                    self.cut_all();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One turn: waits for at most `wait` (None: until there is something to do), then does it.
+    pub(crate) fn turn(&mut self, wait: Option<Duration>) -> io::Result<Flow> {
+        self.wait(wait)?;
+        let began = self.now_ns;
+        self.read();
+        self.tell();
+        self.step();
+        self.tell();
+        self.flush(began);
+        self.reap();
+        self.count(began);
+        Ok(self.end_of_turn())
+    }
+
+    /// How long the shard may sleep: None for ever, zero while something is left to do. What is
+    /// pushed to its inbox from now on wakes it.
+    pub(crate) fn next_turn(&mut self) -> Option<Duration> {
+        let waiting_to_accept = !self.to_accept.is_empty();
+        let now = self.net.now_ns();
+        let busy = self.unflushed
+            || !self.told.is_empty()
+            || !self.to_read.is_empty()
+            || !self.dying.is_empty()
+            || (waiting_to_accept && now >= self.accept_after_ns);
+        if busy || !self.shared.inboxes[self.me].may_sleep() {
+            return Some(Duration::ZERO);
+        }
+        let tick_ns = TICK_MS * 1_000_000;
+        let timer = self.wheel.next().map(|ticks| {
+            let due = (u64::from(self.tick()) + u64::from(ticks)) * tick_ns;
+            Duration::from_nanos(due.saturating_sub(now))
+        });
+        let accept = waiting_to_accept
+            .then(|| Duration::from_nanos(self.accept_after_ns.saturating_sub(now)));
+        let stop = self.stopping.is_some().then_some(Duration::from_millis(5));
+        [timer, accept, stop].into_iter().flatten().min()
+    }
+
+    fn wait(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        let timeout = match (self.next_turn(), wait) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let mut ready = std::mem::take(&mut self.ready);
+        let polled = self.net.poll(&mut ready, timeout);
+        self.shared.inboxes[self.me].on_awake();
+        self.now_ns = self.net.now_ns();
+        for event in ready.drain(..) {
+            self.on_ready(event);
+        }
+        self.ready = ready;
+        polled
+    }
+
+    fn on_ready(&mut self, event: Ready) {
+        match event {
+            Ready::Woken => {}
+            Ready::Listener(listener) => {
+                if !self.to_accept.contains(&listener) {
+                    self.to_accept.push(listener);
+                }
+            }
+            Ready::Socket { slot, readable, writable } => {
+                if writable {
+                    let mut wire = self.conns.wire(&mut self.net, &self.shared.counters[self.me]);
+                    self.router.outbound.on_writable(slot, &mut wire);
+                }
+                if readable {
+                    self.read_later(slot);
+                }
+            }
+        }
+    }
+
+    /// Puts a socket on the list of those to read.
+    fn read_later(&mut self, slot: u32) {
+        let conn = self.conns.at(slot);
+        if !conn.is(READY) {
+            conn.flags |= READY;
+            self.to_read.push_back(slot);
+        }
+    }
+
+    /// Tells the host all that was collected, in order; then the arena is free again.
+    fn tell(&mut self) {
+        let counters = &self.shared.counters[self.me];
+        for Told { slot, what } in self.told.drain(..) {
+            let who = self.router.who(slot);
+            match what {
+                What::Connecting(request) => self.host.on_connecting(who.id, request),
+                What::Opened => self.host.on_opened(who),
+                What::Message(kind, payload) => {
+                    counters.messages_in.add(1);
+                    self.host.on_message(who, kind, payload.bytes(&self.arena));
+                }
+                What::Closed(id, identity, reason) => {
+                    self.host.on_closed(Who { id, identity: identity.as_ref() }, &reason);
+                }
+                What::Backpressure(high) => self.host.on_backpressure(who, high),
+                What::Lagged(room, missed) => self.host.on_lagged(who, room.name(), missed),
+            }
+        }
+        self.arena_used = 0;
+    }
+
+    /// Takes the inbox and does what it asks, in order.
+    fn step(&mut self) {
+        let mut asks = std::mem::take(&mut self.asks);
+        self.shared.inboxes[self.me].take(&mut asks);
+        let mut bytes = 0;
+        for ask in asks.drain(..) {
+            match ask {
+                Ask::Route(command) => {
+                    bytes += command.bytes();
+                    self.router.apply(command);
+                }
+                other => self.on_ask(other),
+            }
+        }
+        self.shared.inboxes[self.me].on_done(bytes);
+        if asks.capacity() <= 65_536 {
+            self.asks = asks;
+        }
+        self.fire_timers();
+        self.go_on_stopping();
+        self.take_notices();
+    }
+
+    fn flush(&mut self, began: u64) {
+        let budget_ns = self.shared.limits.turn_budget_us * 1000;
+        let _ = began;
+        let mut wire = self.conns.wire(&mut self.net, &self.shared.counters[self.me]);
+        self.unflushed = self.router.outbound.flush(&mut wire, budget_ns);
+        self.take_notices();
+        self.shared.inboxes[self.me].set_full(self.router.outbound.is_full());
+    }
+
+    /// Adds this turn's plain counters to the shared ones.
+    fn count(&mut self, began: u64) {
+        let counters = &self.shared.counters[self.me];
+        let out = std::mem::take(&mut self.router.outbound.tally);
+        let routed = std::mem::take(&mut self.router.tally);
+        counters.writes.add(out.writes);
+        counters.deliveries.add(out.frames);
+        counters.bytes_out.add(out.bytes);
+        counters.lagged.add(out.lagged);
+        counters.too_slow.add(out.too_slow);
+        counters.publications.add(routed.publications);
+        counters.sends.add(routed.sends);
+        counters.joins.add(routed.joins);
+        counters.leaves.add(routed.leaves);
+        counters.connections.set(self.conns.len() as u64);
+        counters.tape_bytes.set(self.router.outbound.tape_bytes() as u64);
+        counters.outbox_bytes.set(self.router.outbound.private_bytes() as u64);
+        counters.inbox_bytes.set(self.shared.inboxes[self.me].bytes() as u64);
+        counters.turns.add(1);
+        counters.turn.record(self.net.now_ns().saturating_sub(began));
+    }
+
+    /// The present tick of the wheel.
+    fn tick(&self) -> u32 {
+        (self.now_ns / (TICK_MS * 1_000_000)) as u32
+    }
+}
+
+/// Ticks for so many milliseconds, at least one.
+fn ticks(ms: u64) -> u32 {
+    u32::try_from(ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX / 4).clamp(1, u32::MAX / 4)
+}
+
+impl<N: Net> Conns<N> {
+    fn wire<'a>(
+        &'a mut self,
+        net: &'a mut N,
+        counters: &'a crate::metrics::Counters,
+    ) -> Sockets<'a, N> {
+        Sockets { net, sockets: &mut self.sockets, counters }
+    }
+}

@@ -1,0 +1,356 @@
+//! The read phase: accept, read each ready socket once, turn bytes into what the host is told.
+//!
+//! In: listeners and sockets on the ready lists. Out: `Told`s, whose payloads lie in the arena;
+//! pongs and closes in outboxes. Reads are bounded, so one peer costs a turn no more than 64 KiB.
+//! Shard thread.
+
+use std::io;
+
+use super::conns::{Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
+use super::net::{Incoming, Net};
+use super::shared::{Ask, Stage};
+use super::{ACCEPTS, READ_BYTES, Shard, Told, What};
+use crate::close::CloseReason;
+use crate::dialect::raw;
+use crate::outbound::frame::Frame;
+use crate::payload::Kind;
+use crate::request::Request;
+use crate::sync::{Arc, Ordering};
+use crate::transport::http::{self, HeadLimits, Reject, Route};
+use crate::transport::ws::{self, Item, Payload, Violation};
+
+/// Header fields of a request.
+const HEADERS_MAX: usize = 100;
+/// How long accepting is put off when the process has no descriptor left.
+const EXHAUSTED_NS: u64 = 50_000_000;
+/// Connections beyond `connections_max` that are answered with 503 instead of being dropped.
+const OVER_MAX: usize = 256;
+
+impl<N: Net> Shard<N> {
+    pub(super) fn read(&mut self) {
+        self.accept();
+        for _ in 0..self.to_read.len() {
+            let Some(slot) = self.to_read.pop_front() else { return };
+            self.conns.at(slot).flags &= !READY;
+            self.read_socket(slot);
+        }
+    }
+
+    fn accept(&mut self) {
+        if self.to_accept.is_empty() || self.now_ns < self.accept_after_ns {
+            return;
+        }
+        for i in (0..self.to_accept.len()).rev() {
+            let listener = self.to_accept[i];
+            for n in 0.. {
+                if n == ACCEPTS {
+                    // More may wait; the list brings us back without an edge.
+                    break;
+                }
+                match self.net.accept(listener) {
+                    Ok(incoming) => self.place(incoming),
+                    Err(error) => {
+                        if self.on_accept_error(&error) {
+                            self.to_accept.swap_remove(i);
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// True when nobody waits any more; else the listener stays on the list.
+    fn on_accept_error(&mut self, error: &io::Error) -> bool {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => true,
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => false,
+            _ => {
+                // EMFILE, ENFILE, ENOBUFS, ENOMEM: they pass when something is closed.
+                let counters = &self.shared.counters[self.me];
+                if counters.accept_exhausted.load() == 0 {
+                    tracing::warn!(target: "roomcast", %error,
+                        "connections wait because accept fails; raise the limit of open files");
+                }
+                counters.accept_exhausted.add(1);
+                self.accept_after_ns = self.now_ns + EXHAUSTED_NS;
+                false
+            }
+        }
+    }
+
+    /// Gives an accepted socket to the shard with the fewest connections.
+    fn place(&mut self, incoming: Incoming) {
+        let total = self.shared.total.load(Ordering::Relaxed);
+        if total >= self.shared.limits.connections_max + OVER_MAX {
+            self.shared.counters[self.me].rejected_full.add(1);
+            return;
+        }
+        self.shared.total.fetch_add(1, Ordering::Relaxed);
+        let shard = self.shared.least_loaded();
+        self.shared.loads[shard].fetch_add(1, Ordering::Relaxed);
+        if shard == self.me {
+            return self.adopt(incoming, Stage::Head(Vec::new()));
+        }
+        let ask = Ask::Adopt(Box::new((incoming, Stage::Head(Vec::new()))));
+        self.shared.ask(shard, ask);
+    }
+
+    /// Takes over a socket that is counted already.
+    pub(super) fn adopt(&mut self, incoming: Incoming, stage: Stage) {
+        let peer = incoming.peer();
+        let slot = self.conns.take_slot();
+        match self.net.register(incoming, slot) {
+            Ok(socket) => self.conns.sockets[slot as usize] = Some(socket),
+            Err(error) => {
+                tracing::warn!(target: "roomcast", %error, "a socket could not be registered");
+                self.conns.free(slot);
+                return self.uncount();
+            }
+        }
+        self.shared.counters[self.me].accepted.add(1);
+        self.router.attach(slot);
+        let now = self.tick();
+        let over = self.shared.total.load(Ordering::Relaxed) > self.shared.limits.connections_max;
+        let conn = self.conns.at(slot);
+        (conn.heard, conn.spoke) = (now, now);
+        if over {
+            conn.flags |= OVER;
+        }
+        match stage {
+            Stage::Head(bytes) => {
+                conn.phase = Phase::Head;
+                conn.hello = Some(Box::new(Hello { bytes, request: None, peer }));
+                self.set_timer(slot);
+                if !self.conns.at(slot).hello.as_ref().is_none_or(|h| h.bytes.is_empty()) {
+                    self.on_head(slot);
+                }
+            }
+            Stage::Open(accepted, bytes) => {
+                conn.hello = Some(Box::new(Hello { bytes, request: None, peer }));
+                self.open(slot, accepted);
+            }
+        }
+    }
+
+    fn read_socket(&mut self, slot: u32) {
+        if !self.may_read(slot) {
+            let conn = self.conns.at(slot);
+            if conn.phase != Phase::Free {
+                conn.flags |= UNREAD;
+                self.shared.counters[self.me].reads_paused.add(1);
+            }
+            return;
+        }
+        if self.arena.len() - self.arena_used < READ_BYTES {
+            self.tell();
+        }
+        let from = self.arena_used;
+        let into = &mut self.arena[from..from + READ_BYTES];
+        let Some(socket) = &mut self.conns.sockets[slot as usize] else { return };
+        match self.net.read(socket, into) {
+            Ok(0) => self.vanish(slot),
+            Ok(n) => {
+                self.shared.counters[self.me].bytes_in.add(n as u64);
+                if n == READ_BYTES {
+                    self.read_later(slot);
+                }
+                self.on_bytes(slot, from, n);
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => {}
+                io::ErrorKind::Interrupted => self.read_later(slot),
+                _ => self.vanish(slot),
+            },
+        }
+    }
+
+    /// Whether the host and the peer keep up, so that more may be read.
+    fn may_read(&mut self, slot: u32) -> bool {
+        match self.conns.at(slot).phase {
+            Phase::Head | Phase::Lingering | Phase::Closing => true,
+            Phase::Free | Phase::Dead | Phase::Deciding => false,
+            Phase::Open => {
+                !self.router.outbound.is_high(slot)
+                    && self.shared.inboxes[self.me].bytes()
+                        <= self.shared.limits.inbox_bytes_max / 2
+                    && self.host.keeps_up(self.router.who(slot))
+            }
+        }
+    }
+
+    /// Reads on where reading was put off.
+    pub(super) fn resume(&mut self, slot: u32) {
+        let conn = self.conns.at(slot);
+        if conn.is(UNREAD) {
+            conn.flags &= !UNREAD;
+            self.read_later(slot);
+        }
+    }
+
+    fn on_bytes(&mut self, slot: u32, from: usize, n: usize) {
+        let now = self.tick();
+        let conn = self.conns.at(slot);
+        conn.heard = now;
+        conn.flags &= !PINGED;
+        match conn.phase {
+            Phase::Head => {
+                let bytes = &self.arena[from..from + n];
+                if let Some(hello) = &mut self.conns.all[slot as usize].hello {
+                    hello.bytes.extend_from_slice(bytes);
+                }
+                self.on_head(slot);
+            }
+            Phase::Open | Phase::Closing => {
+                let mut arena = std::mem::take(&mut self.arena);
+                self.on_frames(slot, &mut arena[..from + n], from, false);
+                self.arena = arena;
+                self.arena_used = from + n;
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks at what has arrived of a request.
+    pub(super) fn on_head(&mut self, slot: u32) {
+        let limits = HeadLimits {
+            head_bytes_max: self.shared.limits.head_bytes_max,
+            headers_max: HEADERS_MAX,
+        };
+        let Some(hello) = &mut self.conns.at(slot).hello else { return };
+        let (parts, taken) = match http::parse(&hello.bytes, &limits) {
+            Ok(None) => return,
+            Ok(Some(head)) => head,
+            Err(reject) => return self.reject(slot, reject, false),
+        };
+        hello.bytes.drain(..taken);
+        let request = Request::new(parts, hello.peer);
+        let head_only = request.method() == ::http::Method::HEAD;
+        if self.conns.at(slot).is(OVER) {
+            self.shared.counters[self.me].rejected_full.add(1);
+            let text = "connections_max connections are open";
+            return self.reject(slot, Reject { status: 503, text }, head_only);
+        }
+        match http::route(&request) {
+            Route::Reject(reject) => self.reject(slot, reject, head_only),
+            Route::Plain => self.on_page(slot, &request, head_only),
+            Route::WebSocket if !http::origin_allowed(&request, &self.shared.origins) => {
+                self.reject(slot, Reject::origin(), false);
+            }
+            Route::WebSocket if self.shared.is_stopping() => {
+                self.reject(slot, Reject { status: 503, text: "stopping" }, false);
+            }
+            Route::WebSocket => {
+                let request = Arc::new(request);
+                let conn = self.conns.at(slot);
+                conn.phase = Phase::Deciding;
+                conn.spoke = conn.heard;
+                if let Some(hello) = &mut conn.hello {
+                    hello.request = Some(request.clone());
+                }
+                self.set_timer(slot);
+                self.told.push(Told { slot, what: What::Connecting(request) });
+            }
+        }
+    }
+
+    /// Answers a plain GET or HEAD: health, the host's pages, or 404.
+    fn on_page(&mut self, slot: u32, request: &Request, head_only: bool) {
+        let text = [("Content-Type", "text/plain; charset=utf-8")];
+        if self.shared.health_path.as_deref() == Some(request.path()) {
+            let (status, body) = match self.shared.is_stopping() {
+                true => (503, "stopping\n"),
+                false => (200, "ok\n"),
+            };
+            return self.respond(slot, status, http::response(status, &text, body.as_bytes(), head_only));
+        }
+        let pages = self.shared.pages.clone();
+        match pages.and_then(|pages| pages(request)) {
+            Some(page) => {
+                let headers = [("Content-Type", page.content_type.as_str())];
+                let bytes = http::response(page.status, &headers, &page.body, head_only);
+                self.respond(slot, page.status, bytes);
+            }
+            None => {
+                let reject = Reject { status: 404, text: "there is no such page here" };
+                self.reject(slot, reject, head_only);
+            }
+        }
+    }
+
+    pub(super) fn reject(&mut self, slot: u32, reject: Reject, head_only: bool) {
+        self.shared.counters[self.me].rejected_http.add(1);
+        self.respond(slot, reject.status, reject.to_bytes(head_only));
+    }
+
+    /// Sends an HTTP response as the last thing.
+    pub(super) fn respond(&mut self, slot: u32, status: u16, bytes: Vec<u8>) {
+        let frame = Frame::new(&[], &bytes);
+        self.close(slot, CloseReason::Http { status }, frame);
+    }
+
+    /// Reads frames from `buf[from..]`. `own`: the payloads are copied, since `buf` is not the
+    /// arena.
+    pub(super) fn on_frames(&mut self, slot: u32, buf: &mut [u8], from: usize, own: bool) {
+        let mut at = from;
+        loop {
+            let reader = &mut self.conns.all[slot as usize].reader;
+            match reader.next(buf, &mut at, &self.read_limits) {
+                Ok(None) => return,
+                Ok(Some(item)) => self.on_item(slot, item, buf, own),
+                Err(violation) => return self.on_violation(slot, violation),
+            }
+        }
+    }
+
+    fn on_item(&mut self, slot: u32, item: Item, buf: &[u8], own: bool) {
+        match item {
+            Item::Text(payload) => self.on_message(slot, Kind::Text, payload, buf, own),
+            Item::Binary(payload) => self.on_message(slot, Kind::Binary, payload, buf, own),
+            Item::Ping(payload) => {
+                let pong = ws::control(ws::Opcode::Pong, payload.bytes(buf));
+                self.router.outbound.pong(slot, &pong);
+            }
+            Item::Pong(_) => {}
+            Item::Close { code, reason } => {
+                let text = String::from_utf8_lossy(reason.bytes(buf)).into_owned();
+                self.on_peer_close(slot, code, text);
+            }
+        }
+    }
+
+    fn on_message(&mut self, slot: u32, kind: Kind, payload: Payload, buf: &[u8], own: bool) {
+        let now = self.tick();
+        let conn = self.conns.at(slot);
+        conn.spoke = now;
+        if conn.phase != Phase::Open {
+            return;
+        }
+        let raw::Heard::Message(kind) = raw::on_message(kind);
+        let payload = match payload {
+            Payload::Range(range) if own => Payload::Owned(buf[range].to_vec()),
+            other => other,
+        };
+        self.told.push(Told { slot, what: What::Message(kind, payload) });
+    }
+
+    fn on_peer_close(&mut self, slot: u32, code: Option<u16>, text: String) {
+        let conn = self.conns.at(slot);
+        conn.flags |= PEER_CLOSED;
+        let reason = CloseReason::Peer { code: code.unwrap_or(1005), text };
+        match conn.phase {
+            Phase::Open => {
+                let bytes = ws::close_frame(code.unwrap_or(1005), "");
+                self.close(slot, reason, Frame::new(&[], &bytes));
+            }
+            // Our own close frame is on its way or there already.
+            _ => self.kill_if_drained(slot),
+        }
+    }
+
+    fn on_violation(&mut self, slot: u32, violation: Violation) {
+        let (code, text) = (violation.close_code(), violation.text());
+        let bytes = ws::close_frame(code, text);
+        self.close(slot, CloseReason::Protocol { code, text }, Frame::new(&[], &bytes));
+    }
+}

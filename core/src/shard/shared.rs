@@ -1,0 +1,138 @@
+//! What all shards and handles of one engine share: limits, rooms, inboxes, counters, the clock.
+//!
+//! Made once at the start, then only read, locked or counted in. Any thread.
+
+use std::time::Instant;
+
+use super::net::Incoming;
+use crate::config::{Limits, Origins};
+use crate::identity::Identity;
+use crate::inbox::Inbox;
+use crate::metrics::Counters;
+use crate::page::PageFn;
+use crate::payload::ConnectionId;
+use crate::rooms::{Directory, RoomState};
+use crate::router::Command;
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Condvar, Ordering, PlainMutex};
+
+/// The engine's clock: nanoseconds since it started, real or simulated.
+#[derive(Clone)]
+pub(crate) enum Clock {
+    Real(Instant),
+    #[cfg_attr(not(feature = "internal-testing"), allow(dead_code))]
+    Virtual(Arc<AtomicU64>),
+}
+
+impl Clock {
+    pub(crate) fn now_ns(&self) -> u64 {
+        match self {
+            Clock::Real(start) => start.elapsed().as_nanos() as u64,
+            Clock::Virtual(now) => now.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A connection that the host has decided on.
+#[derive(Default)]
+pub(crate) struct Accepted {
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) subprotocol: Option<String>,
+    /// Rooms to join at once, for sockets whose id is not known before.
+    pub(crate) rooms: Vec<String>,
+}
+
+/// How far an adopted socket is.
+pub(crate) enum Stage {
+    /// Its HTTP head is still to be read, beginning with these bytes.
+    Head(Vec<u8>),
+    /// It is a WebSocket already; these bytes came after the head.
+    Open(Accepted, Vec<u8>),
+}
+
+/// Answer to a question that each shard answers for its own connections.
+#[derive(Default)]
+pub(crate) struct Reply {
+    pub(crate) state: PlainMutex<(usize, Vec<ConnectionId>)>,
+    pub(crate) answered: Condvar,
+}
+
+/// What a handle asks of a shard.
+pub(crate) enum Ask {
+    Route(Command),
+    Adopt(Box<(Incoming, Stage)>),
+    Accept(ConnectionId, Box<Accepted>),
+    Refuse(ConnectionId, u16, Box<str>),
+    Close(ConnectionId, u16, Box<str>),
+    /// The host has taken events of this connection: it may be read from again.
+    Resume(ConnectionId),
+    /// All open connections, or the members of a room.
+    List(Option<Arc<RoomState>>, Arc<Reply>),
+    Stop,
+}
+
+/// How stopping went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// Connections that were open when the stop began.
+    pub connections: usize,
+    /// Of these, how many were still there when `stop_timeout_ms` was over and were cut.
+    pub cut: usize,
+    /// Milliseconds that it took.
+    pub took_ms: u64,
+}
+
+/// Who waits for the end of the engine, and what the shards report.
+#[derive(Default)]
+pub(crate) struct Ending {
+    pub(crate) report: StopReport,
+    pub(crate) shards_left: usize,
+}
+
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) skip: bool,
+    pub(crate) origins: Origins,
+    pub(crate) health_path: Option<String>,
+    pub(crate) pages: Option<PageFn>,
+    pub(crate) clock: Clock,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) inboxes: Box<[Inbox<Ask>]>,
+    pub(crate) counters: Box<[Counters]>,
+    /// Connections of each shard, for placing new ones; and of all.
+    pub(crate) loads: Box<[AtomicUsize]>,
+    pub(crate) total: AtomicUsize,
+    pub(crate) refused: AtomicU64,
+    /// 0 while running; nanoseconds of the clock when the stop began.
+    pub(crate) stop_ns: AtomicU64,
+    pub(crate) ending: PlainMutex<Ending>,
+    pub(crate) ended: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop_ns.load(Ordering::Relaxed) != 0
+    }
+
+    /// Gives a shard something to do and wakes it.
+    pub(crate) fn ask(&self, shard: usize, ask: Ask) {
+        let bytes = match &ask {
+            Ask::Route(command) => command.bytes(),
+            _ => 0,
+        };
+        self.inboxes[shard].push(ask, bytes);
+        self.inboxes[shard].rouse();
+    }
+
+    /// The shard with the fewest connections.
+    pub(crate) fn least_loaded(&self) -> usize {
+        let loads = self.loads.iter().map(|l| l.load(Ordering::Relaxed)).enumerate();
+        loads.min_by_key(|(_, load)| *load).map_or(0, |(shard, _)| shard)
+    }
+
+    /// Whether a shard can take a payload of so many bytes.
+    pub(crate) fn has_place(&self, shard: usize, bytes: usize) -> bool {
+        let inbox = &self.inboxes[shard];
+        !inbox.is_full() && inbox.bytes() + bytes <= self.limits.inbox_bytes_max
+    }
+}

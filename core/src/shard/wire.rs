@@ -1,0 +1,57 @@
+//! The sockets of a shard as outbound writes to them.
+//!
+//! In: a slot and bytes. Out: how many the socket took. Would-block is a value here, not an error.
+//! Shard thread.
+
+use std::io::{self, IoSlice};
+
+use super::net::Net;
+use crate::metrics::Counters;
+use crate::outbound::{Wire, Wrote};
+
+pub(super) struct Sockets<'a, N: Net> {
+    pub(super) net: &'a mut N,
+    pub(super) sockets: &'a mut [Option<N::Socket>],
+    pub(super) counters: &'a Counters,
+}
+
+impl<N: Net> Sockets<'_, N> {
+    fn wrote(result: io::Result<usize>) -> Wrote {
+        match result {
+            Ok(n) => Wrote::Bytes(n),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Wrote::Bytes(0),
+            Err(_) => Wrote::Failed,
+        }
+    }
+}
+
+impl<N: Net> Wire for Sockets<'_, N> {
+    fn write(&mut self, slot: u32, bytes: &[u8]) -> Wrote {
+        let Some(socket) = &mut self.sockets[slot as usize] else { return Wrote::Failed };
+        loop {
+            match self.net.write(socket, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Self::wrote(result),
+            }
+        }
+    }
+
+    fn write_slices(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Wrote {
+        let Some(socket) = &mut self.sockets[slot as usize] else { return Wrote::Failed };
+        loop {
+            match self.net.write_slices(socket, slices) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Self::wrote(result),
+            }
+        }
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        self.net.now_ns()
+    }
+
+    fn on_sweep(&mut self, since_ns: u64) {
+        let now = self.net.now_ns();
+        self.counters.publish_to_flush.record(now.saturating_sub(since_ns));
+    }
+}
