@@ -99,6 +99,18 @@ pub fn machine_busy_ns() -> u64 {
     [0, 1, 2, 5, 6, 7].into_iter().map(busy).sum::<u64>() * 10_000_000
 }
 
+/// CPU time that a process spent outside the kernel: the tick's split of an exact sum.
+pub fn user_ns(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold spaces; user time is the twelfth field behind it.
+    let behind = text.rsplit_once(')').map_or("", |(_, behind)| behind);
+    let ticks = behind
+        .split_whitespace()
+        .nth(11)
+        .and_then(|n| n.parse::<u64>().ok());
+    ticks.unwrap_or(0) * 10_000_000
+}
+
 /// Resident bytes of a process, exact (not the cached counters of `status`).
 pub fn rss_bytes(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();

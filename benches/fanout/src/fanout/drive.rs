@@ -20,6 +20,8 @@ const EVENTS: usize = 1024;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Without any delivery for this long the run is over.
 const STALL_NS: u64 = 5 * SECOND_NS;
+/// A server that was left alone for a while is warm again after this long.
+const REWARM_NS: u64 = SECOND_NS / 20;
 /// How long a nap is.
 const NAP_NS: u64 = 100_000;
 /// How often memory is looked at where readers are stopped.
@@ -57,6 +59,8 @@ impl Wait {
     }
 }
 
+const COUNTS: [&str; 4] = ["deliveries", "publications", "reads", "own_busy_ns"];
+
 struct Reader {
     fd: Fd,
     rooms: [u32; 3],
@@ -78,44 +82,54 @@ struct Drive {
     buf: Vec<u8>,
 }
 
-/// Runs a fan-out: join, warm up, measure, let everything arrive.
-pub fn run(fan: Fan, setting: &Setting, meter: &Meter) -> Result<Results, String> {
+/// Runs a fan-out: join, then for each `go` warm up, measure, and let everything arrive.
+pub fn run(
+    fan: Fan,
+    setting: &Setting,
+    meter: &Meter,
+    mut go: impl FnMut() -> bool,
+) -> Result<Results, String> {
     let mut results = Results::new();
     let before = [clocks::rss_bytes(setting.pid), clocks::tcp_memory_bytes()];
     let fds = greet::open_all(
         setting.port,
         fan.members.iter().map(|member| &member.path[..]),
     )?;
-    let stopped = fan.stopped;
+    let stopped = fan.stopped > 0;
     let mut drive = Drive::new(fan, &fds).map_err(|error| error.to_string())?;
-    drive.go_until(now_ns() + setting.warmup_ns, setting);
-    drive.latency = Histogram::new();
-    let (start, counts) = (meter.sample(), drive.counts());
-    let peak = drive.measure(setting, stopped > 0);
-    meter.sample().report_since(&start, &mut results);
-    let names = ["deliveries", "publications", "reads", "own_busy_ns"];
-    for ((name, from), to) in names.iter().zip(counts).zip(drive.counts()) {
-        results.insert((*name).into(), (to - from) as f64);
+    let mut latency = Histogram::new();
+    let mut warmup_ns = setting.warmup_ns;
+    while go() {
+        drive.publisher.start(now_ns());
+        drive.go_until(now_ns() + warmup_ns, setting);
+        warmup_ns = warmup_ns.min(REWARM_NS);
+        drive.latency = std::mem::take(&mut latency);
+        let (start, counts) = (meter.sample(), drive.counts());
+        let peak = drive.measure(setting, stopped);
+        meter.sample().report_since(&start, &mut results);
+        latency = std::mem::take(&mut drive.latency);
+        for ((name, from), to) in COUNTS.iter().zip(counts).zip(drive.counts()) {
+            *results.entry((*name).into()).or_default() += (to - from) as f64;
+        }
+        if stopped {
+            report_memory(setting, before, peak, &mut results);
+        }
+        drive.settle();
     }
-    results.insert("p50_ns".into(), drive.latency.quantile(0.5));
-    results.insert("p99_ns".into(), drive.latency.quantile(0.99));
-    if stopped > 0 {
-        let queued = clocks::send_queue_bytes(setting.port);
-        results.insert("send_queue_bytes".into(), queued as f64);
-        results.insert(
-            "rss_growth_bytes".into(),
-            peak[0].saturating_sub(before[0]) as f64,
-        );
-        results.insert(
-            "tcp_growth_bytes".into(),
-            peak[1].saturating_sub(before[1]) as f64,
-        );
-    }
-    drive.settle();
+    results.insert("p50_ns".into(), latency.quantile(0.5));
+    results.insert("p99_ns".into(), latency.quantile(0.99));
     drive.faults.report(&mut results);
     results.insert("held_back".into(), drive.publisher.held_back as f64);
     results.insert("unsettled".into(), f64::from(!drive.publisher.settled()));
     Ok(results)
+}
+
+fn report_memory(setting: &Setting, before: [u64; 2], peak: [u64; 2], results: &mut Results) {
+    let growth = |at: usize| peak[at].saturating_sub(before[at]) as f64;
+    let queued = clocks::send_queue_bytes(setting.port) as f64;
+    results.insert("send_queue_bytes".into(), queued);
+    results.insert("rss_growth_bytes".into(), growth(0));
+    results.insert("tcp_growth_bytes".into(), growth(1));
 }
 
 impl Drive {
@@ -137,7 +151,7 @@ impl Drive {
             epoll,
             readers: fan.members.iter().zip(fds).map(reader).collect(),
             halves: HashMap::new(),
-            publisher: Publisher::new(fan, fds, now),
+            publisher: Publisher::new(fan, fds),
             faults: Faults::default(),
             latency: Histogram::new(),
             deliveries: 0,

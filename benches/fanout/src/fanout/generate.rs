@@ -1,6 +1,9 @@
-//! The generator process: one scenario against one running server, results on one line of stdout.
-//! In come arguments of the orchestrator, out go `key=value` pairs. Must never know other servers
+//! The generator process: one scenario against one running server. In come arguments of the
+//! orchestrator and a line of stdin for each window; out go `ready`, then `done` for each window,
+//! and once stdin ends the results as `key=value` pairs on one line. Must never know other servers
 //! or repetitions. One thread, pinned to a core of its own.
+
+use std::io::{self, Write};
 
 use roomcast_fanout::sys;
 
@@ -71,7 +74,7 @@ pub fn main(words: &[String]) -> Result<(), String> {
     sys::pin(args.cores[1]).map_err(|error| format!("cannot pin: {error}"))?;
     let meter = Meter::new(args.setting.pid, args.cores).map_err(|error| error.to_string())?;
     let mut results = match plan.work {
-        Work::Fan(fan) => drive::run(fan, &args.setting, &meter)?,
+        Work::Fan(fan) => drive::run(fan, &args.setting, &meter, next_go())?,
         Work::Idle(count) => solo::idle(count, &args.setting, &meter)?,
         Work::Cycles(many) => solo::cycles(many, &args.setting, &meter)?,
         Work::Churn(count) => solo::churn(count, &args.setting, &meter)?,
@@ -84,6 +87,19 @@ pub fn main(words: &[String]) -> Result<(), String> {
         .collect();
     println!("{}", pairs.join(" "));
     Ok(())
+}
+
+/// Says that we are ready, or done with a window; then waits for the next one.
+fn next_go() -> impl FnMut() -> bool {
+    let mut state = "ready";
+    move || {
+        println!("{state}");
+        let _ = io::stdout().flush();
+        state = "done";
+        io::stdin()
+            .read_line(&mut String::new())
+            .is_ok_and(|len| len > 0)
+    }
 }
 
 fn figure(kind: Figure, results: &Results) -> f64 {

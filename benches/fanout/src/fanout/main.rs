@@ -2,11 +2,13 @@
 //! compares. `fanout generate …` is that generator; everything else is the orchestrator. In come
 //! arguments, out goes a table. Must never know how a server works: the wire contract is all.
 
+mod attend;
 mod drive;
 mod generate;
 mod greet;
 mod orchestrate;
 mod plan;
+mod probe;
 mod publish;
 mod report;
 mod servers;

@@ -2,26 +2,26 @@
 //! alternates; then the tables. In come arguments, out go a Markdown report and an exit code. Must
 //! never know sockets. Sleeps while the generator works.
 
-use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
+use crate::attend::Drive;
 use crate::plan::{self, Plan};
+use crate::probe;
 use crate::report::{self, Run, Table};
 use crate::servers::{Places, Server};
 use crate::tally::Results;
 
-const SERVER_CORE: usize = 0;
-const OWN_CORE: usize = 1;
+/// How long a server works before it is the next one's turn.
+const SLICE_SECONDS: f64 = 0.3;
 
-struct Args {
+pub struct Args {
     servers: Vec<Server>,
     scenarios: Vec<String>,
     runs: usize,
     seconds: f64,
-    warmup: String,
-    wait: String,
-    smoke: bool,
+    pub warmup: String,
+    pub wait: Option<String>,
+    pub smoke: bool,
     markdown: Option<PathBuf>,
     places: Places,
 }
@@ -33,7 +33,7 @@ usage: fanout [--servers a,b,…] [--server NAME=COMMAND]… [--scenario a,b,…
   --server     any other program that keeps the contract (see benches/README.md)
   --scenario   fan64 fan1k rate50 rooms100 fan5000 multi idle cycles latency stalled churn
   --runs N     repetitions (default 1)          --seconds S  window of each (default 1)
-  --warmup S   before each window (default 0.5) --wait nap|spin|block (default nap)
+  --warmup S   before each window (default 0.5) --wait nap|spin|block the generator's
   --roomcast-bin PATH, --tungstenite-bin PATH, --peers DIR   where they are
   --markdown FILE  write the report there       --smoke      tiny, checks correctness only";
 
@@ -47,7 +47,7 @@ fn parse(words: &[String]) -> Result<Args, String> {
         runs: 1,
         seconds: 1.0,
         warmup: "0.5".into(),
-        wait: "nap".into(),
+        wait: None,
         smoke: false,
         markdown: None,
         places: Places {
@@ -71,7 +71,7 @@ fn parse(words: &[String]) -> Result<Args, String> {
             "--runs" => args.runs = value.parse().map_err(|_| USAGE)?,
             "--seconds" => args.seconds = value.parse().map_err(|_| USAGE)?,
             "--warmup" => args.warmup.clone_from(value),
-            "--wait" => args.wait.clone_from(value),
+            "--wait" => args.wait = Some(value.clone()),
             "--markdown" => args.markdown = Some(value.into()),
             "--roomcast-bin" => args.places.roomcast = Some(absolute(value)?),
             "--tungstenite-bin" => args.places.tungstenite = Some(absolute(value)?),
@@ -92,7 +92,12 @@ fn absolute(path: &str) -> Result<PathBuf, String> {
 
 /// Runs what the arguments ask for; an error when anything was lost or the run is void.
 pub fn main(words: &[String]) -> Result<(), String> {
+    if words.iter().any(|word| word == "--help") {
+        println!("{USAGE}");
+        return Ok(());
+    }
     let args = parse(words)?;
+    eprintln!("{}", probe::describe());
     let mut tables = Vec::new();
     for scenario in &args.scenarios {
         let plan = plan::plan(scenario, args.smoke).ok_or(format!("{scenario}?\n{USAGE}"))?;
@@ -126,9 +131,8 @@ fn measure(args: &Args, scenario: &str, plan: &Plan) -> Result<Table, String> {
         if repetition % 2 == 1 {
             order.reverse();
         }
-        for server in order {
-            eprintln!("{scenario}, run {}: {}", repetition + 1, server.name);
-            let results = once(args, scenario, args.seconds.max(plan.seconds_min), server)?;
+        eprintln!("{scenario}, run {}", repetition + 1);
+        for (server, results) in order.iter().zip(repeat(args, scenario, plan, &order)?) {
             runs.push(Run {
                 repetition,
                 server: server.name.clone(),
@@ -147,41 +151,36 @@ fn measure(args: &Args, scenario: &str, plan: &Plan) -> Result<Table, String> {
     })
 }
 
-/// A fresh server, one scenario, and the generator as a process of its own.
-fn once(args: &Args, scenario: &str, seconds: f64, server: &Server) -> Result<Results, String> {
-    let running = server.start(SERVER_CORE)?;
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut generator = Command::new(own)
-        .args(["generate", "--scenario", scenario, "--wait", &args.wait])
-        .args([
-            "--port",
-            &running.port.to_string(),
-            "--pid",
-            &running.pid().to_string(),
-        ])
-        .args(["--seconds", &seconds.to_string(), "--warmup", &args.warmup])
-        .args(["--smoke", if args.smoke { "yes" } else { "no" }])
-        .args([
-            "--server-core",
-            &SERVER_CORE.to_string(),
-            "--own-core",
-            &OWN_CORE.to_string(),
-        ])
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let mut line = String::new();
-    let mut stdout = generator.stdout.take().expect("stdout is piped");
-    stdout
-        .read_to_string(&mut line)
-        .map_err(|error| error.to_string())?;
-    let status = generator.wait().map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err(format!("{scenario} against {} broke off", server.name));
+/// One repetition. In a sliced plan all servers are up at once and take turns, forth and back, so
+/// that drift of the machine meets all of them; else one is up at a time.
+fn repeat(
+    args: &Args,
+    scenario: &str,
+    plan: &Plan,
+    servers: &[&Server],
+) -> Result<Vec<Results>, String> {
+    let seconds = args.seconds.max(plan.seconds_min);
+    if !plan.sliced {
+        let one = |server: &&Server| {
+            let mut drive = Drive::start(args, scenario, plan, seconds, server)?;
+            drive.go()?;
+            drive.finish()
+        };
+        return servers.iter().map(one).collect();
     }
-    let pair = |word: &str| {
-        let (name, value) = word.split_once('=')?;
-        Some((name.to_owned(), value.parse().ok()?))
-    };
-    Ok(line.split_whitespace().filter_map(pair).collect())
+    let slices = (seconds / SLICE_SECONDS).round().max(1.0);
+    let start = |server: &&Server| Drive::start(args, scenario, plan, seconds / slices, server);
+    let mut drives: Vec<Drive> = servers.iter().map(start).collect::<Result<_, _>>()?;
+    for drive in &mut drives {
+        drive.wait_for("ready")?;
+    }
+    for slice in 0..slices as usize {
+        for nth in 0..drives.len() {
+            let last = drives.len() - 1;
+            let at = if slice % 2 == 0 { nth } else { last - nth };
+            drives[at].go()?;
+            drives[at].wait_for("done")?;
+        }
+    }
+    drives.into_iter().map(Drive::finish).collect()
 }

@@ -51,6 +51,8 @@ pub struct Plan {
     pub target: Target,
     /// The shortest window that shows what the scenario is about.
     pub seconds_min: f64,
+    /// Whether the window is cut into slices, between which the servers take turns.
+    pub sliced: bool,
     pub work: Work,
 }
 
@@ -173,6 +175,7 @@ pub fn plan(name: &str, smoke: bool) -> Option<Plan> {
         figure,
         target,
         seconds_min,
+        sliced: figure == Figure::CpuPerDelivery && !smoke,
         work,
     })
 }

@@ -55,7 +55,7 @@ struct Clockwork {
 }
 
 impl Publisher {
-    pub fn new(fan: Fan, fds: &[Fd], now: u64) -> Self {
+    pub fn new(fan: Fan, fds: &[Fd]) -> Self {
         let room = |room: &crate::plan::Room| Room {
             publisher: fds[room.publisher as usize],
             receivers: room.receivers,
@@ -80,7 +80,7 @@ impl Publisher {
                 0,
                 Some(Clockwork {
                     hertz,
-                    start_ns: now,
+                    start_ns: 0,
                     sent: 0,
                 }),
             ),
@@ -101,6 +101,13 @@ impl Publisher {
             rate,
             published: 0,
             held_back: 0,
+        }
+    }
+
+    /// Lets the clock of a fixed rate begin anew.
+    pub fn start(&mut self, now: u64) {
+        if let Some(rate) = &mut self.rate {
+            (rate.start_ns, rate.sent) = (now, 0);
         }
     }
 

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::plan::{Figure, Target};
+use crate::probe;
 use crate::servers;
-use crate::tally::{Results, foreign_cores};
+use crate::tally::{Results, foreign_cores, server_cpu_ns};
 
 /// Bun's ratio to the yardstick below which the yardstick, not Bun, is to blame.
 const BUN_RATIO_MIN: f64 = 1.2;
@@ -73,8 +74,9 @@ impl Table {
 
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "### {}\n\n| server | {} | ratio | low-high | above yardstick | p50 | p99 | generator busy | ksoftirqd \
-             | others | notes |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+            "### {}\n\n| server | {} | ratio | low-high | above yardstick | p50 | p99 \
+             | server busy | outside kernel | ksoftirqd | generator busy | others | notes |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
             self.scenario,
             self.figure.title(),
         );
@@ -86,6 +88,7 @@ impl Table {
 
     fn row(&self, server: &str) -> String {
         let figure = self.spread(server, |results| results["figure"]);
+        let above = self.compared(server, |own, yardstick| own - yardstick);
         let ratio = self.ratio(server);
         let time = |name: &str| match self.spread(server, |r| r.get(name).copied().unwrap_or(0.0)) {
             Spread { middle: 0.0, .. } => String::from("-"),
@@ -95,19 +98,18 @@ impl Table {
             format!("{:.0} %", 100.0 * self.spread(server, part).middle)
         };
         format!(
-            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             self.figure.show(figure.middle),
             ratio.middle,
             ratio.low,
             ratio.high,
-            self.figure.show(
-                self.compared(server, |own, yardstick| own - yardstick)
-                    .middle
-            ),
+            self.figure.show(above.middle),
             time("p50_ns"),
             time("p99_ns"),
+            share(|r| server_cpu_ns(r) / r["wall_ns"]),
+            share(|r| r["user_ns"] / r["server_ns"].max(1.0)),
+            share(|r| r["soft_server_ns"] / server_cpu_ns(r).max(1.0)),
             share(|r| r.get("own_busy_ns").unwrap_or(&r["own_ns"]) / r["wall_ns"]),
-            share(|r| r["soft_server_ns"] / (r["server_ns"] + r["soft_server_ns"]).max(1.0)),
             share(foreign_cores),
             self.notes(server, figure.middle, ratio.middle),
         )
@@ -176,7 +178,7 @@ impl Table {
         let known = self.scenario == "fan64" && self.servers.iter().any(|server| server == "bun");
         let ratio = self.ratio("bun").middle;
         let text =
-            format!("VOID: in fan64 Bun is at {ratio:.2} of coalesce, below {BUN_RATIO_MIN}");
+            format!("VOID: in fan64 Bun is at {ratio:.2} of coalesce, below {BUN_RATIO_MIN:.1}");
         (known && ratio < BUN_RATIO_MIN).then_some(text)
     }
 }
@@ -195,9 +197,10 @@ pub fn write(file: &Path, tables: &[Table], command: &str, peers: &Path) -> Resu
     });
     let mut text = format!(
         "{BEGIN}\n\n`{command}`: Linux {}, {cores} cores, loopback, medians of {runs} interleaved \
-         runs; {}.\n\n",
+         runs; {}. {}.\n\n",
         kernel.trim(),
         servers::peer_versions(peers),
+        probe::describe(),
     );
     for table in tables {
         text += &format!("{}\n", table.markdown());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use roomcast_fanout::clocks::{CpuClock, Softirq, machine_busy_ns, now_ns};
+use roomcast_fanout::clocks::{CpuClock, Softirq, machine_busy_ns, now_ns, user_ns};
 
 /// A run's results by name.
 pub type Results = BTreeMap<String, f64>;
@@ -12,6 +12,12 @@ pub type Results = BTreeMap<String, f64>;
 pub struct Histogram {
     buckets: Vec<u64>,
     count: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Histogram {
@@ -86,6 +92,7 @@ impl Faults {
 
 /// The clocks that a window is measured with.
 pub struct Meter {
+    pid: u32,
     server: CpuClock,
     softirq: Softirq,
     cores: [usize; 2],
@@ -95,6 +102,7 @@ pub struct Meter {
 pub struct Sample {
     at_ns: u64,
     server_ns: u64,
+    user_ns: u64,
     soft_ns: [u64; 2],
     own_ns: u64,
     machine_ns: u64,
@@ -104,6 +112,7 @@ impl Meter {
     /// `cores`: the server's and our own.
     pub fn new(pid: u32, cores: [usize; 2]) -> std::io::Result<Self> {
         Ok(Self {
+            pid,
             server: CpuClock::of(pid)?,
             softirq: Softirq::find(),
             cores,
@@ -114,6 +123,7 @@ impl Meter {
         Sample {
             at_ns: now_ns(),
             server_ns: self.server.read(),
+            user_ns: user_ns(self.pid),
             soft_ns: self.cores.map(|core| self.softirq.read(core)),
             own_ns: CpuClock::own().read(),
             machine_ns: machine_busy_ns(),
@@ -122,17 +132,18 @@ impl Meter {
 }
 
 impl Sample {
-    /// Adds what passed since `start`.
+    /// Adds what passed since `start` to what earlier windows reported.
     pub fn report_since(&self, start: &Sample, results: &mut Results) {
         for (name, from, to) in [
             ("wall_ns", start.at_ns, self.at_ns),
             ("server_ns", start.server_ns, self.server_ns),
+            ("user_ns", start.user_ns, self.user_ns),
             ("soft_server_ns", start.soft_ns[0], self.soft_ns[0]),
             ("soft_own_ns", start.soft_ns[1], self.soft_ns[1]),
             ("own_ns", start.own_ns, self.own_ns),
             ("machine_ns", start.machine_ns, self.machine_ns),
         ] {
-            results.insert(name.into(), to.saturating_sub(from) as f64);
+            *results.entry(name.into()).or_default() += to.saturating_sub(from) as f64;
         }
     }
 }
