@@ -1,6 +1,6 @@
 //! Sends every message back to who sent it: the server of the WebSocket conformance suite.
 //!
-//! Messages may have 16 MiB and 65,536 fragments, and nothing times out within 100 s.
+//! Messages may have 16 MiB and 65,536 fragments and an empty last one, and nothing times out within 100 s.
 //!
 //! Run it: `cargo run --release --example echo -- --port 9001`
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .shards(1)
         .origins(Origins::Any)
         .message_bytes_max(16 * MIB)
-        .message_fragments_max(65_536)
+        .message_fragments_max(65_537)
         .publication_bytes_max(16 * MIB)
         .tape_bytes_max(64 * MIB)
         .outbox_bytes_max(64 * MIB)

@@ -323,20 +323,49 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let l = &self.limits;
         let at_least = |setting, value: u64, least: u64| match value < least {
-            true => Err(ConfigError::TooSmall { setting, value, least }),
+            true => Err(ConfigError::TooSmall {
+                setting,
+                value,
+                least,
+            }),
             false => Ok(()),
         };
         let at_most = |setting, value: u64, most: u64, because| match value > most {
-            true => Err(ConfigError::TooLarge { setting, value, most, because }),
+            true => Err(ConfigError::TooLarge {
+                setting,
+                value,
+                most,
+                because,
+            }),
             false => Ok(()),
         };
-        at_most("shards", self.shards as u64, 255, "a connection id has eight bits for it")?;
+        at_most(
+            "shards",
+            self.shards as u64,
+            255,
+            "a connection id has eight bits for it",
+        )?;
         if !self.own_threads {
-            at_most("shards", self.shards as u64, 1, "own_threads(false) has one shard")?;
+            at_most(
+                "shards",
+                self.shards as u64,
+                1,
+                "own_threads(false) has one shard",
+            )?;
         }
         at_least("head_bytes_max", l.head_bytes_max as u64, 256)?;
-        at_most("head_bytes_max", l.head_bytes_max as u64, 1 << 20, "it is buffered whole")?;
-        at_most("connections_max", l.connections_max as u64, 1 << 24, "ids have 24 bits for it")?;
+        at_most(
+            "head_bytes_max",
+            l.head_bytes_max as u64,
+            1 << 20,
+            "it is buffered whole",
+        )?;
+        at_most(
+            "connections_max",
+            l.connections_max as u64,
+            1 << 24,
+            "ids have 24 bits for it",
+        )?;
         at_least("publication_bytes_max", l.publication_bytes_max as u64, 1)?;
         at_most(
             "publication_bytes_max",
@@ -364,7 +393,11 @@ impl Config {
         )?;
         at_least("room_name_bytes_max", l.room_name_bytes_max as u64, 1)?;
         at_least("connection_rooms_max", l.connection_rooms_max as u64, 1)?;
-        at_least("connection_events_max", u64::from(l.connection_events_max), 1)?;
+        at_least(
+            "connection_events_max",
+            u64::from(l.connection_events_max),
+            1,
+        )?;
         at_least("turn_budget_us", l.turn_budget_us, 10)?;
         at_least("handshake_timeout_ms", l.handshake_timeout_ms, 1)?;
         at_least("verdict_timeout_ms", l.verdict_timeout_ms, 1)?;
@@ -383,15 +416,28 @@ mod tests {
 
     #[test]
     fn an_error_names_the_setting() {
-        let error = Config::new().publication_bytes_max(2 << 20).check().unwrap_err();
-        assert!(error.to_string().contains("publication_bytes_max"), "{error}");
+        let error = Config::new()
+            .publication_bytes_max(2 << 20)
+            .check()
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("publication_bytes_max"),
+            "{error}"
+        );
         assert!(error.to_string().contains("tape_bytes_max"), "{error}");
     }
 
     #[test]
     fn the_environment_overrides_limits() {
         let from = |name: &str| (name == "ROOMCAST_CONNECTIONS_MAX").then(|| "7".to_string());
-        assert_eq!(Config::new().from_variables(from).unwrap().limits.connections_max, 7);
+        assert_eq!(
+            Config::new()
+                .from_variables(from)
+                .unwrap()
+                .limits
+                .connections_max,
+            7
+        );
         let bad = |name: &str| (name == "ROOMCAST_CONNECTIONS_MAX").then(|| "many".to_string());
         let error = Config::new().from_variables(bad).unwrap_err();
         assert!(error.to_string().contains("connections_max"), "{error}");

@@ -23,9 +23,7 @@ use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
 use crate::shard::{Flow, Shard, listen};
-use crate::sync::{
-    Arc, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex,
-};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex};
 use crate::transport::http as head;
 
 /// A running engine. It derefs to its [`Handle`]; dropping it stops it.
@@ -67,7 +65,10 @@ impl Engine {
     /// [`StartError`]: a setting, a listener, or the operating system. Nothing is left running.
     pub fn start(config: Config, handler: impl Handler) -> Result<Engine, StartError> {
         Self::start_with(config, |handle| {
-            let host = Callbacks { handler, handle: handle.clone() };
+            let host = Callbacks {
+                handler,
+                handle: handle.clone(),
+            };
             Ok((Arc::new(host) as Arc<dyn Host>, ()))
         })
         .map(|(engine, ())| engine)
@@ -95,7 +96,11 @@ impl Engine {
             (true, n) => n,
         };
         let mut listeners = Some(listen::open_all(&config)?);
-        let addresses = listeners.iter().flatten().filter_map(|l| l.address()).collect();
+        let addresses = listeners
+            .iter()
+            .flatten()
+            .filter_map(|l| l.address())
+            .collect();
         let clock = Clock::Real(Instant::now());
         let mut kernels = Vec::new();
         let mut inboxes = Vec::new();
@@ -109,7 +114,10 @@ impl Engine {
         let fd = (!config.own_threads).then(|| kernels[0].fd());
         let own_threads = config.own_threads;
         let shared = Arc::new(shared(config, clock, inboxes));
-        let handle = Handle { shared, threads: Arc::new(OnceLock::new()) };
+        let handle = Handle {
+            shared,
+            threads: Arc::new(OnceLock::new()),
+        };
         let (host, end) = host(&handle)?;
         let mut made = kernels
             .into_iter()
@@ -194,7 +202,12 @@ impl Engine {
             return Err(refuse(head::Reject::origin()));
         }
         let response = head::switching_response(&request, None);
-        Ok(Upgrade { response, request, accept: Accept::new(), engine: &self.handle })
+        Ok(Upgrade {
+            response,
+            request,
+            accept: Accept::new(),
+            engine: &self.handle,
+        })
     }
 
     fn adopt_at(&self, incoming: Incoming, stage: Stage) -> Result<(), AdoptError> {
@@ -205,8 +218,12 @@ impl Engine {
     /// then does what there is to do. False once the engine has stopped, when called inside a
     /// callback or on another thread at the same time, and for an engine with threads.
     pub fn turn(&self, wait: Duration) -> bool {
-        let Some(mut own) = self.own.as_ref().and_then(|own| own.try_lock()) else { return false };
-        let Some(shard) = own.as_mut() else { return false };
+        let Some(mut own) = self.own.as_ref().and_then(|own| own.try_lock()) else {
+            return false;
+        };
+        let Some(shard) = own.as_mut() else {
+            return false;
+        };
         match shard.turn(Some(wait)) {
             Ok(Flow::Running) => true,
             Ok(Flow::Ended) => {
@@ -241,8 +258,10 @@ impl Engine {
     fn begin_stop(&self) {
         let shared = &self.handle.shared;
         let now = shared.clock.now_ns().max(1);
-        let first =
-            shared.stop_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let first = shared
+            .stop_ns
+            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
         if first {
             for shard in 0..shared.inboxes.len() {
                 shared.ask(shard, Ask::Stop);
@@ -267,7 +286,13 @@ impl Engine {
         let mut ending = self.handle.shared.ending.lock();
         while ending.shards_left > 0 {
             // A callback that never returns holds its shard; we do not wait for it for ever.
-            if self.handle.shared.ended.wait_until(&mut ending, until).timed_out() {
+            if self
+                .handle
+                .shared
+                .ended
+                .wait_until(&mut ending, until)
+                .timed_out()
+            {
                 tracing::error!(target: "roomcast", "a callback holds a shard; stop gave up on it");
                 return ending.report;
             }
@@ -299,7 +324,9 @@ impl Drop for Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
     }
 }
 
@@ -321,7 +348,10 @@ fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> Shared {
         total: AtomicUsize::new(0),
         refused: AtomicU64::new(0),
         stop_ns: AtomicU64::new(0),
-        ending: PlainMutex::new(Ending { shards_left: shards, ..Ending::default() }),
+        ending: PlainMutex::new(Ending {
+            shards_left: shards,
+            ..Ending::default()
+        }),
         ended: Condvar::new(),
     }
 }
@@ -393,7 +423,10 @@ impl Upgrade<'_> {
     /// Lets go of the engine's borrow, for a task that adopts when the response is out.
     #[must_use]
     pub fn detach(self) -> Upgraded {
-        Upgraded { accept: self.accept, handle: self.engine.clone() }
+        Upgraded {
+            accept: self.accept,
+            handle: self.engine.clone(),
+        }
     }
 
     /// Takes the socket over once the response was sent; `leftover` is what the host has read
@@ -420,6 +453,10 @@ impl Upgraded {
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
         let (mut accepted, rooms) = self.accept.into_parts();
         accepted.rooms = rooms;
-        adopt(&self.handle, stream.into().0, Stage::Open(accepted, leftover.to_vec()))
+        adopt(
+            &self.handle,
+            stream.into().0,
+            Stage::Open(accepted, leftover.to_vec()),
+        )
     }
 }

@@ -154,14 +154,29 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::TooSmall { setting, value, least } => {
+            ConfigError::TooSmall {
+                setting,
+                value,
+                least,
+            } => {
                 write!(f, "{setting} is {value}, but must be at least {least}")
             }
-            ConfigError::TooLarge { setting, value, most, because } => {
-                write!(f, "{setting} is {value}, but may be at most {most}: {because}")
+            ConfigError::TooLarge {
+                setting,
+                value,
+                most,
+                because,
+            } => {
+                write!(
+                    f,
+                    "{setting} is {value}, but may be at most {most}: {because}"
+                )
             }
             ConfigError::Unreadable { setting, value } => {
-                write!(f, "{setting} cannot be read from {value:?}: a whole number is wanted")
+                write!(
+                    f,
+                    "{setting} cannot be read from {value:?}: a whole number is wanted"
+                )
             }
             ConfigError::Unknown { name } => write!(f, "no setting is called {name:?}"),
         }
@@ -336,6 +351,10 @@ mod tests {
     fn a_refusal_names_the_setting_to_change() {
         assert!(Refused::Behind.to_string().contains("room_ahead_bytes_max"));
         assert!(Refused::Overloaded.to_string().contains("inbox_bytes_max"));
-        assert!(Refused::TooLarge.to_string().contains("publication_bytes_max"));
+        assert!(
+            Refused::TooLarge
+                .to_string()
+                .contains("publication_bytes_max")
+        );
     }
 }

@@ -51,7 +51,10 @@ impl Peer {
 
 impl std::fmt::Debug for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Peer").field("id", &self.id).field("user", &self.user()).finish()
+        f.debug_struct("Peer")
+            .field("id", &self.id)
+            .field("user", &self.user())
+            .finish()
     }
 }
 
@@ -140,7 +143,10 @@ struct Queue {
     state: PlainMutex<State>,
     arrived: Condvar,
     #[cfg(unix)]
-    pipe: (std::os::unix::net::UnixStream, std::os::unix::net::UnixStream),
+    pipe: (
+        std::os::unix::net::UnixStream,
+        std::os::unix::net::UnixStream,
+    ),
 }
 
 impl Queue {
@@ -262,7 +268,9 @@ impl Events {
             let max = self.handle.shared.limits.connection_events_max;
             let waiting = identity.waiting.fetch_sub(1, Ordering::Relaxed);
             if waiting == max.div_ceil(2) || waiting == 1 {
-                self.handle.shared.ask(peer.id.shard(), Ask::Resume(peer.id));
+                self.handle
+                    .shared
+                    .ask(peer.id.shard(), Ask::Resume(peer.id));
             }
         }
         event
@@ -329,7 +337,13 @@ pub(crate) struct Queued {
 pub(crate) fn queue(handle: &Handle) -> std::io::Result<(Queued, Events)> {
     let queue = Arc::new(Queue::new()?);
     let handle = handle.clone();
-    Ok((Queued { queue: queue.clone(), handle: handle.clone() }, Events { queue, handle }))
+    Ok((
+        Queued {
+            queue: queue.clone(),
+            handle: handle.clone(),
+        },
+        Events { queue, handle },
+    ))
 }
 
 impl Queued {
@@ -337,7 +351,10 @@ impl Queued {
         if let Some(identity) = who.identity {
             identity.waiting.fetch_add(1, Ordering::Relaxed);
         }
-        let event = event(Peer { id: who.id, identity: who.identity.cloned() });
+        let event = event(Peer {
+            id: who.id,
+            identity: who.identity.cloned(),
+        });
         self.queue.change(|state| state.queue.push_back(event));
     }
 }
@@ -345,7 +362,8 @@ impl Queued {
 impl Host for Queued {
     fn on_connecting(&self, id: ConnectionId, request: Arc<Request>) {
         let pending = Pending::new(id, self.handle.clone());
-        self.queue.change(|s| s.queue.push_back(Event::Connecting { request, pending }));
+        self.queue
+            .change(|s| s.queue.push_back(Event::Connecting { request, pending }));
     }
 
     fn on_opened(&self, who: Who<'_>) {
@@ -373,7 +391,9 @@ impl Host for Queued {
 
     fn keeps_up(&self, who: Who<'_>) -> bool {
         let limits = &self.handle.shared.limits;
-        let waiting = who.identity.map_or(0, |i| i.waiting.load(Ordering::Relaxed));
+        let waiting = who
+            .identity
+            .map_or(0, |i| i.waiting.load(Ordering::Relaxed));
         let crowded = || self.queue.state.lock().queue.len() >= limits.events_max;
         waiting == 0 || (waiting < limits.connection_events_max && !crowded())
     }

@@ -50,7 +50,10 @@ impl Handle {
             self.check_name(room)?;
             match self.shared.directory.find(room) {
                 Some(room) => self.publish_to(&room, publication),
-                None => Ok(Published { offset: None, members: 0 }),
+                None => Ok(Published {
+                    offset: None,
+                    members: 0,
+                }),
             }
         }))
     }
@@ -68,8 +71,10 @@ impl Handle {
         let publication = publication.into();
         self.count_refusal(self.check_publication(&publication).and_then(|()| {
             rooms.iter().try_for_each(|name| self.check_name(name))?;
-            let found: Vec<_> =
-                rooms.iter().filter_map(|name| self.shared.directory.find(name)).collect();
+            let found: Vec<_> = rooms
+                .iter()
+                .filter_map(|name| self.shared.directory.find(name))
+                .collect();
             self.publish_to_union(found, publication)
         }))
     }
@@ -133,14 +138,22 @@ impl Handle {
             }
             let mut tail = room.lock();
             if tail.is_dead() {
-                return Ok(Published { offset: None, members: 0 });
+                return Ok(Published {
+                    offset: None,
+                    members: 0,
+                });
             }
             let members = room.members();
             if members == 0 {
-                return Ok(Published { offset: Some(tail.number()), members });
+                return Ok(Published {
+                    offset: Some(tail.number()),
+                    members,
+                });
             }
             // Somebody joined between the look and the lock: encode with no lock held.
-            let Some(publication) = encoded.take() else { continue };
+            let Some(publication) = encoded.take() else {
+                continue;
+            };
             let cost = publication.cost();
             self.check_place(room, cost)?;
             let offset = Some(tail.number());
@@ -149,7 +162,10 @@ impl Handle {
                 shards.push(shard);
                 room.add_ahead(shard, cost);
                 let publication = publication.clone();
-                let command = Command::Publish { room: room.clone(), publication };
+                let command = Command::Publish {
+                    room: room.clone(),
+                    publication,
+                };
                 self.shared.inboxes[shard].push(Ask::Route(command), cost);
             }
             drop(tail);
@@ -174,7 +190,10 @@ impl Handle {
                 self.check_place(room, cost)?;
             }
         }
-        let mut published = Published { offset: None, members: 0 };
+        let mut published = Published {
+            offset: None,
+            members: 0,
+        };
         let mut shards = Shards::new();
         for (room, tail) in rooms.iter().zip(&mut tails) {
             if tail.is_dead() {
@@ -188,10 +207,16 @@ impl Handle {
         shards.sort_unstable();
         shards.dedup();
         for &shard in &shards {
-            let here: Box<[_]> =
-                rooms.iter().filter(|r| r.shards().any(|s| s == shard)).cloned().collect();
+            let here: Box<[_]> = rooms
+                .iter()
+                .filter(|r| r.shards().any(|s| s == shard))
+                .cloned()
+                .collect();
             here.iter().for_each(|room| room.add_ahead(shard, cost));
-            let command = Command::Union { rooms: here, publication: encoded.clone() };
+            let command = Command::Union {
+                rooms: here,
+                publication: encoded.clone(),
+            };
             self.shared.inboxes[shard].push(Ask::Route(command), cost);
         }
         drop(tails);
@@ -213,7 +238,10 @@ impl Handle {
     pub fn room(&self, name: &str) -> Result<Room, CommandError> {
         self.check_name(name).map_err(|_| CommandError::RoomName)?;
         let held = Arc::new(self.shared.directory.hold(name));
-        Ok(Room { held, handle: self.clone() })
+        Ok(Room {
+            held,
+            handle: self.clone(),
+        })
     }
 
     /// Sends a message to one connection, in its place among the publications of its rooms.
@@ -228,7 +256,9 @@ impl Handle {
     ) -> Result<(), Refused> {
         let shard = to.shard();
         let known = shard < self.shared.inboxes.len();
-        self.send_to(message.into(), known, shard..shard + 1, |frame| Command::Send { to, frame })
+        self.send_to(message.into(), known, shard..shard + 1, |frame| {
+            Command::Send { to, frame }
+        })
     }
 
     /// Sends a message to all connections of a user.
@@ -242,8 +272,9 @@ impl Handle {
     ) -> Result<(), Refused> {
         let user: Arc<str> = user.into();
         let all = 0..self.shared.inboxes.len();
-        self.send_to(message.into(), true, all, |frame| {
-            Command::SendUser { user: user.clone(), frame }
+        self.send_to(message.into(), true, all, |frame| Command::SendUser {
+            user: user.clone(),
+            frame,
         })
     }
 
@@ -253,7 +284,9 @@ impl Handle {
     /// As [`Handle::send`].
     pub fn send_all<'a>(&self, message: impl Into<Publication<'a>>) -> Result<(), Refused> {
         let all = 0..self.shared.inboxes.len();
-        self.send_to(message.into(), true, all, |frame| Command::SendAll { frame })
+        self.send_to(message.into(), true, all, |frame| Command::SendAll {
+            frame,
+        })
     }
 
     fn send_to(
@@ -268,7 +301,10 @@ impl Handle {
                 return Err(Refused::Gone);
             }
             self.check_publication(&message)?;
-            if !shards.clone().all(|shard| self.shared.has_place(shard, message.data.len())) {
+            if !shards
+                .clone()
+                .all(|shard| self.shared.has_place(shard, message.data.len()))
+            {
                 return Err(Refused::Overloaded);
             }
             let frame = Arc::new(router::encode(WireKind::Raw, message.kind, message.data));
@@ -285,7 +321,9 @@ impl Handle {
             return Err(CommandError::Stopped);
         }
         let shard = id.shard();
-        (shard < self.shared.inboxes.len()).then_some(shard).ok_or(CommandError::Gone)
+        (shard < self.shared.inboxes.len())
+            .then_some(shard)
+            .ok_or(CommandError::Gone)
     }
 
     /// Makes a connection a member of a room: it is sent everything that is published after this
@@ -298,7 +336,10 @@ impl Handle {
         let shard = self.shard_of(id)?;
         self.check_name(room).map_err(|_| CommandError::RoomName)?;
         let position = self.shared.directory.join(room, shard, |room| {
-            let join = Command::Join { who: id, room: room.clone() };
+            let join = Command::Join {
+                who: id,
+                room: room.clone(),
+            };
             self.shared.inboxes[shard].push(Ask::Route(join), 0);
         });
         self.shared.inboxes[shard].rouse();
@@ -313,7 +354,8 @@ impl Handle {
         let shard = self.shard_of(id)?;
         self.check_name(room).map_err(|_| CommandError::RoomName)?;
         if let Some(room) = self.shared.directory.find(room) {
-            self.shared.ask(shard, Ask::Route(Command::Leave { who: id, room }));
+            self.shared
+                .ask(shard, Ask::Route(Command::Leave { who: id, room }));
         }
         Ok(())
     }
@@ -334,7 +376,10 @@ impl Handle {
     /// Members of a room, 0 for one that does not exist.
     #[must_use]
     pub fn count(&self, room: &str) -> usize {
-        self.shared.directory.find(room).map_or(0, |room| room.members())
+        self.shared
+            .directory
+            .find(room)
+            .map_or(0, |room| room.members())
     }
 
     /// Names and member counts of all rooms, in no order.
@@ -368,14 +413,17 @@ impl Handle {
         }
         let reply = Arc::new(Reply::default());
         for shard in 0..self.shared.inboxes.len() {
-            self.shared.ask(shard, Ask::List(room.clone(), reply.clone()));
+            self.shared
+                .ask(shard, Ask::List(room.clone(), reply.clone()));
         }
         let mut state = reply.state.lock();
         while state.0 < self.shared.inboxes.len() {
             if self.has_ended() {
                 return Err(CommandError::Stopped);
             }
-            reply.answered.wait_for(&mut state, Duration::from_millis(50));
+            reply
+                .answered
+                .wait_for(&mut state, Duration::from_millis(50));
         }
         Ok(std::mem::take(&mut state.1))
     }
@@ -387,7 +435,9 @@ impl Handle {
     /// Whether this is one of the engine's own threads.
     pub(crate) fn is_on_shard(&self) -> bool {
         let me = std::thread::current().id();
-        self.threads.get().is_some_and(|threads| threads.contains(&me))
+        self.threads
+            .get()
+            .is_some_and(|threads| threads.contains(&me))
     }
 
     /// Whether the engine is stopping or has stopped.
@@ -449,7 +499,9 @@ impl Room {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("shards", &self.shared.inboxes.len()).finish()
+        f.debug_struct("Handle")
+            .field("shards", &self.shared.inboxes.len())
+            .finish()
     }
 }
 

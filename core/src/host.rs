@@ -186,14 +186,21 @@ impl Accept {
             (None, None) => None,
             (user, data) => Some(Identity::new(user, data)),
         };
-        let accepted = Accepted { identity, subprotocol: self.subprotocol, rooms: Vec::new() };
+        let accepted = Accepted {
+            identity,
+            subprotocol: self.subprotocol,
+            rooms: Vec::new(),
+        };
         (accepted, self.rooms)
     }
 }
 
 impl std::fmt::Debug for Accept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Accept").field("user", &self.user).field("rooms", &self.rooms).finish()
+        f.debug_struct("Accept")
+            .field("user", &self.user)
+            .field("rooms", &self.rooms)
+            .finish()
     }
 }
 
@@ -209,7 +216,11 @@ pub struct Pending {
 
 impl Pending {
     pub(crate) fn new(id: ConnectionId, handle: Handle) -> Self {
-        Pending { id, handle, answered: false }
+        Pending {
+            id,
+            handle,
+            answered: false,
+        }
     }
 
     /// The id that the connection will have.
@@ -241,7 +252,11 @@ impl Pending {
     /// Turns it away with an HTTP status (400 to 599, else 403) and a line of text.
     pub fn refuse(mut self, status: u16, text: &str) {
         self.answered = true;
-        let status = if (400..600).contains(&status) { status } else { 403 };
+        let status = if (400..600).contains(&status) {
+            status
+        } else {
+            403
+        };
         self.tell(Ask::Refuse(self.id, status, text.into()));
     }
 
@@ -272,7 +287,8 @@ impl<H: Handler> Callbacks<H> {
 
 impl<H: Handler> Host for Callbacks<H> {
     fn on_connecting(&self, id: ConnectionId, request: Arc<Request>) {
-        self.handler.connecting(&request, Pending::new(id, self.handle.clone()));
+        self.handler
+            .connecting(&request, Pending::new(id, self.handle.clone()));
     }
 
     fn on_opened(&self, who: Who<'_>) {
@@ -280,7 +296,8 @@ impl<H: Handler> Host for Callbacks<H> {
     }
 
     fn on_message(&self, who: Who<'_>, kind: Kind, data: &[u8]) {
-        self.handler.message(self.connection(who), Message { kind, data });
+        self.handler
+            .message(self.connection(who), Message { kind, data });
     }
 
     fn on_closed(&self, who: Who<'_>, reason: &CloseReason) {

@@ -20,7 +20,11 @@ impl Identity {
         user: Option<Arc<str>>,
         data: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Arc<Self> {
-        Arc::new(Identity { user, data, waiting: AtomicU32::new(0) })
+        Arc::new(Identity {
+            user,
+            data,
+            waiting: AtomicU32::new(0),
+        })
     }
 }
 

@@ -52,13 +52,13 @@ mod request;
 mod sync;
 
 // The path of the data.
-mod transport;
 mod dialect;
 mod inbox;
 mod outbound;
 mod rooms;
 mod router;
 mod shard;
+mod transport;
 
 // What a host holds.
 mod engine;

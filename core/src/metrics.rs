@@ -76,7 +76,9 @@ impl Durations {
     #[must_use]
     pub fn since(&self, earlier: &Durations) -> Durations {
         let before = earlier.counts.iter().copied().chain(std::iter::repeat(0));
-        Durations { counts: self.counts.iter().zip(before).map(|(n, b)| n - b).collect() }
+        Durations {
+            counts: self.counts.iter().zip(before).map(|(n, b)| n - b).collect(),
+        }
     }
 }
 
@@ -188,7 +190,8 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add(&self, n: u64) {
         if n > 0 {
-            self.0.store(self.0.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+            self.0
+                .store(self.0.load(Ordering::Relaxed) + n, Ordering::Relaxed);
         }
     }
 
@@ -210,7 +213,17 @@ mod tests {
     #[test]
     fn buckets_are_ordered_and_bound_what_they_hold() {
         let mut last = 0;
-        for ns in [1, 1024, 1500, 1536, 2047, 2048, 1_000_000, 50_000_000_000, u64::MAX] {
+        for ns in [
+            1,
+            1024,
+            1500,
+            1536,
+            2047,
+            2048,
+            1_000_000,
+            50_000_000_000,
+            u64::MAX,
+        ] {
             let b = bucket(ns);
             assert!(b >= last, "{ns}");
             assert!(ns > 60_000_000_000 || upper_ns(b) >= ns, "{ns}");

@@ -21,7 +21,11 @@ impl Page {
     /// A 200 with this `Content-Type` and body.
     #[must_use]
     pub fn new(content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Page { status: 200, content_type: content_type.into(), body: body.into() }
+        Page {
+            status: 200,
+            content_type: content_type.into(),
+            body: body.into(),
+        }
     }
 
     /// A 200 with an HTML document in UTF-8.

@@ -93,7 +93,12 @@ impl<'a> Publication<'a> {
     }
 
     fn of(kind: Kind, data: &'a [u8]) -> Self {
-        Publication { kind, data, except: &[], except_rooms: &[] }
+        Publication {
+            kind,
+            data,
+            except: &[],
+            except_rooms: &[],
+        }
     }
 
     /// Leaves these connections out, for instance the sender.
@@ -221,7 +226,10 @@ mod tests {
     #[test]
     fn an_id_holds_its_parts() {
         let id = ConnectionId::new(255, u32::MAX, (1 << 24) - 1);
-        assert_eq!((id.shard(), id.generation(), id.slot()), (255, u32::MAX, (1 << 24) - 1));
+        assert_eq!(
+            (id.shard(), id.generation(), id.slot()),
+            (255, u32::MAX, (1 << 24) - 1)
+        );
         let id = ConnectionId::new(3, 7, 9);
         assert_eq!((id.shard(), id.generation(), id.slot()), (3, 7, 9));
         assert_eq!(ConnectionId::from_u64(id.as_u64()), id);

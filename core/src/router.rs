@@ -65,13 +65,33 @@ pub(crate) fn encode(wire: WireKind, kind: Kind, data: &[u8]) -> Frame {
 
 /// What a handle asks of a shard about rooms and messages.
 pub(crate) enum Command {
-    Publish { room: Arc<RoomState>, publication: Arc<Encoded> },
-    Union { rooms: Box<[Arc<RoomState>]>, publication: Arc<Encoded> },
-    Send { to: ConnectionId, frame: Arc<Frame> },
-    SendUser { user: Arc<str>, frame: Arc<Frame> },
-    SendAll { frame: Arc<Frame> },
-    Join { who: ConnectionId, room: Arc<RoomState> },
-    Leave { who: ConnectionId, room: Arc<RoomState> },
+    Publish {
+        room: Arc<RoomState>,
+        publication: Arc<Encoded>,
+    },
+    Union {
+        rooms: Box<[Arc<RoomState>]>,
+        publication: Arc<Encoded>,
+    },
+    Send {
+        to: ConnectionId,
+        frame: Arc<Frame>,
+    },
+    SendUser {
+        user: Arc<str>,
+        frame: Arc<Frame>,
+    },
+    SendAll {
+        frame: Arc<Frame>,
+    },
+    Join {
+        who: ConnectionId,
+        room: Arc<RoomState>,
+    },
+    Leave {
+        who: ConnectionId,
+        room: Arc<RoomState>,
+    },
 }
 
 impl Command {
@@ -195,7 +215,10 @@ impl Router {
 
     /// The connection in a slot, as the host is told of it.
     pub(crate) fn who(&self, slot: u32) -> Who<'_> {
-        Who { id: self.id(slot), identity: self.people[slot as usize].identity.as_ref() }
+        Who {
+            id: self.id(slot),
+            identity: self.people[slot as usize].identity.as_ref(),
+        }
     }
 
     /// The slot of a connection that is still there, on this shard.
@@ -206,7 +229,8 @@ impl Router {
     }
 
     fn open_slot(&self, id: ConnectionId) -> Option<u32> {
-        self.slot(id).filter(|&slot| self.people[slot as usize].open)
+        self.slot(id)
+            .filter(|&slot| self.people[slot as usize].open)
     }
 
     /// Connections that are open.
@@ -217,8 +241,13 @@ impl Router {
 
     /// Members of a room on this shard.
     pub(crate) fn members(&self, room: &RoomState) -> Vec<ConnectionId> {
-        let Some(group) = room.group(self.shard) else { return Vec::new() };
-        self.outbound.members(group).map(|slot| self.id(slot)).collect()
+        let Some(group) = room.group(self.shard) else {
+            return Vec::new();
+        };
+        self.outbound
+            .members(group)
+            .map(|slot| self.id(slot))
+            .collect()
     }
 
     /// Does what the command asks.
@@ -278,7 +307,8 @@ impl Router {
         for room in rooms {
             match room.group(self.shard) {
                 Some(group) => {
-                    self.outbound.append(group, publication, sequence, publication.since_ns);
+                    self.outbound
+                        .append(group, publication, sequence, publication.since_ns);
                 }
                 None => {
                     use crate::outbound::RoomRef;
@@ -289,12 +319,15 @@ impl Router {
     }
 
     fn is_in(&self, slot: u32, room: &RoomState) -> bool {
-        room.group(self.shard).is_some_and(|group| self.outbound.is_member(slot, group))
+        room.group(self.shard)
+            .is_some_and(|group| self.outbound.is_member(slot, group))
     }
 
     /// Leaves out the members of `room`.
     fn except_room(&mut self, room: &RoomState, rooms: &[Arc<RoomState>], sequence: u64) {
-        let Some(group) = room.group(self.shard) else { return };
+        let Some(group) = room.group(self.shard) else {
+            return;
+        };
         let both: Vec<u32> = self
             .outbound
             .members(group)

@@ -38,7 +38,11 @@ enum What {
     Ping,
     Private,
     /// Frames of a source; with a length of 0 they are passed over.
-    Tape { source: usize, from: u64, to: u64 },
+    Tape {
+        source: usize,
+        from: u64,
+        to: u64,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +70,12 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if self.links[slot as usize].is(LINK_BLOCKED) {
             self.unblock(slot);
             self.flush_link(slot, wire, u64::MAX);
+            for at in 0..self.links[slot as usize].memberships.len() {
+                let id = self.links[slot as usize].memberships[at].group;
+                if !self.groups[id as usize].queued {
+                    self.tidy_group(id);
+                }
+            }
         }
     }
 
@@ -92,7 +102,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     fn collect_sources(&mut self, slot: u32, limit: u64) {
         let link = &self.links[slot as usize];
-        let limit = if link.memberships.len() == 1 { limit } else { u64::MAX };
+        let limit = if link.memberships.len() == 1 {
+            limit
+        } else {
+            u64::MAX
+        };
         self.merge.sources.clear();
         for (i, m) in link.memberships.iter().enumerate() {
             let group = &self.groups[m.group as usize];
@@ -103,15 +117,30 @@ impl<R: RoomRef + Clone> Outbound<R> {
             };
             if from < to {
                 let (membership, group) = (i as u32, m.group);
-                self.merge.sources.push(Source { membership, group, from, to, at: 0 });
+                self.merge.sources.push(Source {
+                    membership,
+                    group,
+                    from,
+                    to,
+                    at: 0,
+                });
             }
         }
     }
 
     /// The common case: one room has something, usually in one slice.
     fn write_one_source<W: Wire>(&mut self, slot: u32, wire: &mut W) {
-        let Source { membership, group, from, to, .. } = self.merge.sources[0];
-        let tape = self.groups[group as usize].tape.as_ref().expect("cursors behind have a tape");
+        let Source {
+            membership,
+            group,
+            from,
+            to,
+            ..
+        } = self.merge.sources[0];
+        let tape = self.groups[group as usize]
+            .tape
+            .as_ref()
+            .expect("cursors behind have a tape");
         let len = (to - from) as usize;
         let frames = tape.count(from, to) as u64;
         let wrote = match tape.contiguous(from, to) {
@@ -141,7 +170,13 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let group = &self.groups[id as usize];
         let to = group.tape.as_ref().map_or(group.head, |t| t.sweep.cut);
         let from = self.links[slot as usize].memberships[0].cursor;
-        self.merge.sources.push(Source { membership: 0, group: id, from, to, at: 0 });
+        self.merge.sources.push(Source {
+            membership: 0,
+            group: id,
+            from,
+            to,
+            at: 0,
+        });
         self.tally.writes += 1;
         self.account_one(slot, wrote);
     }
@@ -153,7 +188,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.merge.key.clear();
         self.merge.pieces.clear();
         self.merge.last_sequence = 0;
-        self.merge.pieces.push(Piece { what: What::Tape { source: 0, from, to }, len });
+        self.merge.pieces.push(Piece {
+            what: What::Tape {
+                source: 0,
+                from,
+                to,
+            },
+            len,
+        });
         self.account(slot, wrote, len);
     }
 
@@ -162,7 +204,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let merge = &self.merge;
         merge.key_sequence == self.sequence
             && merge.key.len() == merge.sources.len()
-            && merge.key.iter().zip(&merge.sources).all(|(k, s)| *k == (s.group, s.from))
+            && merge
+                .key
+                .iter()
+                .zip(&merge.sources)
+                .all(|(k, s)| *k == (s.group, s.from))
     }
 
     /// Merges the sources and the outbox by sequence into pieces, and joins small ones.
@@ -176,12 +222,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if let Some(outbox) = outbox {
             push_first(&mut merge.pieces, outbox);
         } else {
-            merge.key.extend(merge.sources.iter().map(|s| (s.group, s.from)));
+            merge
+                .key
+                .extend(merge.sources.iter().map(|s| (s.group, s.from)));
             merge.key_sequence = self.sequence;
         }
         for source in &mut merge.sources {
             let tape = self.groups[source.group as usize].tape.as_ref();
-            source.at = tape.expect("cursors behind have a tape").mark_index(source.from);
+            source.at = tape
+                .expect("cursors behind have a tape")
+                .mark_index(source.from);
         }
         let holes = outbox.map_or(&[][..], |o| &o.holes);
         let mut private = outbox.into_iter().flat_map(|o| &o.queue).peekable();
@@ -200,12 +250,17 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 && first.is_none_or(|f| p.sequence < f.0)
             {
                 let len = (*p.frame).as_ref().len();
-                merge.pieces.push(Piece { what: What::Private, len });
+                merge.pieces.push(Piece {
+                    what: What::Private,
+                    len,
+                });
                 merge.frames += 1;
                 private.next();
                 continue;
             }
-            let Some((sequence, source, start, end)) = first else { break };
+            let Some((sequence, source, start, end)) = first else {
+                break;
+            };
             merge.sources[source].at += 1;
             let twice = sequence == merge.last_sequence;
             let passed_over = twice || holes.contains(&sequence);
@@ -250,13 +305,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 (What::Pong, Some(o)) => visit(o.pong.as_deref().unwrap_or_default()),
                 (What::Ping, Some(o)) => visit(o.ping.unwrap_or_default()),
                 (What::Private, _) => {
-                    let p = private.next().expect("a piece was made for each private frame");
+                    let p = private
+                        .next()
+                        .expect("a piece was made for each private frame");
                     visit((*p.frame).as_ref());
                 }
                 (What::Tape { source, from, to }, _) => {
                     let group = self.merge.sources[source].group;
                     let tape = self.groups[group as usize].tape.as_ref();
-                    tape.expect("cursors behind have a tape").slices(from, to, &mut visit);
+                    tape.expect("cursors behind have a tape")
+                        .slices(from, to, &mut visit);
                 }
                 (_, None) => unreachable!("pieces of an outbox come from an outbox"),
             }
@@ -287,6 +345,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
             }
         }
         if written < total {
+            // Holes behind what was written still stand.
+            self.merge.last_sequence = 0;
             self.block(slot);
         }
     }
@@ -298,7 +358,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
             link.memberships[membership as usize].cursor = to;
             return;
         }
-        let outbox = link.outbox.as_mut().expect("pieces of an outbox come from an outbox");
+        let outbox = link
+            .outbox
+            .as_mut()
+            .expect("pieces of an outbox come from an outbox");
         let before = outbox.bytes();
         match what {
             What::Half => outbox.advance_half(outbox.half.len() - outbox.half_at),
@@ -323,7 +386,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
             let tape = tape.expect("cursors behind have a tape");
             let at = from + left as u64;
             let end = tape.frame_end(at);
-            let outbox = link.outbox.get_or_insert_with(|| self.outboxes.pop().unwrap_or_default());
+            let outbox = link
+                .outbox
+                .get_or_insert_with(|| self.outboxes.pop().unwrap_or_default());
             let mut rest = Vec::with_capacity((end - at) as usize);
             tape.slices(at, end, |s| rest.extend_from_slice(s));
             self.private_bytes += rest.len();
@@ -335,7 +400,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
             *word |= OWN;
             return end == to;
         }
-        let outbox = link.outbox.as_mut().expect("pieces of an outbox come from an outbox");
+        let outbox = link
+            .outbox
+            .as_mut()
+            .expect("pieces of an outbox come from an outbox");
         let before = outbox.bytes();
         let rest = match what {
             What::Half => {
@@ -359,9 +427,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let high = self.bounds.outbox_high_bytes;
         let link = &mut self.links[slot as usize];
         if let Some(outbox) = &mut link.outbox {
-            let all_sent = link.memberships.iter().all(|m| {
-                self.groups[m.group as usize].head == m.cursor
-            });
+            let all_sent = link
+                .memberships
+                .iter()
+                .all(|m| self.groups[m.group as usize].head == m.cursor);
             match all_sent {
                 true => outbox.holes.clear(),
                 false => outbox.holes.retain(|h| *h > self.merge.last_sequence),
@@ -393,7 +462,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
         link.flags |= LINK_BLOCKED;
         for m in &link.memberships {
             let group = &mut self.groups[m.group as usize];
-            debug_assert!(group.members[m.index as usize] & OWN != 0, "taken out before");
+            debug_assert!(
+                group.members[m.index as usize] & OWN != 0,
+                "taken out before"
+            );
             group.members[m.index as usize] |= BLOCKED;
             group.laggards += 1;
         }
@@ -413,21 +485,36 @@ impl<R: RoomRef + Clone> Outbound<R> {
 fn push_first(pieces: &mut Vec<Piece>, outbox: &Outbox) {
     let half = outbox.half.len() - outbox.half_at;
     if half > 0 {
-        pieces.push(Piece { what: What::Half, len: half });
+        pieces.push(Piece {
+            what: What::Half,
+            len: half,
+        });
     }
     if let Some(pong) = &outbox.pong {
-        pieces.push(Piece { what: What::Pong, len: pong.len() });
+        pieces.push(Piece {
+            what: What::Pong,
+            len: pong.len(),
+        });
     }
     if let Some(ping) = outbox.ping {
-        pieces.push(Piece { what: What::Ping, len: ping.len() });
+        pieces.push(Piece {
+            what: What::Ping,
+            len: ping.len(),
+        });
     }
 }
 
 /// Adds a frame of a source, to the piece before where it continues it.
 fn push_tape(pieces: &mut Vec<Piece>, source: usize, from: u64, to: u64, passed_over: bool) {
     let len = if passed_over { 0 } else { (to - from) as usize };
-    if let Some(Piece { what: What::Tape { source: before, to: end, .. }, len: so_far }) =
-        pieces.last_mut()
+    if let Some(Piece {
+        what: What::Tape {
+            source: before,
+            to: end,
+            ..
+        },
+        len: so_far,
+    }) = pieces.last_mut()
         && *before == source
         && *end == from
         && (*so_far == 0) == passed_over
@@ -436,7 +523,10 @@ fn push_tape(pieces: &mut Vec<Piece>, source: usize, from: u64, to: u64, passed_
         *so_far += len;
         return;
     }
-    pieces.push(Piece { what: What::Tape { source, from, to }, len });
+    pieces.push(Piece {
+        what: What::Tape { source, from, to },
+        len,
+    });
 }
 
 fn write_in_chunks<W: Wire>(slot: u32, wire: &mut W, slices: &[IoSlice<'_>]) -> Wrote {

@@ -6,8 +6,8 @@
 //! belongs to: its cursors say what it has, the tapes hold the rest. Knows no sockets, no clock,
 //! no protocol, no room names. Shard thread only.
 
-pub(crate) mod frame;
 mod flush;
+pub(crate) mod frame;
 mod group;
 #[cfg(test)]
 mod model;
@@ -25,8 +25,8 @@ use smallvec::SmallVec;
 use self::flush::Merge;
 use self::group::{BLOCKED, Group, OWN, SLOT, SMALL, TOMB};
 use self::outbox::Outbox;
-pub(crate) use self::tape::SharedFrame;
 use self::tape::Pool;
+pub(crate) use self::tape::SharedFrame;
 use crate::sync::Arc;
 
 /// What a group tells the room that it belongs to.
@@ -177,7 +177,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
             }
             self.links.push(Link::default());
         }
-        debug_assert!(self.links[at].memberships.is_empty() && self.links[at].flags & !LINK_DIRTY == 0);
+        debug_assert!(
+            self.links[at].memberships.is_empty() && self.links[at].flags & !LINK_DIRTY == 0
+        );
     }
 
     /// Forgets the connection: what it was owed is dropped. Gives back the rooms it was in.
@@ -200,7 +202,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// shard, where it has one; the group's id is given back, or None for one already in.
     pub(crate) fn join(&mut self, slot: u32, group: Option<GroupId>, room: &R) -> Option<GroupId> {
         let id = group.unwrap_or_else(|| self.groups.insert(Group::new(room.clone())) as GroupId);
-        if self.links[slot as usize].memberships.iter().any(|m| m.group == id) {
+        if self.links[slot as usize]
+            .memberships
+            .iter()
+            .any(|m| m.group == id)
+        {
             return None;
         }
         self.take_out(slot);
@@ -214,7 +220,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
         group.members.push(word);
         debug_assert!(group.tape.is_some() || group.cursor == group.head);
-        link.memberships.push(Membership { group: id, index, cursor: group.head });
+        link.memberships.push(Membership {
+            group: id,
+            index,
+            cursor: group.head,
+        });
         self.put_back(slot);
         Some(id)
     }
@@ -238,12 +248,19 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Whether the connection is a member of the group.
     pub(crate) fn is_member(&self, slot: u32, id: GroupId) -> bool {
-        self.links[slot as usize].memberships.iter().any(|m| m.group == id)
+        self.links[slot as usize]
+            .memberships
+            .iter()
+            .any(|m| m.group == id)
     }
 
     /// Slots of the group's members, in order of arrival.
     pub(crate) fn members(&self, id: GroupId) -> impl Iterator<Item = u32> + '_ {
-        let words = self.groups.get(id as usize).map(|g| g.members.as_slice()).unwrap_or_default();
+        let words = self
+            .groups
+            .get(id as usize)
+            .map(|g| g.members.as_slice())
+            .unwrap_or_default();
         words.iter().filter(|&&w| w != TOMB).map(|w| w & SLOT)
     }
 
@@ -260,7 +277,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         F: AsRef<[u8]> + Send + Sync + 'static,
     {
         let len = (**frame).as_ref().len();
-        let Some(group) = self.groups.get_mut(id as usize) else { return };
+        let Some(group) = self.groups.get_mut(id as usize) else {
+            return;
+        };
         if group.alive() == 0 {
             group.room.on_swept(self.shard, len + FRAME_OVERHEAD);
             return;
@@ -269,7 +288,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if held + len > self.bounds.tape_bytes_max {
             self.make_place(id, len);
         }
-        let Some(group) = self.groups.get_mut(id as usize) else { return };
+        let Some(group) = self.groups.get_mut(id as usize) else {
+            return;
+        };
         let tape = match &mut group.tape {
             Some(tape) => tape,
             None => group.tape.insert(self.pool.tape(group.head)),
@@ -371,7 +392,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Bytes that wait for this connection alone.
     pub(crate) fn waiting_bytes(&self, slot: u32) -> usize {
-        self.links[slot as usize].outbox.as_ref().map_or(0, |o| o.bytes())
+        self.links[slot as usize]
+            .outbox
+            .as_ref()
+            .map_or(0, |o| o.bytes())
     }
 
     /// Whether the connection is above its high water mark.
@@ -422,7 +446,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Gives a member that is in step a cursor of its own.
     fn take_out(&mut self, slot: u32) {
         let link = &mut self.links[slot as usize];
-        let [m] = link.memberships.as_mut_slice() else { return };
+        let [m] = link.memberships.as_mut_slice() else {
+            return;
+        };
         let group = &mut self.groups[m.group as usize];
         let word = &mut group.members[m.index as usize];
         if *word & OWN == 0 {
@@ -434,7 +460,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Puts a member back in step where it is: one room, nothing waiting, and where the group is.
     fn put_back(&mut self, slot: u32) {
         let link = &mut self.links[slot as usize];
-        let [m] = link.memberships.as_slice() else { return };
+        let [m] = link.memberships.as_slice() else {
+            return;
+        };
         if link.outbox.is_some() || link.is(LINK_BLOCKED | LINK_DONE | LINK_CLOSING) {
             return;
         }
@@ -461,10 +489,18 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if link.is(LINK_DONE) {
             return;
         }
-        let Some(m) = link.memberships.iter().find(|m| m.group == id).copied() else { return };
+        let Some(m) = link.memberships.iter().find(|m| m.group == id).copied() else {
+            return;
+        };
         let group = &self.groups[id as usize];
-        let Some(tape) = group.tape.as_ref().filter(|_| m.cursor < group.head) else { return };
-        let holes = link.outbox.as_ref().map(|o| o.holes.clone()).unwrap_or_default();
+        let Some(tape) = group.tape.as_ref().filter(|_| m.cursor < group.head) else {
+            return;
+        };
+        let holes = link
+            .outbox
+            .as_ref()
+            .map(|o| o.holes.clone())
+            .unwrap_or_default();
         let mut owed: Vec<(u64, SharedFrame)> = Vec::new();
         let mut at = tape.mark_index(m.cursor);
         while let Some((mark, end)) = tape.mark(at) {
@@ -488,15 +524,18 @@ impl<R: RoomRef + Clone> Outbound<R> {
     fn is_owed_elsewhere(&self, slot: u32, id: GroupId, sequence: u64) -> bool {
         self.links[slot as usize].memberships.iter().any(|m| {
             m.group != id
-                && self.groups[m.group as usize].tape.as_ref().is_some_and(|tape| {
-                    tape.marks(m.cursor).any(|mark| mark.sequence == sequence)
-                })
+                && self.groups[m.group as usize]
+                    .tape
+                    .as_ref()
+                    .is_some_and(|tape| tape.marks(m.cursor).any(|mark| mark.sequence == sequence))
         })
     }
 
     fn remove_membership(&mut self, slot: u32, id: GroupId) {
         let link = &mut self.links[slot as usize];
-        let Some(at) = link.memberships.iter().position(|m| m.group == id) else { return };
+        let Some(at) = link.memberships.iter().position(|m| m.group == id) else {
+            return;
+        };
         let m = link.memberships.swap_remove(at);
         let group = &mut self.groups[id as usize];
         let word = std::mem::replace(&mut group.members[m.index as usize], TOMB);
@@ -548,7 +587,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if let Some(tape) = group.tape.take() {
             let frames = tape.count(group.cursor, group.head);
             let bytes = (group.head - group.cursor) as usize;
-            group.room.on_swept(self.shard, bytes + frames * FRAME_OVERHEAD);
+            group
+                .room
+                .on_swept(self.shard, bytes + frames * FRAME_OVERHEAD);
             self.pool.recycle(tape);
         }
         group.room.on_removed(self.shard);

@@ -46,7 +46,12 @@ impl Outbox {
     /// Queues a frame in its place; nearly always that is the end.
     pub(crate) fn push(&mut self, sequence: u64, frame: SharedFrame) {
         self.queued_bytes += (*frame).as_ref().len();
-        let behind = self.queue.iter().rev().take_while(|p| p.sequence > sequence).count();
+        let behind = self
+            .queue
+            .iter()
+            .rev()
+            .take_while(|p| p.sequence > sequence)
+            .count();
         let at = self.queue.len() - behind;
         self.queue.insert(at, Private { sequence, frame });
     }
@@ -97,7 +102,9 @@ mod tests {
             outbox.push(sequence, Arc::new(vec![0u8; 10]));
         }
         assert_eq!(outbox.bytes(), 40);
-        let order: Vec<u64> = std::iter::from_fn(|| outbox.pop()).map(|p| p.sequence).collect();
+        let order: Vec<u64> = std::iter::from_fn(|| outbox.pop())
+            .map(|p| p.sequence)
+            .collect();
         assert_eq!(order, [3, 5, 7, 9]);
         assert_eq!(outbox.bytes(), 0);
     }

@@ -28,7 +28,12 @@ impl<R: RoomRef + Clone> Outbound<R> {
     pub(super) fn make_place(&mut self, id: GroupId, len: usize) {
         let max = self.bounds.tape_bytes_max;
         self.trim_to_laggards(id);
-        let held = |this: &Self| this.groups[id as usize].tape.as_ref().map_or(0, |t| t.held_bytes());
+        let held = |this: &Self| {
+            this.groups[id as usize]
+                .tape
+                .as_ref()
+                .map_or(0, |t| t.held_bytes())
+        };
         // An eighth at a time, so that the members are walked once in a while, not at every
         // append.
         let mut goal = held(self) + len;
@@ -46,7 +51,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// False when there was none.
     fn drop_laggards(&mut self, id: GroupId, bytes: usize) -> bool {
         let group = &self.groups[id as usize];
-        let Some(tape) = &group.tape else { return false };
+        let Some(tape) = &group.tape else {
+            return false;
+        };
         let (line, head) = (tape.base() + bytes as u64, group.head);
         let slow: Vec<u32> = group
             .members
@@ -68,7 +75,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
     fn jump(&mut self, slot: u32, id: GroupId, head: u64) {
         let cursor = self.own_cursor(slot, id);
         let group = &self.groups[id as usize];
-        let missed = group.tape.as_ref().map_or(0, |t| t.count(cursor, head) as u64);
+        let missed = group
+            .tape
+            .as_ref()
+            .map_or(0, |t| t.count(cursor, head) as u64);
         let room = group.room.clone();
         let link = &mut self.links[slot as usize];
         if let Some(m) = link.memberships.iter_mut().find(|m| m.group == id) {

@@ -56,11 +56,19 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Connections with frames of their own.
     fn flush_dirty<W: Wire>(&mut self, wire: &mut W, until_ns: u64) {
-        let mut budget = Budget { until_ns, writes: 0 };
+        let mut budget = Budget {
+            until_ns,
+            writes: 0,
+        };
         for _ in 0..self.dirty.len() {
-            let Some(slot) = self.dirty.pop_front() else { return };
+            let Some(slot) = self.dirty.pop_front() else {
+                return;
+            };
             self.links[slot as usize].flags &= !LINK_DIRTY;
-            self.flush_link(slot, wire, u64::MAX);
+            // Without an outbox it was flushed since; what its rooms have is the sweeps' to send.
+            if self.links[slot as usize].outbox.is_some() {
+                self.flush_link(slot, wire, u64::MAX);
+            }
             if budget.is_spent(wire) {
                 return;
             }
@@ -68,9 +76,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
     }
 
     fn sweep_small<W: Wire>(&mut self, wire: &mut W, until_ns: u64) {
-        let mut budget = Budget { until_ns, writes: 0 };
+        let mut budget = Budget {
+            until_ns,
+            writes: 0,
+        };
         for _ in 0..self.small.len() {
-            let Some(id) = self.small.front().copied() else { return };
+            let Some(id) = self.small.front().copied() else {
+                return;
+            };
             if !self.sweep(id, wire, &mut budget) {
                 return;
             }
@@ -83,9 +96,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// The queue is turned by one each time, so that large groups share the budget over turns.
     fn sweep_large<W: Wire>(&mut self, wire: &mut W, until_ns: u64) {
-        let mut budget = Budget { until_ns, writes: 0 };
+        let mut budget = Budget {
+            until_ns,
+            writes: 0,
+        };
         for _ in 0..self.large.len() {
-            let Some(id) = self.large.pop_front() else { return };
+            let Some(id) = self.large.pop_front() else {
+                return;
+            };
             if !self.sweep(id, wire, &mut budget) {
                 self.large.push_back(id);
                 return;
@@ -98,7 +116,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Goes on with the group's sweep, or begins one. True when it has come to its end.
     fn sweep<W: Wire>(&mut self, id: GroupId, wire: &mut W, budget: &mut Budget) -> bool {
-        let Some(tape) = &mut self.groups[id as usize].tape else { return true };
+        let Some(tape) = &mut self.groups[id as usize].tape else {
+            return true;
+        };
         let head = tape.head();
         let sweep = &mut tape.sweep;
         if !sweep.active {
@@ -142,7 +162,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let mut sent = 0u64;
         let mut at = first;
         let stop = loop {
-            let Some(&word) = group.members.get(at) else { break Stop::End };
+            let Some(&word) = group.members.get(at) else {
+                break Stop::End;
+            };
             if word & OWN != 0 {
                 if word == TOMB || word & BLOCKED != 0 {
                     at += 1;
@@ -171,7 +193,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         loop {
             let group = &mut self.groups[id as usize];
             let sweep = &mut group.tape.as_mut().expect("a sweep has a tape").sweep;
-            let Some(&word) = group.members.get(sweep.at) else { return Stop::End };
+            let Some(&word) = group.members.get(sweep.at) else {
+                return Stop::End;
+            };
             if word & OWN != 0 && (word == TOMB || word & BLOCKED != 0) {
                 sweep.at += 1;
                 continue;
@@ -203,7 +227,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
             tape.sweep.active = false;
             let (from, cut) = (group.cursor, tape.sweep.cut);
             let frames = tape.count(from, cut);
-            group.room.on_swept(self.shard, (cut - from) as usize + frames * FRAME_OVERHEAD);
+            group
+                .room
+                .on_swept(self.shard, (cut - from) as usize + frames * FRAME_OVERHEAD);
             group.cursor = cut;
             wire.on_sweep(tape.sweep.since_ns);
         }

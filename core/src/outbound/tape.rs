@@ -32,7 +32,9 @@ pub(crate) struct Pool {
 impl Pool {
     fn take(&mut self, class: usize) -> Vec<u8> {
         self.held_bytes += CLASSES[class];
-        self.free[class].pop().unwrap_or_else(|| Vec::with_capacity(CLASSES[class]))
+        self.free[class]
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(CLASSES[class]))
     }
 
     fn give(&mut self, mut segment: Vec<u8>) {
@@ -127,11 +129,16 @@ impl Tape {
         F: AsRef<[u8]> + Send + Sync + 'static,
     {
         let bytes = (**frame).as_ref();
-        self.index.push_back(Mark { sequence, start: self.head });
+        self.index.push_back(Mark {
+            sequence,
+            start: self.head,
+        });
         if bytes.len() >= SHARED_BYTES {
             pool.held_bytes += bytes.len();
-            self.segments
-                .push_back(Segment { start: self.head, data: Data::Shared(frame.clone() as _) });
+            self.segments.push_back(Segment {
+                start: self.head,
+                data: Data::Shared(frame.clone() as _),
+            });
         } else {
             self.room_for(bytes.len(), pool).extend_from_slice(bytes);
         }
@@ -142,8 +149,14 @@ impl Tape {
     fn room_for(&mut self, len: usize, pool: &mut Pool) -> &mut Vec<u8> {
         let fits = |at: usize| CLASSES.iter().position(|&c| c >= at + len);
         match self.segments.back_mut() {
-            Some(Segment { data: Data::Own(last), .. }) if last.capacity() - last.len() >= len => {}
-            Some(Segment { data: Data::Own(last), .. }) if fits(last.len()).is_some() => {
+            Some(Segment {
+                data: Data::Own(last),
+                ..
+            }) if last.capacity() - last.len() >= len => {}
+            Some(Segment {
+                data: Data::Own(last),
+                ..
+            }) if fits(last.len()).is_some() => {
                 let class = fits(last.len()).expect("checked in the guard");
                 let mut grown = pool.take(class);
                 grown.extend_from_slice(last);
@@ -152,11 +165,17 @@ impl Tape {
             _ => {
                 let class = fits(0).expect("frames of SHARED_BYTES and more are not copied");
                 let data = Data::Own(pool.take(class));
-                self.segments.push_back(Segment { start: self.head, data });
+                self.segments.push_back(Segment {
+                    start: self.head,
+                    data,
+                });
             }
         }
         match self.segments.back_mut() {
-            Some(Segment { data: Data::Own(last), .. }) => last,
+            Some(Segment {
+                data: Data::Own(last),
+                ..
+            }) => last,
             _ => unreachable!("the last segment was just made or found to be our own"),
         }
     }
@@ -164,7 +183,10 @@ impl Tape {
     /// Calls `visit` with the slices of `from..to`, in order; all of it must still be held.
     pub(crate) fn slices<'a>(&'a self, from: u64, to: u64, mut visit: impl FnMut(&'a [u8])) {
         debug_assert!(to <= self.head, "slices end at the head");
-        debug_assert!(from >= to || self.base() <= from, "what is asked for is held");
+        debug_assert!(
+            from >= to || self.base() <= from,
+            "what is asked for is held"
+        );
         for segment in &self.segments {
             let (start, end) = (segment.start.max(from), segment.end().min(to));
             if start < end {
@@ -198,7 +220,12 @@ impl Tape {
     /// The mark at `index`, and where its frame ends.
     pub(crate) fn mark(&self, index: usize) -> Option<(Mark, u64)> {
         let mark = *self.index.get(index)?;
-        Some((mark, self.index.get(index + 1).map_or(self.head, |next| next.start)))
+        Some((
+            mark,
+            self.index
+                .get(index + 1)
+                .map_or(self.head, |next| next.start),
+        ))
     }
 
     /// Frames that begin in `from..to`.
@@ -211,7 +238,9 @@ impl Tape {
 
     /// The end of the frame that `position` lies in; `position` itself where a frame begins.
     pub(crate) fn frame_end(&self, position: u64) -> u64 {
-        self.index.get(self.mark_index(position)).map_or(self.head, |m| m.start)
+        self.index
+            .get(self.mark_index(position))
+            .map_or(self.head, |m| m.start)
     }
 
     /// The first position that is held.
@@ -300,6 +329,9 @@ mod tests {
         for i in 0..16u64 {
             tape.append(&Arc::new(vec![1u8; 1028]), i, &mut pool);
         }
-        assert_eq!(tape.contiguous(0, tape.head()).map(<[u8]>::len), Some(16 * 1028));
+        assert_eq!(
+            tape.contiguous(0, tape.head()).map(<[u8]>::len),
+            Some(16 * 1028)
+        );
     }
 }

@@ -46,7 +46,10 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn position(&self) -> Position {
-        Position { epoch: self.epoch, offset: self.offset }
+        Position {
+            epoch: self.epoch,
+            offset: self.offset,
+        }
     }
 
     /// Numbers a publication.
@@ -91,12 +94,16 @@ impl RoomState {
 
     /// Members on all shards.
     pub(crate) fn members(&self) -> usize {
-        self.seats().map(|(_, s)| s.members.load(Ordering::Relaxed) as usize).sum()
+        self.seats()
+            .map(|(_, s)| s.members.load(Ordering::Relaxed) as usize)
+            .sum()
     }
 
     /// Shards that have members.
     pub(crate) fn shards(&self) -> impl Iterator<Item = usize> + '_ {
-        self.seats().filter(|(_, s)| s.members.load(Ordering::Relaxed) > 0).map(|(i, _)| i)
+        self.seats()
+            .filter(|(_, s)| s.members.load(Ordering::Relaxed) > 0)
+            .map(|(i, _)| i)
     }
 
     /// Bytes that the shard has not offered yet.
@@ -105,7 +112,9 @@ impl RoomState {
     }
 
     pub(crate) fn add_ahead(&self, shard: usize, bytes: usize) {
-        self.seat(shard).ahead_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.seat(shard)
+            .ahead_bytes
+            .fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The room's delivery group on a shard; asked and set on that shard's thread.
@@ -120,7 +129,9 @@ impl RoomState {
 
 impl RoomRef for Arc<RoomState> {
     fn on_swept(&self, shard: usize, bytes: usize) {
-        self.seat(shard).ahead_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.seat(shard)
+            .ahead_bytes
+            .fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn on_removed(&self, shard: usize) {
@@ -174,7 +185,10 @@ impl Directory {
     /// The room, if it exists.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<RoomState>> {
         let hash = self.hasher.hash_one(name);
-        self.stripe(hash).lock().find(hash, |r| r.name() == name).cloned()
+        self.stripe(hash)
+            .lock()
+            .find(hash, |r| r.name() == name)
+            .cloned()
     }
 
     /// The room, made if it does not exist.
@@ -234,7 +248,10 @@ impl Directory {
             if !tail.is_dead() {
                 tail.handles += 1;
                 drop(tail);
-                return Held { directory: self.clone(), state };
+                return Held {
+                    directory: self.clone(),
+                    state,
+                };
             }
         }
     }
@@ -263,7 +280,12 @@ impl Directory {
     pub(crate) fn list(&self) -> Vec<(String, usize)> {
         let mut all = Vec::new();
         for stripe in &self.stripes {
-            all.extend(stripe.lock().iter().map(|r| (r.name().to_owned(), r.members())));
+            all.extend(
+                stripe
+                    .lock()
+                    .iter()
+                    .map(|r| (r.name().to_owned(), r.members())),
+            );
         }
         all
     }
@@ -277,7 +299,13 @@ mod tests {
     fn a_room_lives_while_somebody_needs_it() {
         let directory = Arc::new(Directory::new(2, 100));
         let first = directory.join("a", 1, |_| {});
-        assert_eq!(first, Position { epoch: 100, offset: 0 });
+        assert_eq!(
+            first,
+            Position {
+                epoch: 100,
+                offset: 0
+            }
+        );
         let room = directory.find("a").unwrap();
         assert_eq!((room.members(), directory.len()), (1, 1));
         let held = directory.hold("a");

@@ -34,6 +34,12 @@ impl<N: Net> Shard<N> {
                     self.close_with(slot, CloseReason::Host { code }, &text);
                 }
             }
+            Ask::End(id, end) => {
+                if let Some(slot) = self.router.slot(id) {
+                    let (reason, frame) = *end;
+                    self.close(slot, reason, frame);
+                }
+            }
             Ask::Resume(id) => {
                 if let Some(slot) = self.router.slot(id) {
                     self.resume(slot);
@@ -50,13 +56,22 @@ impl<N: Net> Shard<N> {
     }
 
     fn on_accept(&mut self, id: ConnectionId, accepted: Accepted) {
-        let Some(slot) = self.deciding(id) else { return };
-        let request = self.conns.at(slot).hello.as_ref().and_then(|h| h.request.clone());
+        let Some(slot) = self.deciding(id) else {
+            return;
+        };
+        let request = self
+            .conns
+            .at(slot)
+            .hello
+            .as_ref()
+            .and_then(|h| h.request.clone());
         let Some(request) = request else { return };
         let response = http::switching(&request, accepted.subprotocol.as_deref());
         self.open(slot, accepted);
         let sequence = self.router.outbound.next_sequence();
-        self.router.outbound.send(slot, Arc::new(response), sequence);
+        self.router
+            .outbound
+            .send(slot, Arc::new(response), sequence);
         self.read_early(slot);
     }
 
@@ -73,15 +88,27 @@ impl<N: Net> Shard<N> {
         conn.flags |= TOLD;
         (conn.heard, conn.spoke) = (now, now);
         self.set_timer(slot);
-        self.told.push(Told { slot, what: What::Opened });
+        self.told.push(Told {
+            slot,
+            what: What::Opened,
+        });
         let id = self.router.id(slot);
         for name in accepted.rooms {
             self.shared.directory.join(&name, self.me, |room| {
-                let join = Command::Join { who: id, room: room.clone() };
+                let join = Command::Join {
+                    who: id,
+                    room: room.clone(),
+                };
                 self.shared.inboxes[self.me].push(Ask::Route(join), 0);
             });
         }
-        if self.conns.at(slot).hello.as_ref().is_some_and(|h| h.request.is_none()) {
+        if self
+            .conns
+            .at(slot)
+            .hello
+            .as_ref()
+            .is_some_and(|h| h.request.is_none())
+        {
             self.read_early(slot);
         }
     }
@@ -98,11 +125,17 @@ impl<N: Net> Shard<N> {
     }
 
     fn on_refuse(&mut self, id: ConnectionId, status: u16, text: &str) {
-        let Some(slot) = self.deciding(id) else { return };
+        let Some(slot) = self.deciding(id) else {
+            return;
+        };
         self.shared.counters[self.me].rejected_http.add(1);
         let headers = [("Content-Type", "text/plain; charset=utf-8")];
         let body = format!("{text}\n");
-        self.respond(slot, status, http::response(status, &headers, body.as_bytes(), false));
+        self.respond(
+            slot,
+            status,
+            http::response(status, &headers, body.as_bytes(), false),
+        );
     }
 
     fn on_list(&mut self, room: Option<&RoomState>, reply: &Reply) {

@@ -9,8 +9,8 @@ use super::net::Net;
 use super::timers::NEVER;
 use super::{Flow, Shard, Told, What, ticks};
 use crate::close::CloseReason;
-use crate::outbound::frame::Frame;
 use crate::outbound::Notice;
+use crate::outbound::frame::Frame;
 use crate::sync::Ordering;
 use crate::transport::http::Reject;
 use crate::transport::ws;
@@ -33,7 +33,10 @@ impl<N: Net> Shard<N> {
     pub(super) fn close(&mut self, slot: u32, reason: CloseReason, frame: Frame) {
         let now = self.tick();
         let conn = self.conns.at(slot);
-        if matches!(conn.phase, Phase::Free | Phase::Closing | Phase::Lingering | Phase::Dead) {
+        if matches!(
+            conn.phase,
+            Phase::Free | Phase::Closing | Phase::Lingering | Phase::Dead
+        ) {
             return;
         }
         conn.phase = Phase::Closing;
@@ -116,14 +119,23 @@ impl<N: Net> Shard<N> {
                     self.close_with(slot, CloseReason::TooSlow, "too slow");
                 }
                 Notice::High(slot) => {
-                    self.told.push(Told { slot, what: What::Backpressure(true) });
+                    self.told.push(Told {
+                        slot,
+                        what: What::Backpressure(true),
+                    });
                 }
                 Notice::Low(slot) => {
-                    self.told.push(Told { slot, what: What::Backpressure(false) });
+                    self.told.push(Told {
+                        slot,
+                        what: What::Backpressure(false),
+                    });
                     self.resume(slot);
                 }
                 Notice::Lagged(slot, room, missed) => {
-                    self.told.push(Told { slot, what: What::Lagged(room, missed) });
+                    self.told.push(Told {
+                        slot,
+                        what: What::Lagged(room, missed),
+                    });
                 }
             }
         }
@@ -136,10 +148,16 @@ impl<N: Net> Shard<N> {
             let id = self.router.id(slot);
             let identity = self.router.detach(slot);
             let conn = self.conns.at(slot);
-            let reason = conn.reason.take().unwrap_or_else(|| Box::new(CloseReason::Vanished));
+            let reason = conn
+                .reason
+                .take()
+                .unwrap_or_else(|| Box::new(CloseReason::Vanished));
             self.shared.counters[self.me].closed[reason.index()].add(1);
             if conn.is(TOLD) {
-                self.told.push(Told { slot, what: What::Closed(id, identity, reason) });
+                self.told.push(Told {
+                    slot,
+                    what: What::Closed(id, identity, reason),
+                });
             }
             self.conns.free(slot);
             self.accept_after_ns = 0;
@@ -221,12 +239,18 @@ impl<N: Net> Shard<N> {
         let l = &self.shared.limits;
         match self.conns.at(slot).phase {
             Phase::Head => {
-                let reject = Reject { status: 408, text: "no request in handshake_timeout_ms" };
+                let reject = Reject {
+                    status: 408,
+                    text: "no request in handshake_timeout_ms",
+                };
                 self.reject(slot, reject, false);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
             }
             Phase::Deciding => {
-                let reject = Reject { status: 503, text: "no verdict in verdict_timeout_ms" };
+                let reject = Reject {
+                    status: 503,
+                    text: "no verdict in verdict_timeout_ms",
+                };
                 self.reject(slot, reject, false);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
             }
@@ -273,7 +297,9 @@ impl<N: Net> Shard<N> {
     pub(super) fn go_on_stopping(&mut self) {
         let l = &self.shared.limits;
         let (spread_ns, timeout_ns) = (l.stop_spread_ms * 1_000_000, l.stop_timeout_ms * 1_000_000);
-        let Some(mut stopping) = self.stopping.take() else { return };
+        let Some(mut stopping) = self.stopping.take() else {
+            return;
+        };
         let passed = self.now_ns.saturating_sub(stopping.began_ns);
         let all = stopping.order.len();
         let due = match passed >= spread_ns {
@@ -286,7 +312,14 @@ impl<N: Net> Shard<N> {
             match self.conns.at(slot).phase {
                 Phase::Open => self.close_with(slot, CloseReason::Stopping, "going away"),
                 Phase::Deciding | Phase::Head => {
-                    self.reject(slot, Reject { status: 503, text: "stopping" }, false);
+                    self.reject(
+                        slot,
+                        Reject {
+                            status: 503,
+                            text: "stopping",
+                        },
+                        false,
+                    );
                 }
                 _ => {}
             }
@@ -303,7 +336,8 @@ impl<N: Net> Shard<N> {
         for slot in 0..self.conns.all.len() as u32 {
             let conn = self.conns.at(slot);
             if !matches!(conn.phase, Phase::Free | Phase::Dead) {
-                conn.reason.get_or_insert_with(|| Box::new(CloseReason::Stopping));
+                conn.reason
+                    .get_or_insert_with(|| Box::new(CloseReason::Stopping));
                 self.kill(slot);
             }
         }
@@ -329,7 +363,9 @@ impl<N: Net> Shard<N> {
     }
 
     fn report(&mut self) {
-        let Some(stopping) = self.stopping.take() else { return };
+        let Some(stopping) = self.stopping.take() else {
+            return;
+        };
         let mut ending = self.shared.ending.lock();
         ending.report.connections += stopping.connections;
         ending.report.cut += stopping.cut;

@@ -91,7 +91,11 @@ pub(super) struct Conns<N: Net> {
 
 impl<N: Net> Conns<N> {
     pub(super) fn new() -> Self {
-        Conns { sockets: Vec::new(), all: Vec::new(), free: Vec::new() }
+        Conns {
+            sockets: Vec::new(),
+            all: Vec::new(),
+            free: Vec::new(),
+        }
     }
 
     /// A slot for a new connection; its socket is still to come.

@@ -72,7 +72,12 @@ impl Kernel {
             listener.register(poll.registry(), Token(LISTENERS + i))?;
         }
         let events = Events::with_capacity(1024);
-        let kernel = Kernel { poll, events, listeners, clock };
+        let kernel = Kernel {
+            poll,
+            events,
+            listeners,
+            clock,
+        };
         Ok((kernel, Box::new(Waker(waker))))
     }
 
@@ -154,11 +159,7 @@ impl Net for Kernel {
         })
     }
 
-    fn write_slices(
-        &mut self,
-        socket: &mut Socket,
-        slices: &[IoSlice<'_>],
-    ) -> io::Result<usize> {
+    fn write_slices(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         each_socket!(socket, stream => {
             stream.try_io(|| SockRef::from(&*stream).send_vectored_with_flags(slices, SEND_FLAGS))
         })

@@ -48,7 +48,11 @@ fn open_tcp(address: &str, config: &Config) -> io::Result<Listener> {
 }
 
 fn open_tcp_at(address: SocketAddr, config: &Config) -> io::Result<Listener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_nonblocking(true)?;
     #[cfg(unix)]
     {
@@ -89,7 +93,10 @@ fn open_unix(path: &PathBuf) -> io::Result<Listener> {
         result => result?,
     };
     listener.set_nonblocking(true)?;
-    Ok(Listener::Unix(UnixListener::from_std(listener), path.clone()))
+    Ok(Listener::Unix(
+        UnixListener::from_std(listener),
+        path.clone(),
+    ))
 }
 
 #[cfg(not(unix))]
@@ -117,13 +124,13 @@ impl Listener {
 
     pub(super) fn accept(&mut self) -> io::Result<Incoming> {
         match self {
-            Listener::Tcp(listener) => {
-                listener.accept().map(|(stream, peer)| Incoming::Tcp(stream.into(), Some(peer)))
-            }
+            Listener::Tcp(listener) => listener
+                .accept()
+                .map(|(stream, peer)| Incoming::Tcp(stream.into(), Some(peer))),
             #[cfg(unix)]
-            Listener::Unix(listener, _) => {
-                listener.accept().map(|(stream, _)| Incoming::Unix(stream.into()))
-            }
+            Listener::Unix(listener, _) => listener
+                .accept()
+                .map(|(stream, _)| Incoming::Unix(stream.into())),
         }
     }
 }

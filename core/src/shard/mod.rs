@@ -27,6 +27,7 @@ use self::timers::{TICK_MS, Wheel};
 use self::wire::Sockets;
 use crate::close::CloseReason;
 use crate::identity::{Host, Identity, Who};
+use crate::outbound::frame::Frame;
 use crate::outbound::{Bounds, Notice};
 use crate::payload::{ConnectionId, Kind};
 use crate::request::Request;
@@ -51,6 +52,9 @@ struct Told {
 enum What {
     Connecting(Arc<Request>),
     Opened,
+    /// The peer closes or broke the protocol: ended behind what the host does about the messages
+    /// before.
+    Ended(Box<(CloseReason, Frame)>),
     Message(Kind, Payload),
     Closed(ConnectionId, Option<Arc<Identity>>, Box<CloseReason>),
     Backpressure(bool),
@@ -208,9 +212,15 @@ impl<N: Net> Shard<N> {
                     self.to_accept.push(listener);
                 }
             }
-            Ready::Socket { slot, readable, writable } => {
+            Ready::Socket {
+                slot,
+                readable,
+                writable,
+            } => {
                 if writable {
-                    let mut wire = self.conns.wire(&mut self.net, &self.shared.counters[self.me]);
+                    let mut wire = self
+                        .conns
+                        .wire(&mut self.net, &self.shared.counters[self.me]);
                     self.router.outbound.on_writable(slot, &mut wire);
                 }
                 if readable {
@@ -237,12 +247,19 @@ impl<N: Net> Shard<N> {
             match what {
                 What::Connecting(request) => self.host.on_connecting(who.id, request),
                 What::Opened => self.host.on_opened(who),
+                What::Ended(end) => self.shared.inboxes[self.me].push(Ask::End(who.id, end), 0),
                 What::Message(kind, payload) => {
                     counters.messages_in.add(1);
                     self.host.on_message(who, kind, payload.bytes(&self.arena));
                 }
                 What::Closed(id, identity, reason) => {
-                    self.host.on_closed(Who { id, identity: identity.as_ref() }, &reason);
+                    self.host.on_closed(
+                        Who {
+                            id,
+                            identity: identity.as_ref(),
+                        },
+                        &reason,
+                    );
                 }
                 What::Backpressure(high) => self.host.on_backpressure(who, high),
                 What::Lagged(room, missed) => self.host.on_lagged(who, room.name(), missed),
@@ -277,7 +294,9 @@ impl<N: Net> Shard<N> {
     fn flush(&mut self, began: u64) {
         let budget_ns = self.shared.limits.turn_budget_us * 1000;
         let _ = began;
-        let mut wire = self.conns.wire(&mut self.net, &self.shared.counters[self.me]);
+        let mut wire = self
+            .conns
+            .wire(&mut self.net, &self.shared.counters[self.me]);
         self.unflushed = self.router.outbound.flush(&mut wire, budget_ns);
         self.take_notices();
         self.shared.inboxes[self.me].set_full(self.router.outbound.is_full());
@@ -298,11 +317,19 @@ impl<N: Net> Shard<N> {
         counters.joins.add(routed.joins);
         counters.leaves.add(routed.leaves);
         counters.connections.set(self.conns.len() as u64);
-        counters.tape_bytes.set(self.router.outbound.tape_bytes() as u64);
-        counters.outbox_bytes.set(self.router.outbound.private_bytes() as u64);
-        counters.inbox_bytes.set(self.shared.inboxes[self.me].bytes() as u64);
+        counters
+            .tape_bytes
+            .set(self.router.outbound.tape_bytes() as u64);
+        counters
+            .outbox_bytes
+            .set(self.router.outbound.private_bytes() as u64);
+        counters
+            .inbox_bytes
+            .set(self.shared.inboxes[self.me].bytes() as u64);
         counters.turns.add(1);
-        counters.turn.record(self.net.now_ns().saturating_sub(began));
+        counters
+            .turn
+            .record(self.net.now_ns().saturating_sub(began));
     }
 
     /// The present tick of the wheel.
@@ -313,7 +340,9 @@ impl<N: Net> Shard<N> {
 
 /// Ticks for so many milliseconds, at least one.
 fn ticks(ms: u64) -> u32 {
-    u32::try_from(ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX / 4).clamp(1, u32::MAX / 4)
+    u32::try_from(ms.div_ceil(TICK_MS))
+        .unwrap_or(u32::MAX / 4)
+        .clamp(1, u32::MAX / 4)
 }
 
 impl<N: Net> Conns<N> {
@@ -322,6 +351,10 @@ impl<N: Net> Conns<N> {
         net: &'a mut N,
         counters: &'a crate::metrics::Counters,
     ) -> Sockets<'a, N> {
-        Sockets { net, sockets: &mut self.sockets, counters }
+        Sockets {
+            net,
+            sockets: &mut self.sockets,
+            counters,
+        }
     }
 }

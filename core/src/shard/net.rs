@@ -31,7 +31,11 @@ impl Incoming {
 /// What became ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ready {
-    Socket { slot: u32, readable: bool, writable: bool },
+    Socket {
+        slot: u32,
+        readable: bool,
+        writable: bool,
+    },
     Listener(usize),
     /// Another thread woke us; the inbox is looked at anyway.
     Woken,

@@ -30,7 +30,9 @@ impl<N: Net> Shard<N> {
     pub(super) fn read(&mut self) {
         self.accept();
         for _ in 0..self.to_read.len() {
-            let Some(slot) = self.to_read.pop_front() else { return };
+            let Some(slot) = self.to_read.pop_front() else {
+                return;
+            };
             self.conns.at(slot).flags &= !READY;
             self.read_socket(slot);
         }
@@ -120,14 +122,28 @@ impl<N: Net> Shard<N> {
         match stage {
             Stage::Head(bytes) => {
                 conn.phase = Phase::Head;
-                conn.hello = Some(Box::new(Hello { bytes, request: None, peer }));
+                conn.hello = Some(Box::new(Hello {
+                    bytes,
+                    request: None,
+                    peer,
+                }));
                 self.set_timer(slot);
-                if !self.conns.at(slot).hello.as_ref().is_none_or(|h| h.bytes.is_empty()) {
+                if !self
+                    .conns
+                    .at(slot)
+                    .hello
+                    .as_ref()
+                    .is_none_or(|h| h.bytes.is_empty())
+                {
                     self.on_head(slot);
                 }
             }
             Stage::Open(accepted, bytes) => {
-                conn.hello = Some(Box::new(Hello { bytes, request: None, peer }));
+                conn.hello = Some(Box::new(Hello {
+                    bytes,
+                    request: None,
+                    peer,
+                }));
                 self.open(slot, accepted);
             }
         }
@@ -147,7 +163,9 @@ impl<N: Net> Shard<N> {
         }
         let from = self.arena_used;
         let into = &mut self.arena[from..from + READ_BYTES];
-        let Some(socket) = &mut self.conns.sockets[slot as usize] else { return };
+        let Some(socket) = &mut self.conns.sockets[slot as usize] else {
+            return;
+        };
         match self.net.read(socket, into) {
             Ok(0) => self.vanish(slot),
             Ok(n) => {
@@ -217,7 +235,9 @@ impl<N: Net> Shard<N> {
             head_bytes_max: self.shared.limits.head_bytes_max,
             headers_max: HEADERS_MAX,
         };
-        let Some(hello) = &mut self.conns.at(slot).hello else { return };
+        let Some(hello) = &mut self.conns.at(slot).hello else {
+            return;
+        };
         let (parts, taken) = match http::parse(&hello.bytes, &limits) {
             Ok(None) => return,
             Ok(Some(head)) => head,
@@ -238,7 +258,14 @@ impl<N: Net> Shard<N> {
                 self.reject(slot, Reject::origin(), false);
             }
             Route::WebSocket if self.shared.is_stopping() => {
-                self.reject(slot, Reject { status: 503, text: "stopping" }, false);
+                self.reject(
+                    slot,
+                    Reject {
+                        status: 503,
+                        text: "stopping",
+                    },
+                    false,
+                );
             }
             Route::WebSocket => {
                 let request = Arc::new(request);
@@ -249,7 +276,10 @@ impl<N: Net> Shard<N> {
                     hello.request = Some(request.clone());
                 }
                 self.set_timer(slot);
-                self.told.push(Told { slot, what: What::Connecting(request) });
+                self.told.push(Told {
+                    slot,
+                    what: What::Connecting(request),
+                });
             }
         }
     }
@@ -262,7 +292,11 @@ impl<N: Net> Shard<N> {
                 true => (503, "stopping\n"),
                 false => (200, "ok\n"),
             };
-            return self.respond(slot, status, http::response(status, &text, body.as_bytes(), head_only));
+            return self.respond(
+                slot,
+                status,
+                http::response(status, &text, body.as_bytes(), head_only),
+            );
         }
         let pages = self.shared.pages.clone();
         match pages.and_then(|pages| pages(request)) {
@@ -272,7 +306,10 @@ impl<N: Net> Shard<N> {
                 self.respond(slot, page.status, bytes);
             }
             None => {
-                let reject = Reject { status: 404, text: "there is no such page here" };
+                let reject = Reject {
+                    status: 404,
+                    text: "there is no such page here",
+                };
                 self.reject(slot, reject, head_only);
             }
         }
@@ -331,18 +368,21 @@ impl<N: Net> Shard<N> {
             Payload::Range(range) if own => Payload::Owned(buf[range].to_vec()),
             other => other,
         };
-        self.told.push(Told { slot, what: What::Message(kind, payload) });
+        self.told.push(Told {
+            slot,
+            what: What::Message(kind, payload),
+        });
     }
 
     fn on_peer_close(&mut self, slot: u32, code: Option<u16>, text: String) {
         let conn = self.conns.at(slot);
         conn.flags |= PEER_CLOSED;
-        let reason = CloseReason::Peer { code: code.unwrap_or(1005), text };
+        let reason = CloseReason::Peer {
+            code: code.unwrap_or(1005),
+            text,
+        };
         match conn.phase {
-            Phase::Open => {
-                let bytes = ws::close_frame(code.unwrap_or(1005), "");
-                self.close(slot, reason, Frame::new(&[], &bytes));
-            }
+            Phase::Open => self.end(slot, reason, &ws::close_frame(code.unwrap_or(1005), "")),
             // Our own close frame is on its way or there already.
             _ => self.kill_if_drained(slot),
         }
@@ -350,7 +390,15 @@ impl<N: Net> Shard<N> {
 
     fn on_violation(&mut self, slot: u32, violation: Violation) {
         let (code, text) = (violation.close_code(), violation.text());
-        let bytes = ws::close_frame(code, text);
-        self.close(slot, CloseReason::Protocol { code, text }, Frame::new(&[], &bytes));
+        self.end(
+            slot,
+            CloseReason::Protocol { code, text },
+            &ws::close_frame(code, text),
+        );
+    }
+
+    fn end(&mut self, slot: u32, reason: CloseReason, frame: &[u8]) {
+        let what = What::Ended(Box::new((reason, Frame::new(&[], frame))));
+        self.told.push(Told { slot, what });
     }
 }

@@ -5,10 +5,12 @@
 use std::time::Instant;
 
 use super::net::Incoming;
+use crate::close::CloseReason;
 use crate::config::{Limits, Origins};
 use crate::identity::Identity;
 use crate::inbox::Inbox;
 use crate::metrics::Counters;
+use crate::outbound::frame::Frame;
 use crate::page::PageFn;
 use crate::payload::ConnectionId;
 use crate::rooms::{Directory, RoomState};
@@ -63,6 +65,9 @@ pub(crate) enum Ask {
     Accept(ConnectionId, Box<Accepted>),
     Refuse(ConnectionId, u16, Box<str>),
     Close(ConnectionId, u16, Box<str>),
+    /// The peer closed or broke the protocol; pushed by the shard itself, behind what the host
+    /// asked for in answer to the messages before.
+    End(ConnectionId, Box<(CloseReason, Frame)>),
     /// The host has taken events of this connection: it may be read from again.
     Resume(ConnectionId),
     /// All open connections, or the members of a room.
@@ -126,8 +131,14 @@ impl Shared {
 
     /// The shard with the fewest connections.
     pub(crate) fn least_loaded(&self) -> usize {
-        let loads = self.loads.iter().map(|l| l.load(Ordering::Relaxed)).enumerate();
-        loads.min_by_key(|(_, load)| *load).map_or(0, |(shard, _)| shard)
+        let loads = self
+            .loads
+            .iter()
+            .map(|l| l.load(Ordering::Relaxed))
+            .enumerate();
+        loads
+            .min_by_key(|(_, load)| *load)
+            .map_or(0, |(shard, _)| shard)
     }
 
     /// Whether a shard can take a payload of so many bytes.

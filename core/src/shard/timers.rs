@@ -17,7 +17,11 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        Wheel { buckets: vec![Vec::new(); BUCKETS], occupied: [0; BUCKETS / 64], now: 0 }
+        Wheel {
+            buckets: vec![Vec::new(); BUCKETS],
+            occupied: [0; BUCKETS / 64],
+            now: 0,
+        }
     }
 
     /// Adds an entry; one that is further away than the wheel is looked at on the way.

@@ -27,7 +27,9 @@ impl<N: Net> Sockets<'_, N> {
 
 impl<N: Net> Wire for Sockets<'_, N> {
     fn write(&mut self, slot: u32, bytes: &[u8]) -> Wrote {
-        let Some(socket) = &mut self.sockets[slot as usize] else { return Wrote::Failed };
+        let Some(socket) = &mut self.sockets[slot as usize] else {
+            return Wrote::Failed;
+        };
         loop {
             match self.net.write(socket, bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -37,7 +39,9 @@ impl<N: Net> Wire for Sockets<'_, N> {
     }
 
     fn write_slices(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Wrote {
-        let Some(socket) = &mut self.sockets[slot as usize] else { return Wrote::Failed };
+        let Some(socket) = &mut self.sockets[slot as usize] else {
+            return Wrote::Failed;
+        };
         loop {
             match self.net.write_slices(socket, slices) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -52,6 +56,8 @@ impl<N: Net> Wire for Sockets<'_, N> {
 
     fn on_sweep(&mut self, since_ns: u64) {
         let now = self.net.now_ns();
-        self.counters.publish_to_flush.record(now.saturating_sub(since_ns));
+        self.counters
+            .publish_to_flush
+            .record(now.saturating_sub(since_ns));
     }
 }
