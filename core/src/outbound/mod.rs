@@ -136,6 +136,7 @@ pub(crate) struct Outbound<R> {
     groups: Slab<Group<R>>,
     links: Vec<Link>,
     pool: Pool,
+    #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept")]
     outboxes: Vec<Box<Outbox>>,
     sequence: u64,
     small: VecDeque<GroupId>,

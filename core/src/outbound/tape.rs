@@ -24,6 +24,7 @@ const KEPT: [usize; 3] = [1024, 128, 16];
 #[derive(Default)]
 pub(crate) struct Pool {
     free: [Vec<Vec<u8>>; 3],
+    #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept")]
     tapes: Vec<Box<Tape>>,
     /// Bytes that all tapes of the shard hold: segments by capacity, shared frames by length.
     pub(crate) held_bytes: usize,

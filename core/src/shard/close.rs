@@ -211,7 +211,8 @@ impl<N: Net> Shard<N> {
     /// Between three quarters and all of an interval, different from slot to slot, so that pings
     /// to those who came together do not go out together.
     fn spread(&self, slot: u32, interval: u32) -> u32 {
-        let part = u64::from(slot.wrapping_mul(0x9e37_79b9) >> 16) * u64::from(interval / 4) >> 16;
+        let mixed = u64::from(slot.wrapping_mul(0x9e37_79b9) >> 16);
+        let part = (mixed * u64::from(interval / 4)) >> 16;
         (interval - part as u32).max(1)
     }
 

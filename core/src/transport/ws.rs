@@ -215,7 +215,8 @@ impl Reader {
         step
     }
 
-    /// Heap memory held for what is incomplete; 0 when idle.
+    /// Heap memory held for what is incomplete; 0 when idle. For tests.
+    #[cfg(any(test, feature = "internal-testing"))]
     pub(crate) fn held_bytes(&self) -> usize {
         self.rest.as_ref().map_or(0, |rest| {
             let data = rest

@@ -192,9 +192,13 @@ impl Publisher {
         self.published += 1;
     }
 
-    /// Gives publishers' sockets what they take; returns whether something is left.
+    /// Gives publishers' sockets what they take, small rooms first; returns whether something is
+    /// left. A server wakes for the first message: were that one for a large room, the rest of
+    /// the batch would come during its sweep, and a loop without budgets would need two.
     pub fn flush(&mut self) -> bool {
         let rooms = &mut self.rooms;
+        self.unsent
+            .sort_unstable_by_key(|&room| rooms[room as usize].receivers);
         self.unsent.retain(|&room| {
             let room = &mut rooms[room as usize];
             if let Ok(sent) = sys::send(room.publisher, &room.out) {
