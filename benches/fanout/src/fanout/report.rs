@@ -74,9 +74,9 @@ impl Table {
 
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "### {}\n\n| server | {} | ratio | low-high | above yardstick | p50 | p99 \
+            "### {}\n\n| server | {} | ratio | low-high | above yardstick | joined | p50 | p99 \
              | server busy | outside kernel | ksoftirqd | generator busy | others | notes |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
             self.scenario,
             self.figure.title(),
         );
@@ -98,12 +98,13 @@ impl Table {
             format!("{:.0} %", 100.0 * self.spread(server, part).middle)
         };
         format!(
-            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             self.figure.show(figure.middle),
             ratio.middle,
             ratio.low,
             ratio.high,
             self.figure.show(above.middle),
+            self.joined(server),
             time("p50_ns"),
             time("p99_ns"),
             share(|r| server_cpu_ns(r) / r["wall_ns"]),
@@ -113,6 +114,18 @@ impl Table {
             share(foreign_cores),
             self.notes(server, figure.middle, ratio.middle),
         )
+    }
+
+    /// Messages that a reader found at a time: about how many one `send()` carried.
+    fn joined(&self, server: &str) -> String {
+        let joined = |r: &Results| Some(r.get("deliveries")? / r.get("reads")?.max(1.0));
+        let joined = self
+            .spread(server, |r| joined(r).unwrap_or(f64::NAN))
+            .middle;
+        match joined.is_nan() {
+            true => "-".into(),
+            false => format!("{joined:.1}"),
+        }
     }
 
     fn notes(&self, server: &str, figure: f64, ratio: f64) -> String {
