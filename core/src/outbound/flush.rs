@@ -34,7 +34,7 @@ struct Source {
 #[derive(Clone, Copy)]
 enum What {
     Half,
-    Pong,
+    Pongs,
     Ping,
     Private,
     /// Frames of a source; with a length of 0 they are passed over.
@@ -302,7 +302,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         for piece in self.merge.pieces.iter().filter(|p| p.len > 0) {
             match (piece.what, outbox) {
                 (What::Half, Some(o)) => visit(&o.half[o.half_at..]),
-                (What::Pong, Some(o)) => visit(o.pong.as_deref().unwrap_or_default()),
+                (What::Pongs, Some(o)) => visit(&o.pongs),
                 (What::Ping, Some(o)) => visit(o.ping.unwrap_or_default()),
                 (What::Private, _) => {
                     let p = private
@@ -365,7 +365,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let before = outbox.bytes();
         match what {
             What::Half => outbox.advance_half(outbox.half.len() - outbox.half_at),
-            What::Pong => outbox.pong = None,
+            What::Pongs => outbox.pongs.clear(),
             What::Ping => outbox.ping = None,
             What::Private => drop(outbox.pop()),
             What::Tape { .. } => {}
@@ -411,7 +411,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 self.private_bytes -= left;
                 return false;
             }
-            What::Pong => outbox.pong.take().map(|p| p[left..].to_vec()),
+            What::Pongs => Some(std::mem::take(&mut outbox.pongs)[left..].to_vec()),
             What::Ping => outbox.ping.take().map(|p| p[left..].to_vec()),
             _ => outbox.pop().map(|p| (*p.frame).as_ref()[left..].to_vec()),
         };
@@ -490,10 +490,11 @@ fn push_first(pieces: &mut Vec<Piece>, outbox: &Outbox) {
             len: half,
         });
     }
-    if let Some(pong) = &outbox.pong {
+    if !outbox.pongs.is_empty() {
+        let len = outbox.pongs.len();
         pieces.push(Piece {
-            what: What::Pong,
-            len: pong.len(),
+            what: What::Pongs,
+            len,
         });
     }
     if let Some(ping) = outbox.ping {

@@ -97,6 +97,9 @@ pub(crate) struct Tally {
 
 pub(crate) type GroupId = u32;
 
+/// Pongs that wait for one connection, in bytes.
+const PONG_BYTES: usize = 2048;
+
 /// What a frame costs beside its own bytes while it is on a tape; counted in `on_swept`.
 pub(crate) const FRAME_OVERHEAD: usize = size_of::<tape::Mark>();
 
@@ -350,13 +353,19 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
     }
 
-    /// Queues a pong, in place of one that has not gone out yet. Exempt from all bounds.
+    /// Queues a pong behind those that have not gone out yet; when they pass `PONG_BYTES` only the
+    /// newest is kept (RFC 6455 §5.5.3). Exempt from all other bounds.
     pub(crate) fn pong(&mut self, slot: u32, frame: &[u8]) {
-        if !self.links[slot as usize].is(LINK_DONE | LINK_CLOSING) {
-            self.take_out(slot);
-            self.outbox(slot).pong = Some(SmallVec::from_slice(frame));
-            self.mark_dirty(slot);
+        if self.links[slot as usize].is(LINK_DONE | LINK_CLOSING) {
+            return;
         }
+        self.take_out(slot);
+        let pongs = &mut self.outbox(slot).pongs;
+        if pongs.len() + frame.len() > PONG_BYTES {
+            pongs.clear();
+        }
+        pongs.extend_from_slice(frame);
+        self.mark_dirty(slot);
     }
 
     /// Queues a ping, if none waits. Exempt from all bounds.

@@ -21,8 +21,8 @@ pub(crate) struct Outbox {
     pub(crate) half: Vec<u8>,
     /// How much of `half` is written.
     pub(crate) half_at: usize,
-    /// Control frames, next after the half-sent frame: one pong (the newest) and one ping.
-    pub(crate) pong: Option<SmallVec<[u8; 16]>>,
+    /// Control frames, next after the half-sent frame: pongs, and one ping.
+    pub(crate) pongs: SmallVec<[u8; 16]>,
     pub(crate) ping: Option<&'static [u8]>,
     /// Private frames, ascending by sequence.
     pub(crate) queue: VecDeque<Private>,
@@ -40,7 +40,10 @@ impl Outbox {
 
     /// Whether there is anything to write.
     pub(crate) fn is_drained(&self) -> bool {
-        self.queue.is_empty() && self.half.is_empty() && self.pong.is_none() && self.ping.is_none()
+        self.queue.is_empty()
+            && self.half.is_empty()
+            && self.pongs.is_empty()
+            && self.ping.is_none()
     }
 
     /// Queues a frame in its place; nearly always that is the end.
@@ -85,7 +88,7 @@ impl Outbox {
         self.queue.clear();
         self.queued_bytes = 0;
         self.holes.clear();
-        self.pong = None;
+        self.pongs.clear();
         self.ping = None;
     }
 }
