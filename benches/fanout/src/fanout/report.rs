@@ -97,12 +97,10 @@ impl Table {
         let share = |part: fn(&Results) -> f64| {
             format!("{:.0} %", 100.0 * self.spread(server, part).middle)
         };
-        format!(
-            "| {server} | {} | {:.2} | {:.2}-{:.2} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        let cells = [
             self.figure.show(figure.middle),
-            ratio.middle,
-            ratio.low,
-            ratio.high,
+            format!("{:.2}", ratio.middle),
+            format!("{:.2}-{:.2}", ratio.low, ratio.high),
             self.figure.show(above.middle),
             self.joined(server),
             time("p50_ns"),
@@ -113,7 +111,8 @@ impl Table {
             share(|r| r.get("own_busy_ns").unwrap_or(&r["own_ns"]) / r["wall_ns"]),
             share(foreign_cores),
             self.notes(server, figure.middle, ratio.middle),
-        )
+        ];
+        format!("| {server} | {} |\n", cells.join(" | "))
     }
 
     /// Messages that a reader found at a time: about how many one `send()` carried.
