@@ -106,6 +106,12 @@ pub fn main(words: &[String]) -> Result<(), String> {
         tables.push(table);
     }
     if let Some(file) = &args.markdown {
+        // Where things lie on this machine is nobody's business.
+        let bare = |word: &String| match word.starts_with('/') {
+            true => word.rsplit('/').next().unwrap_or_default().to_owned(),
+            false => word.clone(),
+        };
+        let words: Vec<String> = words.iter().map(bare).collect();
         let command = format!("fanout {}", words.join(" "));
         report::write(file, &tables, &command, &args.places.peers)?;
     }
