@@ -7,10 +7,13 @@ use crate::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The top folder of the repository that this package was built in.
+/// The top folder of the repository that cargo runs this in. Asked at run time, since two clones
+/// that share a target folder share the program too.
 pub fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors()
+    let built = || env!("CARGO_MANIFEST_DIR").into();
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(built);
+    Path::new(&own)
+        .ancestors()
         .nth(2)
         .expect("the package lies two folders below the top")
         .to_path_buf()
