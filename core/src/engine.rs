@@ -114,10 +114,7 @@ impl Engine {
         let fd = (!config.own_threads).then(|| kernels[0].fd());
         let own_threads = config.own_threads;
         let shared = Arc::new(shared(config, clock, inboxes));
-        let handle = Handle {
-            shared,
-            threads: Arc::new(OnceLock::new()),
-        };
+        let handle = Handle { shared };
         let (host, end) = host(&handle)?;
         let mut made = kernels
             .into_iter()
@@ -153,7 +150,7 @@ impl Engine {
             }
         }
         let ids = threads.iter().map(|t| t.thread().id()).collect();
-        self.handle.threads.get_or_init(|| ids);
+        self.handle.shared.threads.get_or_init(|| ids);
         *self.threads.lock() = threads;
         Ok(())
     }
@@ -224,6 +221,11 @@ impl Engine {
         let Some(shard) = own.as_mut() else {
             return false;
         };
+        // While this thread waits for an answer of the shard, nobody would turn it.
+        self.handle
+            .shared
+            .threads
+            .get_or_init(|| vec![std::thread::current().id()]);
         match shard.turn(Some(wait)) {
             Ok(Flow::Running) => true,
             Ok(Flow::Ended) => {
@@ -274,10 +276,7 @@ impl Engine {
     /// done; in a callback it returns at once and the engine ends when the callback has.
     pub fn stop(&self) -> StopReport {
         self.begin_stop();
-        if self.own.is_some() {
-            while self.turn(Duration::from_millis(10)) {}
-            return self.handle.shared.ending.lock().report;
-        }
+        while self.turn(Duration::from_millis(10)) {}
         if self.handle.is_on_shard() {
             return self.handle.shared.ending.lock().report;
         }
@@ -353,6 +352,7 @@ fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> Shared {
             ..Ending::default()
         }),
         ended: Condvar::new(),
+        threads: OnceLock::new(),
     }
 }
 

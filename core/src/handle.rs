@@ -4,7 +4,6 @@
 //! order of the calls. Nothing here waits for a peer; only `connections`, `members` wait for the
 //! shards. No lock is held while encoding or waking.
 
-use std::thread::ThreadId;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -16,10 +15,9 @@ use crate::metrics::Snapshot;
 use crate::outbound::frame::Frame;
 use crate::payload::{ConnectionId, Position, Publication, Published};
 use crate::rooms::RoomState;
-use crate::rooms::directory::Held;
 use crate::router::{self, Command, Encoded};
 use crate::shard::shared::{Ask, Reply, Shared};
-use crate::sync::{Arc, OnceLock, Ordering};
+use crate::sync::{Arc, Ordering};
 
 /// Publishes, sends, joins, leaves, closes and asks, from any thread. Cheap to clone.
 ///
@@ -27,7 +25,6 @@ use crate::sync::{Arc, OnceLock, Ordering};
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) threads: Arc<OnceLock<Vec<ThreadId>>>,
 }
 
 type Shards = SmallVec<[usize; 8]>;
@@ -237,9 +234,9 @@ impl Handle {
     /// [`CommandError::RoomName`].
     pub fn room(&self, name: &str) -> Result<Room, CommandError> {
         self.check_name(name).map_err(|_| CommandError::RoomName)?;
-        let held = Arc::new(self.shared.directory.hold(name));
+        let state = self.shared.directory.hold(name);
         Ok(Room {
-            held,
+            state,
             handle: self.clone(),
         })
     }
@@ -435,7 +432,8 @@ impl Handle {
     /// Whether this is one of the engine's own threads.
     pub(crate) fn is_on_shard(&self) -> bool {
         let me = std::thread::current().id();
-        self.threads
+        self.shared
+            .threads
             .get()
             .is_some_and(|threads| threads.contains(&me))
     }
@@ -457,17 +455,32 @@ impl Handle {
 }
 
 /// A held room. Cheap to clone; publishing through it looks no name up.
-#[derive(Clone)]
 pub struct Room {
-    held: Arc<Held>,
+    state: Arc<RoomState>,
     handle: Handle,
+}
+
+impl Clone for Room {
+    fn clone(&self) -> Self {
+        self.handle.shared.directory.hold_again(&self.state);
+        Room {
+            state: self.state.clone(),
+            handle: self.handle.clone(),
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.handle.shared.directory.let_go(&self.state);
+    }
 }
 
 impl Room {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.held.state().name()
+        self.state.name()
     }
 
     /// Publishes to all members, as [`Handle::publish`].
@@ -480,20 +493,20 @@ impl Room {
     ) -> Result<Published, Refused> {
         let publication = publication.into();
         let checked = self.handle.check_publication(&publication);
-        let result = checked.and_then(|()| self.handle.publish_to(self.held.state(), publication));
+        let result = checked.and_then(|()| self.handle.publish_to(&self.state, publication));
         self.handle.count_refusal(result)
     }
 
     /// Members now.
     #[must_use]
     pub fn members(&self) -> usize {
-        self.held.state().members()
+        self.state.members()
     }
 
     /// Epoch and offset now.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.held.state().lock().position()
+        self.state.lock().position()
     }
 }
 

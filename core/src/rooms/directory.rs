@@ -139,26 +139,6 @@ impl RoomRef for Arc<RoomState> {
     }
 }
 
-/// A handle's hold on a room: while one exists the room is not removed.
-pub(crate) struct Held {
-    directory: Arc<Directory>,
-    state: Arc<RoomState>,
-}
-
-impl Held {
-    pub(crate) fn state(&self) -> &Arc<RoomState> {
-        &self.state
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let mut tail = self.state.lock();
-        tail.handles -= 1;
-        self.directory.remove_if_unused(&self.state, tail);
-    }
-}
-
 pub(crate) struct Directory {
     stripes: Box<[Mutex<HashTable<Arc<RoomState>>>]>,
     hasher: RandomState,
@@ -240,20 +220,29 @@ impl Directory {
         self.remove_if_unused(room, tail);
     }
 
-    /// Keeps the room alive until the hold is dropped.
-    pub(crate) fn hold(self: &Arc<Self>, name: &str) -> Held {
+    /// Keeps the room alive until it is let go as often as it was held.
+    pub(crate) fn hold(&self, name: &str) -> Arc<RoomState> {
         loop {
-            let state = self.find_or_make(name);
-            let mut tail = state.lock();
+            let room = self.find_or_make(name);
+            let mut tail = room.lock();
             if !tail.is_dead() {
                 tail.handles += 1;
                 drop(tail);
-                return Held {
-                    directory: self.clone(),
-                    state,
-                };
+                return room;
             }
         }
+    }
+
+    /// Holds a room that is held already once more.
+    pub(crate) fn hold_again(&self, room: &RoomState) {
+        room.lock().handles += 1;
+    }
+
+    /// Ends a hold.
+    pub(crate) fn let_go(&self, room: &Arc<RoomState>) {
+        let mut tail = room.lock();
+        tail.handles -= 1;
+        self.remove_if_unused(room, tail);
     }
 
     fn remove_if_unused(&self, room: &Arc<RoomState>, mut tail: Guard<'_, Tail>) {
@@ -311,7 +300,7 @@ mod tests {
         let held = directory.hold("a");
         directory.leave(&room, 1);
         assert_eq!(directory.len(), 1);
-        drop(held);
+        directory.let_go(&held);
         assert_eq!(directory.len(), 0);
         assert!(room.lock().is_dead());
         assert_eq!(directory.join("a", 0, |_| {}).epoch, 101);

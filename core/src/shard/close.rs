@@ -4,7 +4,7 @@
 //! slots free for others. Everything here is bounded by `close_timeout_ms` or `stop_timeout_ms`,
 //! whatever peers do. Shard thread.
 
-use super::conns::{PEER_CLOSED, PINGED, Phase, TOLD};
+use super::conns::{PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
 use super::net::Net;
 use super::timers::NEVER;
 use super::{Flow, Shard, Told, What, ticks};
@@ -259,7 +259,10 @@ impl<N: Net> Shard<N> {
             Phase::Open => {
                 let idle_ms = l.idle_timeout_ms;
                 let conn = self.conns.at(slot);
-                if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
+                if conn.is(UNREAD) {
+                    // It has spoken; it is we who do not listen.
+                    (conn.heard, conn.spoke) = (now, now);
+                } else if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
                     self.close_with(slot, CloseReason::IdleTimeout, "idle");
                 } else if conn.is(PINGED) {
                     conn.reason = Some(Box::new(CloseReason::PingTimeout));

@@ -78,12 +78,14 @@ pub(super) fn set_notsent_lowat(socket: SockRef<'_>, bytes: u32) -> io::Result<(
 
 #[cfg(unix)]
 fn open_unix(path: &PathBuf) -> io::Result<Listener> {
+    use std::os::unix::fs::FileTypeExt;
     use std::os::unix::net::{UnixListener as StdListener, UnixStream};
     let listener = match StdListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             // A file that nobody accepts on was left by a process that did not stop cleanly.
+            let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
             match UnixStream::connect(path) {
-                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                Err(e) if is_socket && e.kind() == io::ErrorKind::ConnectionRefused => {
                     std::fs::remove_file(path)?;
                     StdListener::bind(path)?
                 }

@@ -160,6 +160,7 @@ impl<N: Net> Shard<N> {
         self.tell();
         self.flush(began);
         self.reap();
+        self.tell();
         self.count(began);
         Ok(self.end_of_turn())
     }

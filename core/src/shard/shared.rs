@@ -2,6 +2,7 @@
 //!
 //! Made once at the start, then only read, locked or counted in. Any thread.
 
+use std::thread::ThreadId;
 use std::time::Instant;
 
 use super::net::Incoming;
@@ -15,7 +16,7 @@ use crate::page::PageFn;
 use crate::payload::ConnectionId;
 use crate::rooms::{Directory, RoomState};
 use crate::router::Command;
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Condvar, Ordering, PlainMutex};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Condvar, OnceLock, Ordering, PlainMutex};
 
 /// The engine's clock: nanoseconds since it started, real or simulated.
 #[derive(Clone)]
@@ -112,6 +113,8 @@ pub(crate) struct Shared {
     pub(crate) stop_ns: AtomicU64,
     pub(crate) ending: PlainMutex<Ending>,
     pub(crate) ended: Condvar,
+    /// The engine's own threads, where it has any.
+    pub(crate) threads: OnceLock<Vec<ThreadId>>,
 }
 
 impl Shared {
