@@ -49,7 +49,7 @@ async function openPage() {
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (line) => line.type() === 'error' && complaints.push(line.text()));
   await page.goto(`http://${board.host}/`);
-  await page.waitForFunction(() => window.roomcastBoard?.me != null);
+  await page.waitForFunction(() => window.roomcastBoard?.connected && window.roomcastBoard.me);
   return page;
 }
 
@@ -58,8 +58,7 @@ const me = (page) => page.evaluate(() => String(window.roomcastBoard.me));
 /** What a page knows of a peer: its position, or nothing. */
 const peer = (page, id) =>
   page.evaluate((id) => {
-    const { peers } = window.roomcastBoard;
-    const known = peers instanceof Map ? (peers.get(id) ?? peers.get(Number(id))) : peers[id];
+    const known = window.roomcastBoard.peers[id];
     return known && { x: known.x, y: known.y, name: known.name };
   }, id);
 
@@ -73,13 +72,8 @@ async function moveTo(page, x, y) {
 
 /** The connection figure of the metrics strip. */
 const connections = (page) =>
-  page.evaluate(() => {
-    const strip = document.querySelector('[data-testid=metrics]');
-    const marked = strip.querySelector('[data-metric=connections]');
-    if (marked) return Number(marked.textContent.replace(/[^\d]/g, ''));
-    const found = strip.textContent.match(/(\d[\d,. ]*)\s*connections|connections\D*(\d[\d,. ]*)/i);
-    return found ? Number((found[1] ?? found[2]).replace(/[^\d]/g, '')) : NaN;
-  });
+  page.$eval('[data-testid=metrics] [data-metric=connections]', (figure) =>
+    Number(figure.textContent.replace(/[^\d]/g, '') || NaN));
 
 test('both pages are on the same board and have different ids', WAIT, async () => {
   const [a, b] = await Promise.all([me(first), me(second)]);
@@ -114,27 +108,59 @@ test('who is here lists both people', WAIT, async () => {
   }
 });
 
+/** A place on the surface with room for a note, and for dragging it right and down. */
+const emptyPlace = (page) =>
+  page.evaluate(() => {
+    const surface = document.querySelector('[data-testid=surface]').getBoundingClientRect();
+    const bare = (x, y) => !document.elementFromPoint(x, y)?.closest('[data-note]');
+    const around = [-100, 0, 100].flatMap((x) => [-70, 0, 70].map((y) => [x, y]));
+    const free = (x, y) => around.every(([byX, byY]) => bare(x + byX, y + byY));
+    for (let y = surface.top + 120; y < surface.bottom - 220; y += 20) {
+      for (let x = surface.left + 120; x < surface.right - 320; x += 20) {
+        if (free(x, y)) return { x, y };
+      }
+    }
+    return null;
+  });
+
+const noteIds = (page) =>
+  page.$$eval('[data-note]', (notes) => notes.map((note) => note.dataset.note));
+
+let note;
+
+test('a double click makes a note, and both pages read what is typed', WAIT, async () => {
+  const known = new Set(await noteIds(first));
+  const place = await emptyPlace(first);
+  await first.bringToFront();
+  await first.mouse.dblclick(place.x, place.y);
+  note = await until('a new note', async () =>
+    (await noteIds(first)).find((id) => !known.has(id)));
+  await until('the other page has it', async () => (await noteIds(second)).includes(note));
+  await first.locator(`[data-note="${note}"] textarea`).focus();
+  await first.keyboard.type('Grüße ✓');
+  const text = second.locator(`[data-note="${note}"] textarea`);
+  await until('its text', async () => (await text.inputValue()) === 'Grüße ✓');
+  await first.keyboard.press('Escape');
+});
+
 test('a note that is dragged in one page moves in the other', WAIT, async () => {
-  const note = first.locator('[data-note]').first();
-  await note.waitFor();
-  const id = await note.getAttribute('data-note');
-  const same = second.locator(`[data-note="${id}"]`).first();
-  await same.waitFor();
-  const [from, seen] = [await note.boundingBox(), await same.boundingBox()];
+  const own = first.locator(`[data-note="${note}"]`);
+  const other = second.locator(`[data-note="${note}"]`);
+  const [from, seen] = [await own.boundingBox(), await other.boundingBox()];
   await first.bringToFront();
   await first.mouse.move(from.x + from.width / 2, from.y + 12);
   await first.mouse.down();
   await first.mouse.move(from.x + from.width / 2 + 140, from.y + 92, { steps: 12 });
   await first.mouse.up();
   await until('the note follows in the other page', async () => {
-    const now = await same.boundingBox();
-    return now && now.x - seen.x > 70 && now.y - seen.y > 40;
+    const now = await other.boundingBox();
+    return now.x - seen.x > 100 && now.y - seen.y > 60;
   });
 });
 
 test('the plots show something', WAIT, async () => {
   await first.bringToFront();
-  const canvas = first.locator('[data-testid=metrics] canvas, canvas[data-plot]');
+  const canvas = first.locator('[data-testid=metrics] canvas');
   assert.ok((await canvas.count()) > 0, 'there is a plot');
   await until('two different colours on a plot', () =>
     canvas.first().evaluate((plot) => {
