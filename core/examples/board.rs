@@ -20,6 +20,7 @@ mod meter;
 #[path = "board/users.rs"]
 mod users;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use roomcast::{
     Accept, CloseReason, Config, Connection, Engine, Handler, Message, Page, Pending, Request,
+    StartError,
 };
 
 use boards::{Boards, Member};
@@ -151,9 +153,7 @@ fn run() -> Result<(), String> {
         meter: meter.clone(),
         orders,
     };
-    let engine = Engine::start(config, host).map_err(|error| {
-        format!("{error}\n  (--port N takes another port, --port 0 a free one)")
-    })?;
+    let engine = Engine::start(config, host).map_err(|error| advice(port, &error))?;
     let address = engine.addresses()[0];
     let crowd = Crowd::new(address, taken, head.clone()).map_err(|error| error.to_string())?;
     std::thread::spawn(move || crowd.run());
@@ -163,6 +163,15 @@ fn run() -> Result<(), String> {
         boards.refresh(&engine);
         let sample = meter.sample(&engine, &boards, &head);
         let _ = engine.publish(METRICS, &sample);
+    }
+}
+
+fn advice(port: u16, error: &StartError) -> String {
+    match error {
+        StartError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => format!(
+            "port {port} is taken; choose another with --port N, or --port 0 for a free one"
+        ),
+        other => other.to_string(),
     }
 }
 

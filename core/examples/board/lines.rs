@@ -9,7 +9,8 @@
 //! | `t NOTE TEXT` | write on it | `t NOTE TEXT` | its text |
 //! | `x NOTE` | remove it | `x NOTE` | it is gone |
 //! | `b BOARD` | go to a board | `room BOARD` | here begins all that is on it |
-//! | `users N` | so many more, 0: none | `p MEMBER HUE KIND X Y NAME`, `q MEMBER` | who comes, goes |
+//! | `users N` | so many more, 0: none | `p MEMBER HUE KIND X Y NAME` | who is here |
+//! | | | `q MEMBER` | who goes |
 //! | `e MARK` | echo | `e MARK` | echo |
 //! | | | `hello MEMBER`, `b BOARD TITLE` | who one is, which boards there are |
 //! | | | `s KEY=N ...`, `say TEXT` | metrics, a word to the reader |

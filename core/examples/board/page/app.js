@@ -160,9 +160,9 @@ function toast(text) {
 const sendCursor = paced(CURSOR_MS, (x, y) => wire.send('m', x, y));
 surface.addEventListener('pointermove', (event) => {
   const box = surface.getBoundingClientRect();
-  const place = (at, span) =>
-    Math.round(Math.min(Math.max(at / span, 0), 1) * PLACE_MAX);
-  sendCursor(place(event.clientX - box.left, box.width), place(event.clientY - box.top, box.height));
+  const place = (at, span) => Math.round(Math.min(Math.max(at / span, 0), 1) * PLACE_MAX);
+  const x = place(event.clientX - box.left, box.width);
+  sendCursor(x, place(event.clientY - box.top, box.height));
 });
 
 new ResizeObserver(() => {

@@ -62,7 +62,10 @@ export class Notes {
 
   setText(id, text) {
     const note = this.notes.get(id);
-    if (note && note.text.readOnly) note.text.value = text.replaceAll(BREAK, '\n');
+    if (!note) return;
+    note.latest = text;
+    // Who edits it sees the others' text afterwards.
+    if (note.text.readOnly) note.text.value = text.replaceAll(BREAK, '\n');
   }
 
   remove(id) {
@@ -130,8 +133,10 @@ export class Notes {
   listen(note) {
     const { element, text } = note;
     const sendPlace = paced(SEND_MS, (x, y) => this.send('d', note.id, x, y));
-    const sendText = paced(TEXT_MS, () =>
-      this.send('t', note.id, text.value.replaceAll('\n', BREAK)));
+    const sendText = paced(TEXT_MS, () => {
+      note.latest = text.value.replaceAll('\n', BREAK);
+      this.send('t', note.id, note.latest);
+    });
     const place = (x, y) => {
       note.glide.jump(clamp(x), clamp(y));
       sendPlace(note.glide.x, note.glide.y);
@@ -140,6 +145,7 @@ export class Notes {
     text.onblur = () => {
       sendText.flush();
       text.readOnly = true;
+      this.setText(note.id, note.latest);
       element.classList.remove('editing');
     };
     element.onpointerdown = (event) => {

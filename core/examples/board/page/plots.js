@@ -30,7 +30,8 @@ const PLOTS = [
   {
     key: 'latency', caption: 'Publish to flush', series: ['p99', 'p50'], least: 1e6,
     height: log,
-    value: (s) => duration(s.p50), second: (s) => duration(s.p99), detail: () => 'p50 · p99, logarithmic',
+    value: (s) => duration(s.p50), second: (s) => duration(s.p99),
+    detail: () => 'p50 · p99, logarithmic',
   },
   {
     key: 'connections', caption: 'Connections', series: ['conns'], least: 4,
@@ -38,7 +39,7 @@ const PLOTS = [
   },
   {
     key: 'frames-per-write', caption: 'Frames per write', series: ['fpw'], least: 2,
-    value: (s) => s.fpw.toFixed(1), detail: () => 'deliveries ÷ writes: what batching gains',
+    value: (s) => s.fpw.toFixed(1), detail: () => 'deliveries by writes',
   },
   {
     key: 'lag', caption: 'Lag: bytes that wait', series: ['lag'], least: 1024,
