@@ -159,6 +159,7 @@ impl<N: Net> Shard<N> {
                     what: What::Closed(id, identity, reason),
                 });
             }
+            self.wheel.remove(slot);
             self.conns.free(slot);
             self.accept_after_ns = 0;
             self.uncount();
@@ -175,9 +176,9 @@ impl<N: Net> Shard<N> {
     pub(super) fn set_timer(&mut self, slot: u32) {
         let due = self.deadline(slot);
         let conn = &mut self.conns.all[slot as usize];
-        if due != NEVER && (conn.timer == NEVER || due < conn.timer) {
+        if due < conn.timer {
             conn.timer = due;
-            self.wheel.add(slot, due);
+            self.wheel.set(slot, due);
         }
     }
 
@@ -219,11 +220,8 @@ impl<N: Net> Shard<N> {
     pub(super) fn fire_timers(&mut self) {
         let mut passed = std::mem::take(&mut self.passed);
         self.wheel.advance(self.tick(), &mut passed);
-        for (slot, due) in passed.drain(..) {
+        for slot in passed.drain(..) {
             let conn = &mut self.conns.all[slot as usize];
-            if conn.timer != due {
-                continue;
-            }
             conn.timer = NEVER;
             if self.deadline(slot) <= self.tick() {
                 self.on_deadline(slot);

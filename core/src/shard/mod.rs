@@ -91,7 +91,7 @@ pub(crate) struct Shard<N: Net> {
     ready: Vec<Ready>,
     asks: Vec<Ask>,
     notices: Vec<Notice<Arc<RoomState>>>,
-    passed: Vec<(u32, u32)>,
+    passed: Vec<u32>,
     now_ns: u64,
 }
 
