@@ -144,7 +144,7 @@ impl Engine {
                 Err(error) => {
                     self.handle.shared.ending.lock().shards_left = threads.len();
                     *self.threads.lock() = threads;
-                    self.begin_stop();
+                    self.handle.shared.begin_stop();
                     return Err(error.into());
                 }
             }
@@ -257,45 +257,35 @@ impl Engine {
         self.fd
     }
 
-    fn begin_stop(&self) {
-        let shared = &self.handle.shared;
-        let now = shared.clock.now_ns().max(1);
-        let first = shared
-            .stop_ns
-            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
-        if first {
-            for shard in 0..shared.inboxes.len() {
-                shared.ask(shard, Ask::Stop);
-            }
-        }
-    }
-
     /// Stops: no new connections, peers are told (1001, spread over `stop_spread_ms`), what they
     /// are owed is sent, and after `stop_timeout_ms` whoever is left is cut. Returns when that is
     /// done; in a callback it returns at once and the engine ends when the callback has.
     pub fn stop(&self) -> StopReport {
-        self.begin_stop();
-        while self.turn(Duration::from_millis(10)) {}
-        if self.handle.is_on_shard() {
-            return self.handle.shared.ending.lock().report;
-        }
-        let limit_ms = self.handle.shared.limits.stop_timeout_ms + 5_000;
-        let until = Instant::now() + Duration::from_millis(limit_ms);
-        let mut ending = self.handle.shared.ending.lock();
-        while ending.shards_left > 0 {
-            // A callback that never returns holds its shard; we do not wait for it for ever.
-            if self
-                .handle
-                .shared
-                .ended
-                .wait_until(&mut ending, until)
-                .timed_out()
-            {
+        self.handle.shared.begin_stop();
+        let shared = &self.handle.shared;
+        let until = Instant::now() + Duration::from_millis(shared.limits.stop_timeout_ms + 5_000);
+        let ending = loop {
+            while self.turn(Duration::from_millis(10)) {}
+            let mut ending = shared.ending.lock();
+            if self.handle.is_on_shard() {
+                return ending.report;
+            }
+            if ending.shards_left == 0 {
+                break ending;
+            }
+            let now = Instant::now();
+            if now >= until {
+                // A callback that never returns holds its shard; we do not wait for it for ever.
                 tracing::error!(target: "roomcast", "a callback holds a shard; stop gave up on it");
                 return ending.report;
             }
-        }
+            // Another thread may be in a turn; if it does not turn on after that, this one does.
+            let wait = match self.own.is_some() {
+                true => until.min(now + Duration::from_millis(10)),
+                false => until,
+            };
+            shared.ended.wait_until(&mut ending, wait);
+        };
         let report = ending.report;
         drop(ending);
         for thread in std::mem::take(&mut *self.threads.lock()) {

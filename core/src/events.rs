@@ -266,11 +266,13 @@ impl Events {
             && let Some(identity) = &peer.identity
         {
             let max = self.handle.shared.limits.connection_events_max;
-            let waiting = identity.waiting.fetch_sub(1, Ordering::Relaxed);
-            if waiting == max.div_ceil(2) || waiting == 1 {
-                self.handle
-                    .shared
-                    .ask(peer.id.shard(), Ask::Resume(peer.id));
+            let left = identity.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+            if left <= max / 2
+                && identity.paused.load(Ordering::SeqCst)
+                && identity.paused.swap(false, Ordering::SeqCst)
+            {
+                let resume = Ask::Resume(peer.id);
+                self.handle.shared.ask(peer.id.shard(), resume);
             }
         }
         event
@@ -347,9 +349,16 @@ pub(crate) fn queue(handle: &Handle) -> std::io::Result<(Queued, Events)> {
 }
 
 impl Queued {
+    fn has_place(&self, identity: &Identity) -> bool {
+        let limits = &self.handle.shared.limits;
+        let waiting = identity.waiting.load(Ordering::SeqCst);
+        let crowded = || self.queue.state.lock().queue.len() >= limits.events_max;
+        waiting == 0 || (waiting < limits.connection_events_max && !crowded())
+    }
+
     fn push(&self, who: Who<'_>, event: impl FnOnce(Peer) -> Event) {
         if let Some(identity) = who.identity {
-            identity.waiting.fetch_add(1, Ordering::Relaxed);
+            identity.waiting.fetch_add(1, Ordering::SeqCst);
         }
         let event = event(Peer {
             id: who.id,
@@ -390,12 +399,15 @@ impl Host for Queued {
     }
 
     fn keeps_up(&self, who: Who<'_>) -> bool {
-        let limits = &self.handle.shared.limits;
-        let waiting = who
-            .identity
-            .map_or(0, |i| i.waiting.load(Ordering::Relaxed));
-        let crowded = || self.queue.state.lock().queue.len() >= limits.events_max;
-        waiting == 0 || (waiting < limits.connection_events_max && !crowded())
+        let Some(identity) = who.identity else {
+            return true;
+        };
+        if self.has_place(identity) {
+            return true;
+        }
+        // Either the taker of an event sees `paused`, or we see here what it has taken.
+        identity.paused.store(true, Ordering::SeqCst);
+        self.has_place(identity) && identity.paused.swap(false, Ordering::SeqCst)
     }
 
     fn counts_events(&self) -> bool {

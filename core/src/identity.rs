@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use crate::payload::{ConnectionId, Kind};
-use crate::sync::{Arc, AtomicU32};
+use crate::sync::{Arc, AtomicBool, AtomicU32};
 
 /// What the host said of a connection when it accepted it.
 pub(crate) struct Identity {
@@ -13,6 +13,8 @@ pub(crate) struct Identity {
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
     /// Events that wait in the queue of the pull side.
     pub(crate) waiting: AtomicU32,
+    /// It is not read from until the host has taken some of them.
+    pub(crate) paused: AtomicBool,
 }
 
 impl Identity {
@@ -24,6 +26,7 @@ impl Identity {
             user,
             data,
             waiting: AtomicU32::new(0),
+            paused: AtomicBool::new(false),
         })
     }
 }

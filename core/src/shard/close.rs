@@ -364,7 +364,7 @@ impl<N: Net> Shard<N> {
         Flow::Ended
     }
 
-    fn report(&mut self) {
+    pub(super) fn report(&mut self) {
         let Some(stopping) = self.stopping.take() else {
             return;
         };

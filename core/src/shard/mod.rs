@@ -135,18 +135,29 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Turns until the engine has stopped.
+    /// Turns until the engine has stopped. A callback that panics stops the engine: its
+    /// connections cannot be told what the host would have done.
     pub(crate) fn run(&mut self) {
         loop {
-            match self.turn(None) {
-                Ok(Flow::Running) => {}
-                Ok(Flow::Ended) => return,
-                Err(error) => {
+            let turn = std::panic::AssertUnwindSafe(|| self.turn(None));
+            match std::panic::catch_unwind(turn) {
+                Ok(Ok(Flow::Running)) => continue,
+                Ok(Ok(Flow::Ended)) => return,
+                Ok(Err(error)) => {
                     tracing::error!(target: "roomcast", %error, "a shard cannot poll its sockets");
-                    self.cut_all();
-                    return;
+                }
+                Err(_) => {
+                    tracing::error!(target: "roomcast", "a callback panicked; the engine stops");
                 }
             }
+            self.shared.begin_stop();
+            let cut = std::panic::AssertUnwindSafe(|| self.cut_all());
+            if std::panic::catch_unwind(cut).is_err() {
+                // A second panic, in the closed callback: the end is reported without it.
+                self.told.clear();
+                self.report();
+            }
+            return;
         }
     }
 
@@ -300,6 +311,8 @@ impl<N: Net> Shard<N> {
             .wire(&mut self.net, &self.shared.counters[self.me]);
         self.unflushed = self.router.outbound.flush(&mut wire, budget_ns);
         self.take_notices();
+        // A connection that was just given up has a close frame to be sent.
+        self.unflushed |= self.router.outbound.has_work();
         self.shared.inboxes[self.me].set_full(self.router.outbound.is_full());
     }
 

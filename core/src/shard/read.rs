@@ -151,11 +151,6 @@ impl<N: Net> Shard<N> {
 
     fn read_socket(&mut self, slot: u32) {
         if !self.may_read(slot) {
-            let conn = self.conns.at(slot);
-            if conn.phase != Phase::Free {
-                conn.flags |= UNREAD;
-                self.shared.counters[self.me].reads_paused.add(1);
-            }
             return;
         }
         if self.arena.len() - self.arena_used < READ_BYTES {
@@ -183,18 +178,29 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Whether the host and the peer keep up, so that more may be read.
+    /// Whether more may be read; if not, it is remembered that something waits.
     fn may_read(&mut self, slot: u32) -> bool {
-        match self.conns.at(slot).phase {
-            Phase::Head | Phase::Lingering | Phase::Closing => true,
-            Phase::Free | Phase::Dead | Phase::Deciding => false,
+        let conn = &mut self.conns.all[slot as usize];
+        match conn.phase {
+            Phase::Head | Phase::Lingering | Phase::Closing => return true,
+            Phase::Free | Phase::Dead => return false,
+            Phase::Deciding => conn.flags |= UNREAD,
             Phase::Open => {
-                !self.router.outbound.is_high(slot)
-                    && self.shared.inboxes[self.me].bytes()
-                        <= self.shared.limits.inbox_bytes_max / 2
+                let limits = &self.shared.limits;
+                if self.shared.inboxes[self.me].bytes() > limits.inbox_bytes_max / 2 {
+                    // The step of this turn makes place, and the next turn reads.
+                    self.read_later(slot);
+                } else if !self.router.outbound.is_high(slot)
                     && self.host.keeps_up(self.router.who(slot))
+                {
+                    return true;
+                } else {
+                    conn.flags |= UNREAD;
+                }
+                self.shared.counters[self.me].reads_paused.add(1);
             }
         }
+        false
     }
 
     /// Reads on where reading was put off.

@@ -122,6 +122,15 @@ impl Shared {
         self.stop_ns.load(Ordering::Relaxed) != 0
     }
 
+    /// Asks all shards to stop; the first call does.
+    pub(crate) fn begin_stop(&self) {
+        let now = self.clock.now_ns().max(1);
+        let order = Ordering::Relaxed;
+        if self.stop_ns.compare_exchange(0, now, order, order).is_ok() {
+            (0..self.inboxes.len()).for_each(|shard| self.ask(shard, Ask::Stop));
+        }
+    }
+
     /// Gives a shard something to do and wakes it.
     pub(crate) fn ask(&self, shard: usize, ask: Ask) {
         let bytes = match &ask {
