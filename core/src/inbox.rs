@@ -93,3 +93,80 @@ impl<C> Inbox<C> {
         self.full.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_models {
+    use super::*;
+    use loom::sync::atomic::{AtomicBool as Flag, Ordering};
+    use loom::thread;
+    use std::sync::Arc;
+
+    struct Bell(Arc<Flag>);
+
+    impl Wake for Bell {
+        fn wake(&self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// A shard that may sleep is woken by whatever is pushed after its last look.
+    #[test]
+    fn loom_no_wake_up_is_lost() {
+        loom::model(|| {
+            let bell = Arc::new(Flag::new(false));
+            let inbox = Arc::new(Inbox::new(Box::new(Bell(bell.clone()))));
+            let publisher = {
+                let inbox = inbox.clone();
+                thread::spawn(move || {
+                    inbox.push(1u32, 0);
+                    inbox.rouse();
+                })
+            };
+            let sleeps = inbox.may_sleep();
+            publisher.join().expect("the publisher ends");
+            let mut taken = Vec::new();
+            inbox.take(&mut taken);
+            assert_eq!(taken, [1]);
+            if sleeps {
+                assert!(
+                    bell.load(Ordering::SeqCst),
+                    "asleep with a command and no wake-up"
+                );
+            }
+        });
+    }
+
+    /// Two publishers: nothing is lost, and each one's commands keep their order.
+    #[test]
+    fn loom_commands_keep_their_order() {
+        loom::model(|| {
+            let bell = Arc::new(Flag::new(false));
+            let inbox = Arc::new(Inbox::new(Box::new(Bell(bell))));
+            let publish = |from: u32| {
+                let inbox = inbox.clone();
+                thread::spawn(move || {
+                    inbox.push(from, 8);
+                    inbox.push(from + 1, 8);
+                    inbox.rouse();
+                })
+            };
+            let (one, other) = (publish(10), publish(20));
+            let mut taken = Vec::new();
+            inbox.take(&mut taken);
+            let early = taken.len();
+            one.join().expect("it ends");
+            other.join().expect("it ends");
+            let mut rest = Vec::new();
+            inbox.take(&mut rest);
+            taken.append(&mut rest);
+            assert_eq!(taken.len(), 4, "{early} were taken early");
+            for from in [10, 20] {
+                let place = |n| taken.iter().position(|t| *t == n);
+                assert!(place(from) < place(from + 1));
+            }
+            assert_eq!(inbox.bytes(), 32);
+            inbox.on_done(32);
+            assert_eq!(inbox.bytes(), 0);
+        });
+    }
+}

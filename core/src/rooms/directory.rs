@@ -12,7 +12,10 @@ use crate::outbound::RoomRef;
 use crate::payload::Position;
 use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Guard, Mutex, Ordering};
 
+#[cfg(not(loom))]
 const STRIPES: usize = 64;
+#[cfg(loom)]
+const STRIPES: usize = 1;
 /// No delivery group on this shard.
 const NONE: u32 = u32::MAX;
 
@@ -314,5 +317,105 @@ mod tests {
         let room = directory.find("a").unwrap();
         assert_eq!(room.shards().collect::<Vec<_>>(), [0, 2]);
         assert_eq!(directory.list(), [("a".to_string(), 2)]);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_models {
+    use super::*;
+    use loom::thread;
+    use std::sync::Arc as StdArc;
+
+    type Inbox = StdArc<Mutex<Vec<&'static str>>>;
+
+    fn publish(directory: &Directory, inbox: &Inbox) -> Option<u64> {
+        let room = directory.find("a")?;
+        let mut tail = room.lock();
+        if tail.is_dead() {
+            return None;
+        }
+        let offset = tail.number();
+        if room.members() > 0 {
+            inbox.lock().push("publication");
+        }
+        Some(offset)
+    }
+
+    /// What is numbered after a join's position comes behind its marker, and nothing else does.
+    #[test]
+    fn loom_a_join_is_exact() {
+        loom::model(|| {
+            let directory = StdArc::new(Directory::new(1, 1));
+            let inbox: Inbox = StdArc::new(Mutex::new(Vec::new()));
+            directory.hold("a");
+            let publisher = {
+                let (directory, inbox) = (directory.clone(), inbox.clone());
+                thread::spawn(move || publish(&directory, &inbox))
+            };
+            let position = directory.join("a", 0, |_| inbox.lock().push("marker"));
+            let offset = publisher
+                .join()
+                .expect("it ends")
+                .expect("the room is held");
+            let seen = inbox.lock();
+            let marker = seen
+                .iter()
+                .position(|s| *s == "marker")
+                .expect("it was pushed");
+            let behind = seen[marker..].contains(&"publication");
+            assert_eq!(behind, offset > position.offset, "{seen:?} at {position:?}");
+        });
+    }
+
+    /// A room that empties while somebody joins it is either the same room or a new one, and the
+    /// joiner is in it.
+    #[test]
+    fn loom_a_join_survives_the_removal() {
+        loom::model(|| {
+            let directory = StdArc::new(Directory::new(1, 1));
+            directory.join("a", 0, |_| {});
+            let old = directory.find("a").expect("it has a member");
+            let leaver = {
+                let (directory, old) = (directory.clone(), old.clone());
+                thread::spawn(move || directory.leave(&old, 0))
+            };
+            let mut joined = None;
+            directory.join("a", 0, |room| joined = Some(room.clone()));
+            leaver.join().expect("it ends");
+            let found = directory.find("a").expect("the room has a member");
+            assert!(Arc::ptr_eq(&found, &joined.expect("it was joined")));
+            assert_eq!(found.members(), 1);
+            assert!(!found.lock().is_dead());
+        });
+    }
+
+    /// A join, a leave and a close (which leaves) against a publication: the count is never below
+    /// the number of members, and the room is gone at the end.
+    #[test]
+    fn loom_the_count_is_never_too_low() {
+        loom::model(|| {
+            let directory = StdArc::new(Directory::new(1, 1));
+            let inbox: Inbox = StdArc::new(Mutex::new(Vec::new()));
+            directory.join("a", 0, |_| {});
+            let room = directory.find("a").expect("it has a member");
+            let shard = {
+                let (directory, room) = (directory.clone(), room.clone());
+                thread::spawn(move || directory.leave(&room, 0))
+            };
+            let joiner = {
+                let directory = directory.clone();
+                thread::spawn(move || {
+                    let mut joined = None;
+                    directory.join("a", 0, |room| joined = Some(room.clone()));
+                    let joined = joined.expect("it was joined");
+                    assert!(joined.members() >= 1);
+                    directory.leave(&joined, 0);
+                })
+            };
+            publish(&directory, &inbox);
+            shard.join().expect("it ends");
+            joiner.join().expect("it ends");
+            assert_eq!(directory.len(), 0);
+        });
     }
 }
