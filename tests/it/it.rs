@@ -1,0 +1,23 @@
+//! Whole engines over real sockets: each test names a promise and tries to break it.
+//!
+//! In: engines on 127.0.0.1 port 0 or on unix sockets, and blocking clients of our own, so that a
+//! test decides about every octet. Nothing sleeps for a fixed time: conditions are polled until a
+//! deadline. What the tests share between threads lies behind `parking_lot`, because
+//! ThreadSanitizer does not see the locks of std.
+
+mod client;
+mod house;
+
+mod adopt;
+mod budgets;
+mod closing;
+mod doors;
+mod files;
+mod life;
+mod order;
+mod pull;
+mod rooms;
+mod slow;
+mod stress;
+mod turns;
+mod verdicts;

@@ -1,0 +1,305 @@
+//! Starting and stopping: several engines, unix sockets, stops from everywhere, in bounded time.
+//!
+//! In: engines with well-behaved and with stubborn peers. Out: 1001 for everybody, a report that
+//! counts, and no thread that waits for ever.
+
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use roomcast::{CloseReason, Config, Engine, Handle, Handler, Refused, StartError};
+
+use crate::client::{Client, upgrade};
+use crate::house::{config, open, open_with, until};
+
+#[test]
+fn stop_tells_every_peer_within_the_spread_and_counts_them() {
+    let spread = Duration::from_millis(400);
+    let house = open(config().shards(2).stop_spread_ms(400));
+    let clients: Vec<_> = (0..40).map(|_| house.client("r")).collect();
+    let ids: Vec<_> = clients.iter().map(|c| c.1).collect();
+    house.engine.publish("r", "owed").unwrap();
+    let began = Instant::now();
+    let readers: Vec<_> = clients
+        .into_iter()
+        .map(|(mut client, _)| {
+            thread::spawn(move || {
+                assert_eq!(client.text(), "owed");
+                let closed = client.close_frame();
+                let after = began.elapsed();
+                client.close(closed.0, "");
+                client.end();
+                (closed.0, after)
+            })
+        })
+        .collect();
+    let report = house.engine.stop();
+    let took = began.elapsed();
+    let seen: Vec<_> = readers.into_iter().map(|r| r.join().unwrap()).collect();
+    assert!(seen.iter().all(|s| s.0 == 1001));
+    let early = seen.iter().filter(|s| s.1 < spread / 2).count();
+    assert!(
+        (5..=35).contains(&early),
+        "spread out: {early} of 40 in the first half"
+    );
+    assert_eq!((report.connections, report.cut), (40, 0));
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(report.took_ms >= 390 && u128::from(report.took_ms) <= took.as_millis() + 1);
+    for id in ids {
+        assert_eq!(house.log.closed(id), CloseReason::Stopping);
+    }
+    assert!(
+        std::net::TcpStream::connect(house.address()).is_err(),
+        "closed"
+    );
+}
+
+#[test]
+fn stop_is_bounded_with_a_peer_that_never_reads() {
+    let limits = config().close_timeout_ms(60_000).stop_timeout_ms(400);
+    let house = open(limits.tape_bytes_max(16 << 20));
+    let (_stubborn, id) = house.client("r");
+    let (mut polite, _) = house.client("r");
+    let text = "x".repeat(1 << 20);
+    let reader = thread::spawn(move || polite.closed().0);
+    for _ in 0..12 {
+        while house.engine.publish("r", &text).is_err() {
+            thread::yield_now();
+        }
+    }
+    let began = Instant::now();
+    let report = house.engine.stop();
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!((report.connections, report.cut), (2, 1));
+    assert_eq!(reader.join().unwrap(), 1001);
+    assert_eq!(house.log.closed(id), CloseReason::Stopping);
+}
+
+#[test]
+fn stop_does_not_wait_for_handshakes_and_verdicts() {
+    let (engine, events) = Engine::start_with_events(config()).unwrap();
+    let address = engine.addresses()[0];
+    let bare = Client::bare(address);
+    let mut deciding = Client::bare(address);
+    deciding.write(upgrade("/", &[]).as_bytes());
+    let connecting = events.recv().unwrap();
+    until("both", || engine.snapshot().connections == 2);
+    let began = Instant::now();
+    let report = engine.stop();
+    assert!(began.elapsed() < Duration::from_secs(4));
+    assert_eq!(report.connections, 2);
+    assert_eq!(bare.response().status, 503);
+    assert_eq!(deciding.response().status, 503);
+    drop(connecting);
+    assert!(events.recv().is_none());
+}
+
+#[test]
+fn stopping_twice_and_from_many_threads_is_stopping_once() {
+    let house = open(config().shards(2));
+    let (mut client, _) = house.client("r");
+    let reader = thread::spawn(move || client.closed().0);
+    thread::scope(|scope| {
+        let stops: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| house.engine.stop()))
+            .collect();
+        for stop in stops {
+            assert_eq!(stop.join().unwrap().connections, 1);
+        }
+    });
+    assert_eq!(house.engine.stop().connections, 1);
+    assert_eq!(reader.join().unwrap(), 1001);
+}
+
+#[test]
+fn stop_inside_a_callback_returns_and_the_engine_ends() {
+    let cell: Arc<Mutex<Option<Arc<Engine>>>> = Arc::default();
+    let inner = cell.clone();
+    let house = open_with(config().shards(2), move |_, message| {
+        let engine = inner.lock().clone();
+        if let (Some(engine), Some("stop")) = (engine, message.text()) {
+            engine.stop();
+        }
+    });
+    let address = house.address();
+    let (mut client, _) = house.client("r");
+    let (mut other, _) = house.client("r");
+    let engine = Arc::new(house.engine);
+    *cell.lock() = Some(engine.clone());
+    client.say("stop");
+    assert_eq!(client.closed().0, 1001);
+    assert_eq!(other.closed().0, 1001);
+    cell.lock().take();
+    let report = engine.stop();
+    assert_eq!((report.connections, report.cut), (2, 0));
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn dropping_the_engine_inside_a_callback_is_safe() {
+    let cell: Arc<Mutex<Option<Engine>>> = Arc::default();
+    let inner = cell.clone();
+    let house = open_with(config().shards(2), move |_, _| {
+        let engine = inner.lock().take();
+        drop(engine);
+    });
+    let (mut client, _) = house.client("r");
+    let handle = house.engine.handle();
+    *cell.lock() = Some(house.engine);
+    client.say("drop");
+    assert_eq!(client.closed().0, 1001);
+    assert!(handle.is_stopping());
+    assert_eq!(handle.publish("r", "x"), Err(Refused::Stopped));
+}
+
+#[test]
+fn dropping_the_engine_while_others_publish_is_safe() {
+    for _ in 0..5 {
+        let house = open(config().shards(2));
+        let (mut client, id) = house.client("r");
+        let publishers: Vec<_> = (0..3)
+            .map(|_| {
+                let handle: Handle = house.engine.handle();
+                thread::spawn(move || {
+                    let mut taken = 0u64;
+                    loop {
+                        match handle.publish("r", "x") {
+                            Ok(_) => taken += 1,
+                            Err(Refused::Stopped) => return taken,
+                            Err(_) => thread::yield_now(),
+                        }
+                        let _ = handle.join(id, "s");
+                        let _ = handle.send_all("y");
+                    }
+                })
+            })
+            .collect();
+        let reader = thread::spawn(move || client.drain());
+        drop(house);
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
+        reader.join().unwrap();
+    }
+}
+
+#[test]
+fn engines_in_one_process_do_not_know_each_other() {
+    let houses: Vec<_> = (0..4).map(|_| open(config().shards(2))).collect();
+    let mut clients: Vec<_> = houses.iter().map(|h| h.client("r").0).collect();
+    for (n, house) in houses.iter().enumerate() {
+        let published = house.engine.publish("r", n.to_string().as_str()).unwrap();
+        assert_eq!(published.members, 1);
+    }
+    for (n, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.text(), n.to_string());
+    }
+    houses[0].engine.stop();
+    houses[1].engine.publish("r", "still").unwrap();
+    assert_eq!(clients[1].text(), "still");
+    assert_eq!(houses[1].engine.snapshot().connections, 1);
+}
+
+#[test]
+fn engines_start_and_stop_many_times() {
+    for _ in 0..30 {
+        let engine = Engine::start(config().shards(2), ()).unwrap();
+        drop(Client::open(engine.addresses()[0], "/"));
+        assert!(engine.stop().connections <= 1);
+    }
+}
+
+#[test]
+fn an_address_in_use_is_an_error_of_start_that_says_so() {
+    let house = open(config());
+    let address = house.address().to_string();
+    let error = Engine::start(Config::new().listen(&address), ()).unwrap_err();
+    assert!(matches!(error, StartError::Listen { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains(&address) && text.contains("reuse_port"),
+        "{text}"
+    );
+    let error = Engine::start(config().turn_budget_us(0), ()).unwrap_err();
+    assert!(error.to_string().contains("turn_budget_us"), "{error}");
+}
+
+/// A path for a socket that no other test uses, and that is short enough for one.
+fn socket_path(name: &str) -> std::path::PathBuf {
+    let mut path = std::env::temp_dir();
+    path.push(format!("roomcast-it-{}-{name}", std::process::id()));
+    path
+}
+
+#[test]
+fn a_unix_listener_replaces_a_stale_file_and_removes_its_own() {
+    let path = socket_path("stale");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists(), "std leaves the file behind: stale");
+    let both = config().listen_unix(&path);
+    let house = open(both);
+    let mut client = Client::unix(&path);
+    client.write(upgrade("/r?user=unix", &[]).as_bytes());
+    let (mut client, _) = client.upgraded().unwrap();
+    client.id();
+    let (mut tcp, _) = house.client("r");
+    let large = "x".repeat(500_000);
+    house.engine.publish("r", &large).unwrap();
+    assert!(client.text() == large && tcp.text() == large);
+    house.engine.send_user("unix", "yours").unwrap();
+    assert_eq!(client.text(), "yours");
+    let reader = thread::spawn(move || client.closed().0);
+    drop(tcp);
+    house.engine.stop();
+    assert_eq!(reader.join().unwrap(), 1001);
+    assert!(!path.exists(), "removed");
+}
+
+#[test]
+fn a_unix_socket_in_use_is_not_taken_away() {
+    let path = socket_path("used");
+    let first = Engine::start(Config::new().listen_unix(&path), ()).unwrap();
+    let second = Engine::start(Config::new().listen_unix(&path), ());
+    assert!(matches!(second, Err(StartError::Listen { .. })));
+    assert!(path.exists());
+    let mut client = Client::unix(&path);
+    client.write(upgrade("/", &[]).as_bytes());
+    assert!(client.upgraded().is_ok());
+    drop(first);
+    assert!(!path.exists());
+    std::fs::write(&path, "not a socket").unwrap();
+    let third = Engine::start(Config::new().listen_unix(&path), ());
+    assert!(third.is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "not a socket");
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// Dropped with the engine, not before and not never.
+struct Dropped {
+    _token: Arc<()>,
+}
+
+impl Handler for Dropped {}
+
+#[test]
+fn a_stopped_and_dropped_engine_drops_its_handler() {
+    let token = Arc::new(());
+    let engine = Engine::start(
+        config().shards(2),
+        Dropped {
+            _token: token.clone(),
+        },
+    )
+    .unwrap();
+    let handle = engine.handle();
+    assert_eq!(Arc::strong_count(&token), 2);
+    drop(engine);
+    until("the handler to go", || Arc::strong_count(&token) == 1);
+    drop(handle);
+}
