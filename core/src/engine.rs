@@ -54,6 +54,9 @@ pub struct Engine {
     threads: PlainMutex<Vec<JoinHandle<()>>>,
     /// The one shard of an engine without threads; None once it has ended.
     own: Option<Mutex<Option<Shard<Kernel>>>>,
+    /// The poller of the one shard that has ended. It stays readable, so that a host asleep on it
+    /// wakes, and open, so that no other file gets its number while the host still polls it.
+    spent: PlainMutex<Option<Kernel>>,
     #[cfg(unix)]
     fd: Option<std::os::fd::RawFd>,
 }
@@ -125,6 +128,7 @@ impl Engine {
             addresses,
             threads: PlainMutex::new(Vec::new()),
             own: None,
+            spent: PlainMutex::new(None),
             #[cfg(unix)]
             fd,
         };
@@ -229,16 +233,21 @@ impl Engine {
         match shard.turn(Some(wait)) {
             Ok(Flow::Running) => true,
             Ok(Flow::Ended) => {
-                *own = None;
+                self.spend(own.take());
                 false
             }
             Err(error) => {
                 tracing::error!(target: "roomcast", %error, "the sockets cannot be polled");
                 shard.cut_all();
-                *own = None;
+                self.spend(own.take());
                 false
             }
         }
+    }
+
+    fn spend(&self, ended: Option<Shard<Kernel>>) {
+        *self.spent.lock() = ended.map(|shard| shard.net);
+        self.handle.shared.inboxes[0].wake();
     }
 
     /// How long a host without our threads may sleep on the descriptor before it must call

@@ -49,6 +49,11 @@ impl<C> Inbox<C> {
         }
     }
 
+    /// Wakes whoever sleeps on the shard's poller, though there is nothing to do.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
     /// Takes everything, by exchange with an empty vector.
     pub(crate) fn take(&self, empty: &mut Vec<C>) {
         debug_assert!(empty.is_empty());
