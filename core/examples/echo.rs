@@ -1,6 +1,7 @@
 //! Sends every message back to who sent it: the server of the WebSocket conformance suite.
 //!
-//! Messages may have 16 MiB and 65,536 fragments and an empty last one, and nothing times out within 100 s.
+//! Messages may have 16 MiB and 65,536 fragments and an empty last one; nothing times out within
+//! 100 s.
 //!
 //! Run it: `cargo run --release --example echo -- --port 9001`
 

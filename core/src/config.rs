@@ -68,7 +68,8 @@ macro_rules! limits {
                 match name {
                     $(stringify!($name) => {
                         self.$name = value.trim().parse().map_err(|_| {
-                            ConfigError::Unreadable { setting: stringify!($name), value: value.into() }
+                            let setting = stringify!($name);
+                            ConfigError::Unreadable { setting, value: value.into() }
                         })?;
                     })+
                     _ => return Err(ConfigError::Unknown { name: name.into() }),
@@ -321,24 +322,6 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the setting, what it is and what it may be.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let l = &self.limits;
-        let at_least = |setting, value: u64, least: u64| match value < least {
-            true => Err(ConfigError::TooSmall {
-                setting,
-                value,
-                least,
-            }),
-            false => Ok(()),
-        };
-        let at_most = |setting, value: u64, most: u64, because| match value > most {
-            true => Err(ConfigError::TooLarge {
-                setting,
-                value,
-                most,
-                because,
-            }),
-            false => Ok(()),
-        };
         at_most(
             "shards",
             self.shards as u64,
@@ -353,55 +336,102 @@ impl Config {
                 "own_threads(false) has one shard",
             )?;
         }
-        at_least("head_bytes_max", l.head_bytes_max as u64, 256)?;
+        self.limits.check_least()?;
+        self.limits.check_most()
+    }
+}
+
+impl Limits {
+    fn check_least(&self) -> Result<(), ConfigError> {
+        at_least("head_bytes_max", self.head_bytes_max as u64, 256)?;
+        at_least(
+            "publication_bytes_max",
+            self.publication_bytes_max as u64,
+            1,
+        )?;
+        at_least("room_name_bytes_max", self.room_name_bytes_max as u64, 1)?;
+        at_least("connection_rooms_max", self.connection_rooms_max as u64, 1)?;
+        at_least(
+            "connection_events_max",
+            u64::from(self.connection_events_max),
+            1,
+        )?;
+        at_least("turn_budget_us", self.turn_budget_us, 10)?;
+        at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
+        at_least("verdict_timeout_ms", self.verdict_timeout_ms, 1)?;
+        at_least("close_timeout_ms", self.close_timeout_ms, 1)
+    }
+
+    fn check_most(&self) -> Result<(), ConfigError> {
+        let tape = self.tape_bytes_max as u64;
         at_most(
             "head_bytes_max",
-            l.head_bytes_max as u64,
+            self.head_bytes_max as u64,
             1 << 20,
             "it is buffered whole",
         )?;
         at_most(
             "connections_max",
-            l.connections_max as u64,
+            self.connections_max as u64,
             1 << 24,
-            "ids have 24 bits for it",
+            "ids have 24 bits",
         )?;
-        at_least("publication_bytes_max", l.publication_bytes_max as u64, 1)?;
+        let because = "it is at most a quarter of tape_bytes_max";
         at_most(
             "publication_bytes_max",
-            l.publication_bytes_max as u64,
-            l.tape_bytes_max as u64 / 4,
-            "it is at most a quarter of tape_bytes_max",
+            self.publication_bytes_max as u64,
+            tape / 4,
+            because,
         )?;
+        let because = "it is at most half of tape_bytes_max";
         at_most(
             "room_ahead_bytes_max",
-            l.room_ahead_bytes_max as u64,
-            l.tape_bytes_max as u64 / 2,
-            "it is at most half of tape_bytes_max",
+            self.room_ahead_bytes_max as u64,
+            tape / 2,
+            because,
         )?;
+        let because = "it is at most shard_tape_bytes_max";
         at_most(
             "tape_bytes_max",
-            l.tape_bytes_max as u64,
-            l.shard_tape_bytes_max as u64,
-            "it is at most shard_tape_bytes_max",
+            tape,
+            self.shard_tape_bytes_max as u64,
+            because,
         )?;
+        let (high, most) = (self.outbox_high_bytes as u64, self.outbox_bytes_max as u64);
         at_most(
             "outbox_high_bytes",
-            l.outbox_high_bytes as u64,
-            l.outbox_bytes_max as u64,
+            high,
+            most,
             "it is at most outbox_bytes_max",
-        )?;
-        at_least("room_name_bytes_max", l.room_name_bytes_max as u64, 1)?;
-        at_least("connection_rooms_max", l.connection_rooms_max as u64, 1)?;
-        at_least(
-            "connection_events_max",
-            u64::from(l.connection_events_max),
-            1,
-        )?;
-        at_least("turn_budget_us", l.turn_budget_us, 10)?;
-        at_least("handshake_timeout_ms", l.handshake_timeout_ms, 1)?;
-        at_least("verdict_timeout_ms", l.verdict_timeout_ms, 1)?;
-        at_least("close_timeout_ms", l.close_timeout_ms, 1)
+        )
+    }
+}
+
+fn at_least(setting: &'static str, value: u64, least: u64) -> Result<(), ConfigError> {
+    match value < least {
+        true => Err(ConfigError::TooSmall {
+            setting,
+            value,
+            least,
+        }),
+        false => Ok(()),
+    }
+}
+
+fn at_most(
+    setting: &'static str,
+    value: u64,
+    most: u64,
+    because: &'static str,
+) -> Result<(), ConfigError> {
+    match value > most {
+        true => Err(ConfigError::TooLarge {
+            setting,
+            value,
+            most,
+            because,
+        }),
+        false => Ok(()),
     }
 }
 

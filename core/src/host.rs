@@ -244,7 +244,7 @@ impl Pending {
         self.tell(Ask::Accept(self.id, Box::new(accepted)));
         for room in rooms {
             if let Err(error) = self.handle.join(self.id, &room) {
-                tracing::warn!(target: "roomcast", %error, "a connection was accepted without a room");
+                tracing::warn!(target: "roomcast", %error, "a room was left out");
             }
         }
     }

@@ -83,3 +83,8 @@ pub use crate::page::Page;
 pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
 pub use crate::request::Request;
 pub use crate::shard::shared::StopReport;
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -13,8 +13,8 @@ use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 /// The HTTP request that opened a connection (or asked for a page).
 ///
 /// Everything in it was chosen by the peer. Nothing is checked beyond what HTTP demands: a cookie
-/// or a query value is to be verified by the host before it is believed. A clone copies the table of
-/// header fields but shares their bytes.
+/// or a query value is to be verified by the host before it is believed.
+/// A clone copies the table of header fields but shares their bytes.
 #[derive(Clone)]
 pub struct Request {
     method: Method,

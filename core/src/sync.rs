@@ -8,6 +8,9 @@
 mod imp {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+    /// Locks that the directory of rooms is divided among.
+    pub(crate) const STRIPES: usize = 64;
+
     /// A lock that is never poisoned: a panic under it is the host's, and the state under our
     /// locks is consistent between any two statements.
     #[derive(Debug, Default)]
@@ -33,6 +36,9 @@ mod imp {
 #[cfg(loom)]
 mod imp {
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+    /// One: a model tries every order of every lock.
+    pub(crate) const STRIPES: usize = 1;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);

@@ -31,7 +31,7 @@ use crate::sync::Arc;
 
 /// What a group tells the room that it belongs to.
 pub(crate) trait RoomRef {
-    /// So many bytes, [`FRAME_OVERHEAD`] a frame included, have been offered to every member that is in step.
+    /// So many bytes, [`FRAME_OVERHEAD`] a frame included, have been offered to all in step.
     fn on_swept(&self, shard: usize, bytes: usize);
     /// The group has no members and is gone.
     fn on_removed(&self, shard: usize);

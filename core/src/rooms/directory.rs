@@ -10,12 +10,8 @@ use std::hash::BuildHasher;
 
 use crate::outbound::RoomRef;
 use crate::payload::Position;
-use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Guard, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Guard, Mutex, Ordering, STRIPES};
 
-#[cfg(not(loom))]
-const STRIPES: usize = 64;
-#[cfg(loom)]
-const STRIPES: usize = 1;
 /// No delivery group on this shard.
 const NONE: u32 = u32::MAX;
 

@@ -74,7 +74,9 @@ fn assert_response(bytes: &[u8]) {
     let mut fields = [httparse::EMPTY_HEADER; 16];
     let mut response = httparse::Response::new(&mut fields);
     let parsed = response.parse(bytes).expect("what we answer is HTTP");
-    let head_len = parsed.unwrap();
+    let httparse::Status::Complete(head_len) = parsed else {
+        panic!("the head is whole")
+    };
     let length = response
         .headers
         .iter()
