@@ -16,13 +16,15 @@
 //! outbox, up to `outbox_bytes_max`; above `outbox_high_bytes` the host is told
 //! ([`Handler::backpressure`](crate::Handler::backpressure)) and the peer is not read from.
 //! A publisher that is faster than the shards is answered
-//! [`Refused::Behind`](crate::Refused::Behind) or [`Refused::Overloaded`](crate::Refused::Overloaded).
+//! [`Refused::Behind`](crate::Refused::Behind) or
+//! [`Refused::Overloaded`](crate::Refused::Overloaded).
 //!
 //! # Threads and locks
 //!
 //! Callbacks run on shard threads and must be quick; every call of a [`Handle`](crate::Handle) may
 //! be made in them, except those that wait for a shard
-//! ([`Handle::connections`](crate::Handle::connections), [`Handle::members`](crate::Handle::members)),
+//! ([`Handle::connections`](crate::Handle::connections),
+//! [`Handle::members`](crate::Handle::members)),
 //! which answer `OnShard` there. A panic in a callback stops the engine. Lock order inside: a room,
 //! then an inbox or a stripe of the directory; several rooms in the order of their addresses. No
 //! lock is held while encoding, writing, waking or calling the host.
