@@ -42,6 +42,8 @@ pub(super) const TOLD: u8 = 8;
 pub(super) const PEER_CLOSED: u8 = 16;
 /// Over `connections_max`: its request will be answered with 503.
 pub(super) const OVER: u8 = 32;
+/// The peer has ended its stream: to be read to the end, since no edge will tell of it again.
+pub(super) const ENDED: u8 = 64;
 
 /// What is kept of a connection until it is open.
 #[derive(Default)]

@@ -105,6 +105,7 @@ impl Net for Kernel {
                     slot: t as u32,
                     readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                     writable: event.is_writable(),
+                    ended: event.is_read_closed(),
                 },
             });
         }

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use self::conns::{Conns, READY};
+use self::conns::{Conns, ENDED, READY};
 use self::net::{Net, Ready};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
@@ -228,7 +228,11 @@ impl<N: Net> Shard<N> {
                 slot,
                 readable,
                 writable,
+                ended,
             } => {
+                if ended {
+                    self.conns.at(slot).flags |= ENDED;
+                }
                 if writable {
                     let mut wire = self
                         .conns

@@ -35,6 +35,8 @@ pub(crate) enum Ready {
         slot: u32,
         readable: bool,
         writable: bool,
+        /// The peer has ended its stream; bytes may still lie before the end.
+        ended: bool,
     },
     Listener(usize),
     /// Another thread woke us; the inbox is looked at anyway.

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use super::conns::{Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
+use super::conns::{ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
 use super::net::{Incoming, Net};
 use super::shared::{Ask, Stage};
 use super::{ACCEPTS, READ_BYTES, Shard, Told, What};
@@ -165,7 +165,7 @@ impl<N: Net> Shard<N> {
             Ok(0) => self.vanish(slot),
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
-                if n == READ_BYTES {
+                if n == READ_BYTES || self.conns.at(slot).is(ENDED) {
                     self.read_later(slot);
                 }
                 self.on_bytes(slot, from, n);
