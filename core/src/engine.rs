@@ -328,7 +328,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> Shared {
+pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> Shared {
     let shards = inboxes.len();
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);

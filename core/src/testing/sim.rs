@@ -1,0 +1,340 @@
+//! A simulated network, and an engine of one shard on it: virtual time, faults, null sinks.
+//!
+//! The shard runs the very turn that it runs on the kernel; sockets are vectors, time moves when
+//! the test says so, and nothing waits. Everything happens on the caller's thread.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::engine;
+use crate::handle::Handle;
+use crate::host::{Callbacks, Handler};
+use crate::inbox::{Inbox, Wake};
+use crate::shard::net::{Incoming, Net, Ready};
+use crate::shard::shared::Clock;
+use crate::shard::{Flow, Shard};
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+/// The peer's side of a simulated connection.
+struct End {
+    slot: Option<u32>,
+    input: VecDeque<u8>,
+    ended: bool,
+    reset: bool,
+    /// Bytes that the peer takes from now on.
+    place: usize,
+    /// What it took; None counts only.
+    output: Option<Vec<u8>>,
+    written: u64,
+    /// The engine has ended its stream.
+    shut: bool,
+}
+
+pub(crate) struct SimNet {
+    ends: Vec<End>,
+    arrivals: VecDeque<u32>,
+    ready: Vec<Ready>,
+    clock: Arc<AtomicU64>,
+}
+
+impl SimNet {
+    fn notify(&mut self, end: u32, writable: bool) {
+        if let Some(slot) = self.ends[end as usize].slot {
+            let ended = self.ends[end as usize].ended;
+            self.ready.push(Ready::Socket {
+                slot,
+                readable: !writable,
+                writable,
+                ended,
+            });
+        }
+    }
+
+    fn write_to(&mut self, end: u32, slices: &[&[u8]]) -> io::Result<usize> {
+        let end = &mut self.ends[end as usize];
+        if end.reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let mut all = 0;
+        for bytes in slices {
+            let n = bytes.len().min(end.place);
+            end.place -= if end.place == usize::MAX { 0 } else { n };
+            if let Some(output) = &mut end.output {
+                output.extend_from_slice(&bytes[..n]);
+            }
+            all += n;
+            if n < bytes.len() {
+                break;
+            }
+        }
+        end.written += all as u64;
+        match all {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            n => Ok(n),
+        }
+    }
+}
+
+/// The engine's side.
+pub(crate) struct SimSocket {
+    end: u32,
+}
+
+impl Net for SimNet {
+    type Socket = SimSocket;
+
+    fn poll(&mut self, ready: &mut Vec<Ready>, _: Option<Duration>) -> io::Result<()> {
+        ready.append(&mut self.ready);
+        Ok(())
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    fn listeners(&self) -> usize {
+        1
+    }
+
+    fn accept(&mut self, _: usize) -> io::Result<Incoming> {
+        match self.arrivals.pop_front() {
+            Some(end) => Ok(Incoming::Simulated(end)),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn close_listeners(&mut self) {
+        self.arrivals.clear();
+    }
+
+    fn register(&mut self, incoming: Incoming, slot: u32) -> io::Result<SimSocket> {
+        let Incoming::Simulated(end) = incoming else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        self.ends[end as usize].slot = Some(slot);
+        if !self.ends[end as usize].input.is_empty() {
+            self.notify(end, false);
+        }
+        Ok(SimSocket { end })
+    }
+
+    fn read(&mut self, socket: &mut SimSocket, into: &mut [u8]) -> io::Result<usize> {
+        let end = &mut self.ends[socket.end as usize];
+        if end.reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if end.input.is_empty() {
+            return match end.ended {
+                true => Ok(0),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            };
+        }
+        let n = into.len().min(end.input.len());
+        for (to, from) in into.iter_mut().zip(end.input.drain(..n)) {
+            *to = from;
+        }
+        Ok(n)
+    }
+
+    fn write(&mut self, socket: &mut SimSocket, bytes: &[u8]) -> io::Result<usize> {
+        self.write_to(socket.end, &[bytes])
+    }
+
+    fn write_slices(
+        &mut self,
+        socket: &mut SimSocket,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        let slices: Vec<&[u8]> = slices.iter().map(|s| &**s).collect();
+        self.write_to(socket.end, &slices)
+    }
+
+    fn shutdown(&mut self, socket: &mut SimSocket) {
+        self.ends[socket.end as usize].shut = true;
+    }
+}
+
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(&self) {}
+}
+
+/// An engine of one shard on a simulated network. Connections are numbered from 0.
+pub struct Sim {
+    shard: Shard<SimNet>,
+    handle: Handle,
+    clock: Arc<AtomicU64>,
+    running: bool,
+}
+
+impl Sim {
+    /// An engine that nobody is connected to, at time 0.
+    ///
+    /// # Panics
+    /// When the config cannot work.
+    pub fn new(config: Config, handler: impl Handler) -> Sim {
+        config.check().expect("the config of a test works");
+        let now = Arc::new(AtomicU64::new(1));
+        let clock = Clock::Virtual(now.clone());
+        let inboxes = vec![Inbox::new(Box::new(NoWake) as Box<dyn Wake>)];
+        let handle = Handle {
+            shared: Arc::new(engine::shared(config, clock, inboxes)),
+        };
+        let host = Arc::new(Callbacks {
+            handler,
+            handle: handle.clone(),
+        });
+        let net = SimNet {
+            ends: Vec::new(),
+            arrivals: VecDeque::new(),
+            ready: Vec::new(),
+            clock: now.clone(),
+        };
+        let shard = Shard::new(0, net, handle.shared.clone(), host);
+        Sim {
+            shard,
+            handle,
+            clock: now,
+            running: true,
+        }
+    }
+
+    /// The engine's handle.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Somebody connects and asks for a WebSocket at `path`. `keep`: what it is sent is kept to be
+    /// looked at, else only counted.
+    pub fn connect(&mut self, path: &str, keep: bool) -> u32 {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        self.connect_raw(head.as_bytes(), keep)
+    }
+
+    /// Somebody connects and sends these bytes.
+    pub fn connect_raw(&mut self, bytes: &[u8], keep: bool) -> u32 {
+        let end = self.shard.net.ends.len() as u32;
+        self.shard.net.ends.push(End {
+            slot: None,
+            input: bytes.iter().copied().collect(),
+            ended: false,
+            reset: false,
+            place: usize::MAX,
+            output: keep.then(Vec::new),
+            written: 0,
+            shut: false,
+        });
+        self.shard.net.arrivals.push_back(end);
+        self.shard.net.ready.push(Ready::Listener(0));
+        end
+    }
+
+    /// The peer sends bytes.
+    pub fn feed(&mut self, connection: u32, bytes: &[u8]) {
+        self.shard.net.ends[connection as usize].input.extend(bytes);
+        self.shard.net.notify(connection, false);
+    }
+
+    /// The peer sends a message in one frame.
+    pub fn feed_frame(&mut self, connection: u32, opcode: u8, payload: &[u8]) {
+        assert!(payload.len() < 126, "short frames only");
+        let mut bytes = vec![0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        bytes.extend_from_slice(payload);
+        self.feed(connection, &bytes);
+    }
+
+    /// The peer ends its stream.
+    pub fn end(&mut self, connection: u32) {
+        self.shard.net.ends[connection as usize].ended = true;
+        self.shard.net.notify(connection, false);
+    }
+
+    /// The peer resets the connection.
+    pub fn reset(&mut self, connection: u32) {
+        self.shard.net.ends[connection as usize].reset = true;
+        self.shard.net.notify(connection, false);
+    }
+
+    /// The peer takes so many bytes from now on; `usize::MAX` is all.
+    pub fn set_place(&mut self, connection: u32, place: usize) {
+        self.shard.net.ends[connection as usize].place = place;
+        if place > 0 {
+            self.shard.net.notify(connection, true);
+        }
+    }
+
+    /// What the peer was sent since the last call.
+    pub fn take_output(&mut self, connection: u32) -> Vec<u8> {
+        let output = &mut self.shard.net.ends[connection as usize].output;
+        output.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Bytes that the peer was sent.
+    #[must_use]
+    pub fn written(&self, connection: u32) -> u64 {
+        self.shard.net.ends[connection as usize].written
+    }
+
+    /// Whether the engine has ended its stream to the peer.
+    #[must_use]
+    pub fn is_shut(&self, connection: u32) -> bool {
+        self.shard.net.ends[connection as usize].shut
+    }
+
+    /// One turn.
+    ///
+    /// # Panics
+    /// When the simulated poll fails, which it does not.
+    pub fn turn(&mut self) {
+        if self.running {
+            let flow = self
+                .shard
+                .turn(Some(Duration::ZERO))
+                .expect("a simulated poll works");
+            self.running = flow == Flow::Running;
+        }
+    }
+
+    /// Turns until nothing is left to do at this moment.
+    ///
+    /// # Panics
+    /// When that takes more than 100,000 turns.
+    pub fn settle(&mut self) {
+        for _ in 0..100_000 {
+            self.turn();
+            if !self.running {
+                return;
+            }
+            if self.shard.net.ready.is_empty() && self.shard.next_turn() != Some(Duration::ZERO) {
+                return;
+            }
+        }
+        panic!("the engine does not come to rest");
+    }
+
+    /// Time passes, in steps of a tick, with a turn at each.
+    pub fn advance_ms(&mut self, ms: u64) {
+        for _ in 0..ms.div_ceil(8) {
+            self.clock.fetch_add(8_000_000, Ordering::Relaxed);
+            self.settle();
+        }
+    }
+
+    /// Asks the engine to stop; time must pass for it to be done.
+    pub fn stop(&mut self) {
+        self.handle.shared.begin_stop();
+    }
+
+    /// Whether the engine has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+}
