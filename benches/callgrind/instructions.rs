@@ -2,8 +2,8 @@
 //! different rounds, so that the difference is the path alone.
 //!
 //! Cases: `in-step` (1 room x 1,000 members, 16 publications of 64 B a turn), `multi-room` (1,000
-//! members, each in a room of 1,000, of 100 and of 10; 1, 3 and 10 publications, the sender left out
-//! of the small ones), `parse` (64 B text messages in one read). Prints how many deliveries or
+//! members, each in a room of 1,000, of 100 and of 10; 1, 3 and 10 publications, the sender left
+//! out of the small ones), `parse` (64 B text messages in one read). Prints how many deliveries or
 //! messages one round is.
 
 use roomcast::testing::{Sim, probe};
