@@ -13,7 +13,6 @@ use crate::house::{config, open, until};
 
 /// The server: run by the test below only.
 #[test]
-#[ignore = "the child process of another test"]
 fn server_with_few_descriptors() {
     if std::env::var_os("ROOMCAST_IT_CHILD").is_none() {
         return;
@@ -38,7 +37,7 @@ impl Server {
             .args(["-c", "ulimit -n 40; exec \"$0\" \"$@\""])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "files::server_with_few_descriptors"])
-            .args(["--ignored", "--nocapture", "--test-threads=1"])
+            .args(["--nocapture", "--test-threads=1"])
             .env("ROOMCAST_IT_CHILD", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
