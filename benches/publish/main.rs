@@ -1,0 +1,73 @@
+//! What a publication costs the thread that publishes: into an empty room, and into one with a
+//! member, with the shard awake. Prints a Markdown table. Run by hand:
+//! `cargo run --release -p roomcast-benches --bin publish`.
+//!
+//! Real sockets on loopback; the member reads and throws away. Bursts are kept below
+//! `room_ahead_bytes_max`, and each begins when the one before was delivered.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use roomcast::{Accept, Config, Engine, Handler, Pending, Request, Room};
+
+const BURST: u32 = 1_000;
+const BURSTS: usize = 201;
+
+struct Hall;
+
+impl Handler for Hall {
+    fn connecting(&self, _: &Request, pending: Pending) {
+        pending.accept(Accept::new().room("hall"));
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let engine = Engine::start(Config::new().listen("127.0.0.1:0").shards(1), Hall)?;
+    let mut member = TcpStream::connect(engine.addresses()[0])?;
+    member.write_all(
+        b"GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )?;
+    std::thread::spawn(move || {
+        let mut sink = vec![0; 1 << 16];
+        while member.read(&mut sink).is_ok_and(|n| n > 0) {}
+    });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while engine.count("hall") == 0 {
+        assert!(Instant::now() < deadline, "the member joins");
+        std::thread::yield_now();
+    }
+    println!("| room | ns a publish, median of {BURSTS} bursts |");
+    println!("|---|---|");
+    for name in ["empty", "hall"] {
+        let room = engine.room(name)?;
+        println!(
+            "| {name}, {} members | {:.0} |",
+            room.members(),
+            publish(&engine, &room)
+        );
+    }
+    engine.stop();
+    Ok(())
+}
+
+fn publish(engine: &Engine, room: &Room) -> f64 {
+    let payload = [7u8; 64];
+    let mut times: Vec<f64> = Vec::new();
+    for _ in 0..BURSTS {
+        // One publication first, so that the shard is awake when the burst is timed.
+        room.publish(&payload).expect("it is taken");
+        let began = Instant::now();
+        for _ in 0..BURST {
+            room.publish(&payload).expect("it is taken");
+        }
+        times.push(began.elapsed().as_nanos() as f64 / f64::from(BURST));
+        let owed = room.members() as u64 * room.position().offset;
+        while engine.snapshot().deliveries < owed {
+            std::thread::yield_now();
+        }
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}

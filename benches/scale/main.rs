@@ -1,0 +1,158 @@
+//! What lies beyond the descriptors of one machine: a million connections in one engine, on the
+//! simulated network with a null sink. Prints a Markdown table. Run by hand:
+//! `cargo run --release -p roomcast-benches --bin scale`.
+//!
+//! Live heap is counted by the global allocator. The connections' own ends (the simulated peers)
+//! are made before the first figure is taken, so they are in none of the differences.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use roomcast::testing::Sim;
+use roomcast::{Config, Connection, ConnectionId, Handler};
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed to the system's allocator as it is; only numbers are kept beside.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise about `layout` is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise about `pointer` and `layout` is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static IDS: Mutex<Vec<ConnectionId>> = Mutex::new(Vec::new());
+
+struct Host;
+
+impl Handler for Host {
+    fn opened(&self, connection: Connection<'_>) {
+        IDS.lock().expect("one thread").push(connection.id());
+    }
+}
+
+struct Figures {
+    connection_bytes: f64,
+    membership_bytes: f64,
+    delivery_ns: f64,
+    small_publish_ns: f64,
+    join_ns: f64,
+    leave_ns: f64,
+}
+
+fn live() -> usize {
+    LIVE.load(Ordering::Relaxed)
+}
+
+fn measure(connections: usize) -> Figures {
+    let config = Config::new().connections_max(1 << 24);
+    IDS.lock().expect("one thread").clear();
+    IDS.lock().expect("one thread").reserve(connections);
+    let mut sim = Sim::new(config, Host);
+    for _ in 0..connections {
+        sim.connect("/", false);
+    }
+    let before = live();
+    sim.settle();
+    let opened = live();
+    let ids = std::mem::take(&mut *IDS.lock().expect("one thread"));
+    assert_eq!(ids.len(), connections);
+    let handle = sim.handle().clone();
+
+    let began = Instant::now();
+    for (i, id) in ids.iter().enumerate() {
+        handle
+            .join(*id, &format!("a-{:014}", i / 2))
+            .expect("it is taken");
+        handle
+            .join(*id, &format!("b-{:014}", i / 2))
+            .expect("it is taken");
+        if i % 1024 == 0 {
+            sim.turn();
+        }
+    }
+    sim.settle();
+    let join_ns = began.elapsed().as_nanos() as f64 / connections as f64 / 2.0;
+    let joined = live();
+
+    let rounds = 200_000;
+    let began = Instant::now();
+    for i in 0..rounds {
+        let room = format!("a-{:014}", i * 7919 % (connections / 2));
+        handle.publish(&room, &[7u8; 64]).expect("it is taken");
+        if i % 16 == 0 {
+            sim.turn();
+        }
+    }
+    sim.settle();
+    let small_publish_ns = began.elapsed().as_nanos() as f64 / f64::from(rounds as u32);
+
+    let began = Instant::now();
+    for (i, id) in ids.iter().enumerate() {
+        handle
+            .leave(*id, &format!("a-{:014}", i / 2))
+            .expect("it is taken");
+        handle
+            .leave(*id, &format!("b-{:014}", i / 2))
+            .expect("it is taken");
+        if i % 1024 == 0 {
+            sim.turn();
+        }
+    }
+    sim.settle();
+    let leave_ns = began.elapsed().as_nanos() as f64 / connections as f64 / 2.0;
+
+    for id in &ids {
+        handle.join(*id, "everybody").expect("it is taken");
+    }
+    sim.settle();
+    let hall = handle.room("everybody").expect("a good name");
+    let turns = (10_000_000 / connections).max(2);
+    let began = Instant::now();
+    for _ in 0..turns {
+        hall.publish(&[7u8; 64]).expect("it is taken");
+        sim.settle();
+    }
+    let delivery_ns = began.elapsed().as_nanos() as f64 / (turns * connections) as f64;
+    Figures {
+        connection_bytes: (opened as f64 - before as f64) / connections as f64,
+        membership_bytes: (joined - opened) as f64 / connections as f64 / 2.0,
+        delivery_ns,
+        small_publish_ns,
+        join_ns,
+        leave_ns,
+    }
+}
+
+fn main() {
+    println!(
+        "| connections | B each | B a membership | ns a delivery | publish to 2 | join | leave |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for connections in [10_000, 1_000_000] {
+        let f = measure(connections);
+        println!(
+            "| {connections} | {:.0} | {:.0} | {:.1} | {:.0} ns | {:.0} ns | {:.0} ns |",
+            f.connection_bytes,
+            f.membership_bytes,
+            f.delivery_ns,
+            f.small_publish_ns,
+            f.join_ns,
+            f.leave_ns
+        );
+    }
+}
