@@ -40,6 +40,15 @@ pub(crate) struct SimNet {
 }
 
 impl SimNet {
+    fn new(clock: &Arc<AtomicU64>) -> Self {
+        SimNet {
+            ends: Vec::new(),
+            arrivals: VecDeque::new(),
+            ready: Vec::new(),
+            clock: clock.clone(),
+        }
+    }
+
     fn notify(&mut self, end: u32, writable: bool) {
         if let Some(slot) = self.ends[end as usize].slot {
             let ended = self.ends[end as usize].ended;
@@ -176,30 +185,35 @@ impl Sim {
     /// # Panics
     /// When the config cannot work.
     pub fn new(config: Config, handler: impl Handler) -> Sim {
+        Sim::shards(config, handler, 1)
+            .pop()
+            .expect("one shard was asked for")
+    }
+
+    /// An engine of several shards, to be turned on threads of their own. A connection belongs to
+    /// the network of the shard that has the fewest, so connect to the shards in turn.
+    ///
+    /// # Panics
+    /// When the config cannot work.
+    pub fn shards(config: Config, handler: impl Handler, shards: usize) -> Vec<Sim> {
         config.check().expect("the config of a test works");
         let now = Arc::new(AtomicU64::new(1));
         let clock = Clock::Virtual(now.clone());
-        let inboxes = vec![Inbox::new(Box::new(NoWake) as Box<dyn Wake>)];
-        let handle = Handle {
-            shared: Arc::new(engine::shared(config, clock, inboxes)),
-        };
+        let inbox = |_| Inbox::new(Box::new(NoWake) as Box<dyn Wake>);
+        let inboxes = (0..shards).map(inbox).collect();
+        let shared = Arc::new(engine::shared(config, clock, inboxes));
+        let handle = Handle { shared };
         let host = Arc::new(Callbacks {
             handler,
             handle: handle.clone(),
         });
-        let net = SimNet {
-            ends: Vec::new(),
-            arrivals: VecDeque::new(),
-            ready: Vec::new(),
+        let sim = |me: usize| Sim {
+            shard: Shard::new(me, SimNet::new(&now), handle.shared.clone(), host.clone()),
+            handle: handle.clone(),
             clock: now.clone(),
-        };
-        let shard = Shard::new(0, net, handle.shared.clone(), host);
-        Sim {
-            shard,
-            handle,
-            clock: now,
             running: true,
-        }
+        };
+        (0..shards).map(sim).collect()
     }
 
     /// The engine's handle.
