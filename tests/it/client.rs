@@ -202,6 +202,14 @@ impl Client {
         self.fill(Instant::now() + time)
     }
 
+    /// Ends our stream and reads on.
+    pub fn shut(&mut self) {
+        let Wire::Tcp(stream) = &mut self.wire else {
+            panic!("for TCP only");
+        };
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     /// Writes as much as the other end takes, until it has taken nothing for `patience`. True when
     /// all was taken.
     pub fn write_until_stuck(&mut self, bytes: &[u8], patience: Duration) -> bool {

@@ -142,6 +142,19 @@ fn a_peer_that_just_goes_is_told_as_vanished() {
 }
 
 #[test]
+fn an_end_right_behind_a_message_is_noticed_at_once() {
+    let house = open(config().shards(2));
+    for _ in 0..40 {
+        let (mut client, id) = house.client("r");
+        client.say("the last word");
+        drop(client);
+        let began = Instant::now();
+        assert_eq!(house.log.closed(id), CloseReason::Vanished);
+        assert!(began.elapsed() < Duration::from_secs(5), "no timer needed");
+    }
+}
+
+#[test]
 fn pings_are_answered_even_between_fragments() {
     let house = open_with(config(), |connection, message| {
         connection.send(message).unwrap();

@@ -49,6 +49,11 @@ fn a_large_page_arrives_whole() {
     let house = open(config().pages(move |_| Some(Page::html(sent.clone()))));
     let page = http(house.address(), &get("/"));
     assert_eq!(page.body.len(), body.len());
+    // To a client that has ended its own stream, too.
+    let mut client = Client::bare(house.address());
+    client.write(get("/").as_bytes());
+    client.shut();
+    assert_eq!(client.response().body.len(), body.len());
 }
 
 #[test]

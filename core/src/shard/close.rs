@@ -91,6 +91,18 @@ impl<N: Net> Shard<N> {
         }
     }
 
+    /// The peer has ended its stream. One that is closing may still take what it is owed.
+    pub(super) fn on_end(&mut self, slot: u32) {
+        let conn = self.conns.at(slot);
+        match conn.phase {
+            Phase::Closing => {
+                conn.flags |= PEER_CLOSED;
+                self.kill_if_drained(slot);
+            }
+            _ => self.vanish(slot),
+        }
+    }
+
     /// The socket is of no use any more.
     pub(super) fn vanish(&mut self, slot: u32) {
         let conn = self.conns.at(slot);

@@ -162,7 +162,7 @@ impl<N: Net> Shard<N> {
             return;
         };
         match self.net.read(socket, into) {
-            Ok(0) => self.vanish(slot),
+            Ok(0) => self.on_end(slot),
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
                 if n == READ_BYTES || self.conns.at(slot).is(ENDED) {
