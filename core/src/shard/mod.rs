@@ -169,7 +169,7 @@ impl<N: Net> Shard<N> {
         self.tell();
         self.step();
         self.tell();
-        self.flush(began);
+        self.flush();
         self.reap();
         self.tell();
         self.count(began);
@@ -307,9 +307,8 @@ impl<N: Net> Shard<N> {
         self.take_notices();
     }
 
-    fn flush(&mut self, began: u64) {
+    fn flush(&mut self) {
         let budget_ns = self.shared.limits.turn_budget_us * 1000;
-        let _ = began;
         let mut wire = self
             .conns
             .wire(&mut self.net, &self.shared.counters[self.me]);
