@@ -79,7 +79,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
     }
 
-    /// Writes what the connection is owed; with one room, of that room only up to `limit`.
+    /// Writes what the connection is owed; with one room and no outbox only up to `limit`.
     pub(super) fn flush_link<W: Wire>(&mut self, slot: u32, wire: &mut W, limit: u64) {
         let link = &self.links[slot as usize];
         if link.is(LINK_BLOCKED | LINK_DONE) {
@@ -102,10 +102,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     fn collect_sources(&mut self, slot: u32, limit: u64) {
         let link = &self.links[slot as usize];
-        let limit = if link.memberships.len() == 1 {
-            limit
-        } else {
-            u64::MAX
+        // A private frame may stand behind frames beyond the limit, and must not overtake them.
+        let limit = match link.memberships.len() == 1 && link.outbox.is_none() {
+            true => limit,
+            false => u64::MAX,
         };
         self.merge.sources.clear();
         for (i, m) in link.memberships.iter().enumerate() {

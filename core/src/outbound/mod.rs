@@ -334,6 +334,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.push_private(slot, frame, sequence);
     }
 
+    /// Queues the first bytes of a connection, which nothing may overtake.
+    pub(crate) fn send_first(&mut self, slot: u32, bytes: Vec<u8>) {
+        self.private_bytes += bytes.len();
+        self.take_out(slot);
+        self.outbox(slot).keep_half(bytes);
+        self.mark_dirty(slot);
+    }
+
     fn push_private(&mut self, slot: u32, frame: SharedFrame, sequence: u64) {
         let len = (*frame).as_ref().len();
         let bounds = self.bounds;

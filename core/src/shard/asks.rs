@@ -11,7 +11,6 @@ use crate::close::CloseReason;
 use crate::payload::ConnectionId;
 use crate::rooms::RoomState;
 use crate::router::Command;
-use crate::sync::Arc;
 use crate::transport::http;
 
 impl<N: Net> Shard<N> {
@@ -68,10 +67,8 @@ impl<N: Net> Shard<N> {
         let Some(request) = request else { return };
         let response = http::switching(&request, accepted.subprotocol.as_deref());
         self.open(slot, accepted);
-        let sequence = self.router.outbound.next_sequence();
-        self.router
-            .outbound
-            .send(slot, Arc::new(response), sequence);
+        // Ahead of everything, also of pongs to pings that came with the request.
+        self.router.outbound.send_first(slot, response);
         self.read_early(slot);
     }
 
