@@ -4,6 +4,11 @@
 //! Payloads say which publication they are, so that what each connection was sent can be held
 //! against what was asked for, in order.
 
+mod crowd;
+mod found;
+mod frames;
+mod storm;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -55,28 +60,7 @@ fn engine(config: Config) -> (Sim, Arc<Mutex<Log>>) {
 
 /// The payloads of the text frames of a stream that begins with a 101.
 fn texts(stream: &[u8]) -> Vec<String> {
-    let head = stream
-        .windows(4)
-        .position(|w| w == b"\r\n\r\n")
-        .expect("a 101")
-        + 4;
-    let mut rest = &stream[head..];
-    let mut found = Vec::new();
-    // A peer that was cut off has a frame in part at the end.
-    while rest.len() >= 4 {
-        let (skip, len) = match rest[1] {
-            126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
-            short => (2, usize::from(short)),
-        };
-        if rest.len() < skip + len {
-            break;
-        }
-        if rest[0] == 0x81 {
-            found.push(String::from_utf8(rest[skip..skip + len].to_vec()).expect("text"));
-        }
-        rest = &rest[skip + len..];
-    }
-    found
+    frames::texts(&frames::frames(stream).expect("a 101"))
 }
 
 /// A connection of the test, and what it is owed.

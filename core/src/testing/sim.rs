@@ -37,6 +37,10 @@ pub(crate) struct SimNet {
     arrivals: VecDeque<u32>,
     ready: Vec<Ready>,
     clock: Arc<AtomicU64>,
+    /// Nanoseconds that pass with each look at the clock.
+    look_ns: u64,
+    /// The process has no descriptor left.
+    exhausted: bool,
 }
 
 impl SimNet {
@@ -46,6 +50,8 @@ impl SimNet {
             arrivals: VecDeque::new(),
             ready: Vec::new(),
             clock: clock.clone(),
+            look_ns: 0,
+            exhausted: false,
         }
     }
 
@@ -100,6 +106,9 @@ impl Net for SimNet {
     }
 
     fn now_ns(&mut self) -> u64 {
+        if self.look_ns > 0 {
+            self.clock.fetch_add(self.look_ns, Ordering::Relaxed);
+        }
         self.clock.load(Ordering::Relaxed)
     }
 
@@ -109,6 +118,10 @@ impl Net for SimNet {
 
     fn accept(&mut self, _: usize) -> io::Result<Incoming> {
         match self.arrivals.pop_front() {
+            Some(end) if self.exhausted => {
+                self.arrivals.push_front(end);
+                Err(io::Error::other("no descriptor is left"))
+            }
             Some(end) => Ok(Incoming::Simulated(end)),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -248,6 +261,16 @@ impl Sim {
         self.shard.net.arrivals.push_back(end);
         self.shard.net.ready.push(Ready::Listener(0));
         end
+    }
+
+    /// So many nanoseconds pass with each look at the clock, so that budgets run out.
+    pub fn set_look_ns(&mut self, ns: u64) {
+        self.shard.net.look_ns = ns;
+    }
+
+    /// Whether accepting fails, as it does in a process without free descriptors.
+    pub fn set_exhausted(&mut self, exhausted: bool) {
+        self.shard.net.exhausted = exhausted;
     }
 
     /// The peer sends bytes.
