@@ -1,0 +1,132 @@
+//! Hot paths one by one, for comparing two states of the code on one machine:
+//! `cargo bench -p roomcast-benches`. Wall time informs; what gates is `callgrind/`.
+//!
+//! Transports through their doors, the rest through an engine on the simulated network, whose
+//! sockets only count. CI compiles these and runs each once.
+
+use std::hint::black_box;
+use std::sync::{Arc, Mutex};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use roomcast::testing::{Sim, probe};
+use roomcast::{Accept, Config, Connection, ConnectionId, Handler, Pending, Request};
+
+const MESSAGES: u64 = 200;
+const BURST: u64 = 16;
+
+/// Accepts into the room that the path names; keeps the ids in the order of opening.
+#[derive(Clone, Default)]
+struct Rooms(Arc<Mutex<Vec<ConnectionId>>>);
+
+impl Handler for Rooms {
+    fn connecting(&self, request: &Request, pending: Pending) {
+        pending.accept(Accept::new().room(request.path()));
+    }
+
+    fn opened(&self, connection: Connection<'_>) {
+        self.0.lock().expect("one thread").push(connection.id());
+    }
+}
+
+fn engine(members: usize) -> (Sim, Vec<ConnectionId>) {
+    let rooms = Rooms::default();
+    let mut sim = Sim::new(Config::new().ping_interval_ms(0), rooms.clone());
+    for _ in 0..members {
+        sim.connect("/hall", false);
+    }
+    sim.settle();
+    let ids = rooms.0.lock().expect("one thread").clone();
+    (sim, ids)
+}
+
+/// Masked text frames of 64 B, as they lie in a read.
+fn masked() -> Vec<u8> {
+    let mut frames = Vec::new();
+    for _ in 0..MESSAGES {
+        frames.extend_from_slice(&[0x81, 0x80 | 64, 1, 2, 3, 4]);
+        frames.extend((0..64u8).map(|i| b'a' ^ (1 + i % 4)));
+    }
+    frames
+}
+
+fn parse(c: &mut Criterion) {
+    let frames = masked();
+    let mut group = c.benchmark_group("parse");
+    group.throughput(Throughput::Elements(MESSAGES));
+    group.bench_function("200 messages of 64 B", |b| {
+        let read = |buffer: &mut Vec<u8>| probe::read_in_place(buffer);
+        b.iter_batched_ref(|| frames.clone(), read, BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+fn frame(c: &mut Criterion) {
+    let mut group = c.benchmark_group("frame");
+    for len in [64, 1024, 70_000] {
+        group.bench_function(format!("header of {len} B"), |b| {
+            b.iter(|| probe::text_header(black_box(len)));
+        });
+    }
+    group.finish();
+}
+
+/// A burst is appended to the tape, swept and let go.
+fn tape(c: &mut Criterion) {
+    let mut group = c.benchmark_group("tape");
+    group.throughput(Throughput::Elements(BURST));
+    for (members, len) in [(1, 64), (1, 1024), (1, 20_000), (1000, 64)] {
+        let (mut sim, _) = engine(members);
+        let room = sim.handle().room("/hall").expect("a good name");
+        let payload = vec![7; len];
+        group.bench_function(format!("16 of {len} B to {members}"), |b| {
+            b.iter(|| {
+                for _ in 0..BURST {
+                    room.publish(&payload[..]).expect("it is taken");
+                }
+                sim.turn();
+            });
+        });
+    }
+    group.finish();
+}
+
+fn rooms(c: &mut Criterion) {
+    let (mut sim, ids) = engine(1);
+    let handle = sim.handle().clone();
+    let mut group = c.benchmark_group("rooms");
+    group.bench_function("a new room: join and leave", |b| {
+        b.iter(|| {
+            handle.join(ids[0], "new").expect("it is taken");
+            handle.leave(ids[0], "new").expect("it is taken");
+            sim.turn();
+        });
+    });
+    group.bench_function("publish to nobody by name", |b| {
+        b.iter(|| handle.publish(black_box("nowhere"), "hello"));
+    });
+    let empty = handle.room("empty").expect("a good name");
+    group.bench_function("publish to nobody by handle", |b| {
+        b.iter(|| empty.publish(black_box("hello")));
+    });
+    group.finish();
+}
+
+/// Messages to one connection go through its outbox.
+fn outbox(c: &mut Criterion) {
+    let (mut sim, ids) = engine(1);
+    let handle = sim.handle().clone();
+    let mut group = c.benchmark_group("outbox");
+    group.throughput(Throughput::Elements(BURST));
+    group.bench_function("16 private messages of 64 B", |b| {
+        b.iter(|| {
+            for _ in 0..BURST {
+                handle.send(ids[0], &[7; 64]).expect("it is taken");
+            }
+            sim.turn();
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, parse, frame, tape, rooms, outbox);
+criterion_main!(benches);
