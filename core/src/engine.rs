@@ -141,22 +141,29 @@ impl Engine {
 
     fn spawn(&mut self, shards: impl Iterator<Item = Shard<Kernel>>) -> Result<(), StartError> {
         let mut threads = Vec::new();
+        let mut failed = None;
         for (i, mut shard) in shards.enumerate() {
             let builder = std::thread::Builder::new().name(format!("roomcast-{i}"));
-            match builder.spawn(move || shard.run()) {
+            let shared = self.handle.shared.clone();
+            let run = move || {
+                // Callbacks ask whether they are on a shard, the first one too.
+                shared.threads.wait();
+                shard.run();
+            };
+            match builder.spawn(run) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     self.handle.shared.ending.lock().shards_left = threads.len();
-                    *self.threads.lock() = threads;
                     self.handle.shared.begin_stop();
-                    return Err(error.into());
+                    failed = Some(error);
+                    break;
                 }
             }
         }
         let ids = threads.iter().map(|t| t.thread().id()).collect();
         self.handle.shared.threads.get_or_init(|| ids);
         *self.threads.lock() = threads;
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// A handle, to be kept anywhere.

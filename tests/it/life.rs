@@ -3,15 +3,18 @@
 //! In: engines with well-behaved and with stubborn peers. Out: 1001 for everybody, a report that
 //! counts, and no thread that waits for ever.
 
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use roomcast::{CloseReason, Config, Engine, Handle, Handler, Refused, StartError};
+use roomcast::{
+    CloseReason, CommandError, Config, Engine, Handle, Handler, Pending, Refused, Request,
+    StartError,
+};
 
-use crate::client::{Client, upgrade};
+use crate::client::{Client, Wire, upgrade};
 use crate::house::{config, open, open_with, until};
 
 #[test]
@@ -278,6 +281,42 @@ fn a_unix_socket_in_use_is_not_taken_away() {
     assert!(third.is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "not a socket");
     std::fs::remove_file(&path).unwrap();
+}
+
+/// Asks its shards in the very first callback.
+struct Hasty(Arc<Mutex<Vec<Result<usize, CommandError>>>>);
+
+impl Handler for Hasty {
+    fn connecting(&self, _: &Request, pending: Pending) {
+        let all = pending.handle().connections().map(|all| all.len());
+        self.0.lock().push(all);
+    }
+}
+
+#[test]
+fn the_first_callback_already_knows_that_it_is_on_a_shard() {
+    let path = socket_path("hasty");
+    for round in 1..=40 {
+        let answers = Arc::default();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // Comes in as soon as the socket is there, before `start` has returned.
+                let mut client = None;
+                until("the socket", || {
+                    client = UnixStream::connect(&path).ok();
+                    client.is_some()
+                });
+                let mut client = Client::on(Wire::Unix(client.unwrap()));
+                client.write(upgrade("/", &[]).as_bytes());
+                assert!(client.upgraded().is_err());
+            });
+            let config = Config::new().listen_unix(&path).shards(2);
+            let engine = Engine::start(config, Hasty(Arc::clone(&answers))).unwrap();
+            until("an answer", || !answers.lock().is_empty());
+            assert_eq!(*answers.lock(), [Err(CommandError::OnShard)], "{round}");
+            engine.stop();
+        });
+    }
 }
 
 /// Dropped with the engine, not before and not never.
