@@ -55,6 +55,13 @@ impl SimNet {
         }
     }
 
+    /// Apart from `now_ns`, so that counted paths stay as short as they are on the kernel.
+    #[cold]
+    #[inline(never)]
+    fn pass(&self) -> u64 {
+        self.clock.fetch_add(self.look_ns, Ordering::Relaxed) + self.look_ns
+    }
+
     fn notify(&mut self, end: u32, writable: bool) {
         if let Some(slot) = self.ends[end as usize].slot {
             let ended = self.ends[end as usize].ended;
@@ -106,10 +113,10 @@ impl Net for SimNet {
     }
 
     fn now_ns(&mut self) -> u64 {
-        if self.look_ns > 0 {
-            self.clock.fetch_add(self.look_ns, Ordering::Relaxed);
+        match self.look_ns {
+            0 => self.clock.load(Ordering::Relaxed),
+            _ => self.pass(),
         }
-        self.clock.load(Ordering::Relaxed)
     }
 
     fn listeners(&self) -> usize {
