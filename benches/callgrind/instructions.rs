@@ -39,7 +39,7 @@ fn main() {
 fn engine(path: impl Fn(usize) -> String) -> Sim {
     let mut sim = Sim::new(Config::new().ping_interval_ms(0), Rooms);
     for member in 0..MEMBERS {
-        sim.connect(&path(member), false);
+        sim.connect_null(&path(member));
     }
     sim.settle();
     sim

@@ -8,7 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use roomcast::testing::Sim;
 use roomcast::{Config, Connection, ConnectionId, Handler};
@@ -49,7 +49,8 @@ struct Figures {
     connection_bytes: f64,
     membership_bytes: f64,
     delivery_ns: f64,
-    small_publish_ns: f64,
+    publish_ns: f64,
+    publish_turn_ns: f64,
     join_ns: f64,
     leave_ns: f64,
 }
@@ -64,7 +65,7 @@ fn measure(connections: usize) -> Figures {
     IDS.lock().expect("one thread").reserve(connections);
     let mut sim = Sim::new(config, Host);
     for _ in 0..connections {
-        sim.connect("/", false);
+        sim.connect_null("/");
     }
     let before = live();
     sim.settle();
@@ -89,17 +90,22 @@ fn measure(connections: usize) -> Figures {
     let join_ns = began.elapsed().as_nanos() as f64 / connections as f64 / 2.0;
     let joined = live();
 
-    let rounds = 200_000;
-    let began = Instant::now();
-    for i in 0..rounds {
-        let room = format!("a-{:014}", i * 7919 % (connections / 2));
-        handle.publish(&room, &[7u8; 64]).expect("it is taken");
-        if i % 16 == 0 {
-            sim.turn();
+    let rounds = 12_500;
+    let (mut calls, mut turns) = (Duration::ZERO, Duration::ZERO);
+    for round in 0..rounds {
+        let room = |i| format!("a-{:014}", (round * 16 + i) * 7919 % (connections / 2));
+        let names: [String; 16] = std::array::from_fn(room);
+        let began = Instant::now();
+        for name in &names {
+            handle.publish(name, &[7u8; 64]).expect("it is taken");
         }
+        calls += began.elapsed();
+        let began = Instant::now();
+        sim.turn();
+        turns += began.elapsed();
     }
-    sim.settle();
-    let small_publish_ns = began.elapsed().as_nanos() as f64 / f64::from(rounds as u32);
+    let each = |time: Duration| time.as_nanos() as f64 / (rounds * 16) as f64;
+    let (publish_ns, publish_turn_ns) = (each(calls), each(turns));
 
     let began = Instant::now();
     for (i, id) in ids.iter().enumerate() {
@@ -132,7 +138,8 @@ fn measure(connections: usize) -> Figures {
         connection_bytes: (opened as f64 - before as f64) / connections as f64,
         membership_bytes: (joined - opened) as f64 / connections as f64 / 2.0,
         delivery_ns,
-        small_publish_ns,
+        publish_ns,
+        publish_turn_ns,
         join_ns,
         leave_ns,
     }
@@ -149,7 +156,7 @@ fn round_ns(shards: usize, members: usize) -> f64 {
     let mut sims = Sim::shards(config, Host, shards);
     for _ in 0..members / shards {
         for sim in &mut sims {
-            sim.connect("/", false);
+            sim.connect_null("/");
             sim.settle();
         }
     }
@@ -216,17 +223,19 @@ fn main() {
     }
     println!();
     println!(
-        "| connections | B each | B a membership | ns a delivery | publish to 2 | join | leave |"
+        "| connections | B each | B a membership | ns a delivery | publish to 2: call + turn \
+         | join | leave |"
     );
     println!("|---|---|---|---|---|---|---|");
     for connections in [10_000, 1_000_000] {
         let f = measure(connections);
         println!(
-            "| {connections} | {:.0} | {:.0} | {:.1} | {:.0} ns | {:.0} ns | {:.0} ns |",
+            "| {connections} | {:.0} | {:.0} | {:.1} | {:.0} + {:.0} ns | {:.0} ns | {:.0} ns |",
             f.connection_bytes,
             f.membership_bytes,
             f.delivery_ns,
-            f.small_publish_ns,
+            f.publish_ns,
+            f.publish_turn_ns,
             f.join_ns,
             f.leave_ns
         );

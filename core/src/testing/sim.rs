@@ -27,6 +27,8 @@ struct End {
     place: usize,
     /// What it took; None counts only.
     output: Option<Vec<u8>>,
+    /// It takes everything, and nothing is kept of that, not even a count.
+    null: bool,
     written: u64,
     /// The engine has ended its stream.
     shut: bool,
@@ -102,6 +104,7 @@ impl SimNet {
 /// The engine's side.
 pub(crate) struct SimSocket {
     end: u32,
+    null: bool,
 }
 
 impl Net for SimNet {
@@ -146,7 +149,8 @@ impl Net for SimNet {
         if !self.ends[end as usize].input.is_empty() {
             self.notify(end, false);
         }
-        Ok(SimSocket { end })
+        let null = self.ends[end as usize].null;
+        Ok(SimSocket { end, null })
     }
 
     fn read(&mut self, socket: &mut SimSocket, into: &mut [u8]) -> io::Result<usize> {
@@ -168,6 +172,9 @@ impl Net for SimNet {
     }
 
     fn write(&mut self, socket: &mut SimSocket, bytes: &[u8]) -> io::Result<usize> {
+        if socket.null {
+            return Ok(bytes.len());
+        }
         self.write_to(socket.end, &[bytes])
     }
 
@@ -176,6 +183,9 @@ impl Net for SimNet {
         socket: &mut SimSocket,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize> {
+        if socket.null {
+            return Ok(slices.iter().map(|s| s.len()).sum());
+        }
         let slices: Vec<&[u8]> = slices.iter().map(|s| &**s).collect();
         self.write_to(socket.end, &slices)
     }
@@ -252,6 +262,13 @@ impl Sim {
         self.connect_raw(head.as_bytes(), keep)
     }
 
+    /// As `connect`, for figures: the peer takes everything and its end is never touched.
+    pub fn connect_null(&mut self, path: &str) -> u32 {
+        let end = self.connect(path, false);
+        self.shard.net.ends[end as usize].null = true;
+        end
+    }
+
     /// Somebody connects and sends these bytes.
     pub fn connect_raw(&mut self, bytes: &[u8], keep: bool) -> u32 {
         let end = self.shard.net.ends.len() as u32;
@@ -262,6 +279,7 @@ impl Sim {
             reset: false,
             place: usize::MAX,
             output: keep.then(Vec::new),
+            null: false,
             written: 0,
             shut: false,
         });
