@@ -1,0 +1,103 @@
+//! Limits: everything that can grow has one, with its unit in its name.
+//!
+//! Set them on a [`Config`](crate::Config) by the method of their name, or let whoever runs the
+//! program set them: [`Config::from_env`](crate::Config::from_env) reads `ROOMCAST_` and the name
+//! in upper case. [`Config::check`](crate::Config::check), which the start calls too, says which
+//! setting cannot work and what it may be.
+//!
+//! ```
+//! use roomcast::{Config, ConfigError};
+//!
+//! let variables = |name: &str| (name == "ROOMCAST_CONNECTIONS_MAX").then(|| "5000".to_string());
+//! let config = Config::new().tape_bytes_max(8 * 1024 * 1024).from_variables(variables)?;
+//! config.check()?;
+//!
+//! let error = Config::new().publication_bytes_max(2 * 1024 * 1024).check().unwrap_err();
+//! assert!(matches!(error, ConfigError::TooLarge { setting: "publication_bytes_max", .. }));
+//! # Ok::<(), ConfigError>(())
+//! ```
+//!
+//! # All limits
+//!
+//! A test holds this table against [`Limits::NAMES`](crate::Limits::NAMES) and the defaults.
+//!
+//! | limit | default | when it is reached |
+//! |---|---|---|
+//! | [`connections_max`] | 100,000 | the request is answered with 503 |
+//! | [`head_bytes_max`] | 16 KiB | the request is answered with 431 |
+//! | [`handshake_timeout_ms`] | 10,000 | 408 |
+//! | [`verdict_timeout_ms`] | 10,000 | 503 |
+//! | [`message_bytes_max`] | 1 MiB | the connection is closed with 1009 |
+//! | [`message_fragments_max`] | 4,096 | the connection is closed with 1009 |
+//! | [`publication_bytes_max`] | 1 MiB | `Refused::TooLarge`, also for messages |
+//! | [`tape_bytes_max`] | 4 MiB | the slowest members of the room meet their policy |
+//! | [`shard_tape_bytes_max`] | 256 MiB | as above, from 7/8 on; when full, `Refused::Overloaded` |
+//! | [`outbox_bytes_max`] | 1 MiB | the connection is closed with 4008 |
+//! | [`outbox_high_bytes`] | 256 KiB | the host is told; the peer is not read from |
+//! | [`room_ahead_bytes_max`] | 1 MiB | `Refused::Behind` |
+//! | [`inbox_bytes_max`] | 64 MiB | `Refused::Overloaded`; from half on, peers are not read |
+//! | [`room_name_bytes_max`] | 255 | `RoomName` |
+//! | [`connection_rooms_max`] | 1,024 | a join has no effect |
+//! | [`turn_budget_us`] | 1,000 | writing goes on in the next turn |
+//! | [`ping_interval_ms`] | 25,000 | a ping, after three quarters of it to all of it; 0 for none |
+//! | [`ping_timeout_ms`] | 20,000 | the socket is closed |
+//! | [`idle_timeout_ms`] | 0 | the connection is closed with 4001; 0 for never |
+//! | [`close_timeout_ms`] | 2,000 | the socket is closed |
+//! | [`stop_spread_ms`] | 500 | every peer has been told that the engine stops |
+//! | [`stop_timeout_ms`] | 5,000 | whoever is left is cut |
+//! | [`connection_events_max`] | 64 | the peer is not read from |
+//! | [`events_max`] | 65,536 | each connection may have one untaken event |
+//! | [`notsent_lowat_bytes`] | 64 KiB | the socket takes no more; 0 for the kernel's choice |
+//! | [`listen_backlog`] | 4,096 | the kernel's business |
+//!
+//! # What bounds memory
+//!
+//! The largest parts, for a busy engine:
+//!
+//! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`. A
+//!   frame counts 16 bytes more than its length. A room in which nobody is behind holds nothing
+//!   between turns.
+//! - outboxes: `connections_max` × `outbox_bytes_max` at worst; most connections have none.
+//! - inboxes: `shards` × `inbox_bytes_max`.
+//! - messages in the making: `connections_max` × `message_bytes_max` at worst. Memory is taken as
+//!   the bytes come, not on the word of a header.
+//! - events: `connections_max` × `connection_events_max` messages at worst, and what one read of
+//!   64 KiB brought beyond. `message_bytes_max` bounds each.
+//! - the kernel: about `notsent_lowat_bytes` for each socket that is not read.
+//!
+//! The products are ceilings that only an attack on every connection at once could reach. Set the
+//! per-connection limits low where peers are not trusted.
+//!
+//! # Which belong together
+//!
+//! `publication_bytes_max` is at most a quarter of `tape_bytes_max`, `room_ahead_bytes_max` at most
+//! half, and `tape_bytes_max` at most `shard_tape_bytes_max`. `outbox_high_bytes` is at most
+//! `outbox_bytes_max`. The check says so by name. It does not compare `inbox_bytes_max` with
+//! `publication_bytes_max`; leave it several times larger.
+//!
+//! [`connections_max`]: crate::Config::connections_max
+//! [`head_bytes_max`]: crate::Config::head_bytes_max
+//! [`handshake_timeout_ms`]: crate::Config::handshake_timeout_ms
+//! [`verdict_timeout_ms`]: crate::Config::verdict_timeout_ms
+//! [`message_bytes_max`]: crate::Config::message_bytes_max
+//! [`message_fragments_max`]: crate::Config::message_fragments_max
+//! [`publication_bytes_max`]: crate::Config::publication_bytes_max
+//! [`tape_bytes_max`]: crate::Config::tape_bytes_max
+//! [`shard_tape_bytes_max`]: crate::Config::shard_tape_bytes_max
+//! [`outbox_bytes_max`]: crate::Config::outbox_bytes_max
+//! [`outbox_high_bytes`]: crate::Config::outbox_high_bytes
+//! [`room_ahead_bytes_max`]: crate::Config::room_ahead_bytes_max
+//! [`inbox_bytes_max`]: crate::Config::inbox_bytes_max
+//! [`room_name_bytes_max`]: crate::Config::room_name_bytes_max
+//! [`connection_rooms_max`]: crate::Config::connection_rooms_max
+//! [`turn_budget_us`]: crate::Config::turn_budget_us
+//! [`ping_interval_ms`]: crate::Config::ping_interval_ms
+//! [`ping_timeout_ms`]: crate::Config::ping_timeout_ms
+//! [`idle_timeout_ms`]: crate::Config::idle_timeout_ms
+//! [`close_timeout_ms`]: crate::Config::close_timeout_ms
+//! [`stop_spread_ms`]: crate::Config::stop_spread_ms
+//! [`stop_timeout_ms`]: crate::Config::stop_timeout_ms
+//! [`connection_events_max`]: crate::Config::connection_events_max
+//! [`events_max`]: crate::Config::events_max
+//! [`notsent_lowat_bytes`]: crate::Config::notsent_lowat_bytes
+//! [`listen_backlog`]: crate::Config::listen_backlog
