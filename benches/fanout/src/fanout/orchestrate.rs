@@ -157,8 +157,9 @@ fn measure(args: &Args, scenario: &str, plan: &Plan) -> Result<Table, String> {
     })
 }
 
-/// One repetition. In a sliced plan all servers are up at once and take turns, forth and back, so
-/// that drift of the machine meets all of them; else one is up at a time.
+/// One repetition. In a sliced plan all servers are up at once and take turns, always in the same
+/// round, so that drift of the machine meets all of them and each has rested equally long; else
+/// one is up at a time.
 fn repeat(
     args: &Args,
     scenario: &str,
@@ -180,12 +181,10 @@ fn repeat(
     for drive in &mut drives {
         drive.wait_for("ready")?;
     }
-    for slice in 0..slices as usize {
-        for nth in 0..drives.len() {
-            let last = drives.len() - 1;
-            let at = if slice % 2 == 0 { nth } else { last - nth };
-            drives[at].go()?;
-            drives[at].wait_for("done")?;
+    for _ in 0..slices as usize {
+        for drive in &mut drives {
+            drive.go()?;
+            drive.wait_for("done")?;
         }
     }
     drives.into_iter().map(Drive::finish).collect()
