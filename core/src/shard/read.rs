@@ -123,19 +123,13 @@ impl<N: Net> Shard<N> {
             Stage::Head(bytes) => {
                 conn.phase = Phase::Head;
                 conn.hello = Some(Box::new(Hello {
-                    bytes,
+                    bytes: Vec::new(),
                     request: None,
                     peer,
                 }));
                 self.set_timer(slot);
-                if !self
-                    .conns
-                    .at(slot)
-                    .hello
-                    .as_ref()
-                    .is_none_or(|h| h.bytes.is_empty())
-                {
-                    self.on_head(slot);
+                if !bytes.is_empty() {
+                    self.on_head(slot, &bytes);
                 }
             }
             Stage::Open(accepted, bytes) => {
@@ -219,11 +213,9 @@ impl<N: Net> Shard<N> {
         conn.flags &= !PINGED;
         match conn.phase {
             Phase::Head => {
-                let bytes = &self.arena[from..from + n];
-                if let Some(hello) = &mut self.conns.all[slot as usize].hello {
-                    hello.bytes.extend_from_slice(bytes);
-                }
-                self.on_head(slot);
+                let arena = std::mem::take(&mut self.arena);
+                self.on_head(slot, &arena[from..from + n]);
+                self.arena = arena;
             }
             Phase::Open | Phase::Closing => {
                 let mut arena = std::mem::take(&mut self.arena);
@@ -235,8 +227,8 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Looks at what has arrived of a request.
-    pub(super) fn on_head(&mut self, slot: u32) {
+    /// More of a request has arrived. The usual head comes in one piece and is parsed where it is.
+    pub(super) fn on_head(&mut self, slot: u32, bytes: &[u8]) {
         let limits = HeadLimits {
             head_bytes_max: self.shared.limits.head_bytes_max,
             headers_max: HEADERS_MAX,
@@ -244,12 +236,24 @@ impl<N: Net> Shard<N> {
         let Some(hello) = &mut self.conns.at(slot).hello else {
             return;
         };
-        let (parts, taken) = match http::parse(&hello.bytes, &limits) {
+        let before = hello.bytes.len();
+        if before > 0 {
+            hello.bytes.extend_from_slice(bytes);
+        }
+        let head = match before > 0 {
+            true => http::parse(&hello.bytes, &limits),
+            false => http::parse(bytes, &limits),
+        };
+        let parts = match head {
+            Ok(Some((parts, taken))) => {
+                hello.bytes.clear();
+                hello.bytes.extend_from_slice(&bytes[taken - before..]);
+                parts
+            }
+            Ok(None) if before == 0 => return hello.bytes.extend_from_slice(bytes),
             Ok(None) => return,
-            Ok(Some(head)) => head,
             Err(reject) => return self.reject(slot, reject, false),
         };
-        hello.bytes.drain(..taken);
         let request = Request::new(parts, hello.peer);
         let head_only = request.method() == ::http::Method::HEAD;
         if self.conns.at(slot).is(OVER) {

@@ -16,6 +16,7 @@ use ::http::header::{
 };
 use ::http::request::Parts;
 use ::http::{Method, Response, StatusCode, Uri, Version};
+use bytes::Bytes;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::config::Origins;
@@ -98,7 +99,7 @@ pub(crate) fn parse(buf: &[u8], limits: &HeadLimits) -> Result<Option<(Parts, us
     let mut raw = httparse::Request::new(&mut []);
     match raw.parse_with_uninit_headers(buf, fields) {
         Ok(httparse::Status::Complete(taken)) if taken <= limits.head_bytes_max => {
-            Ok(Some((parts(&raw)?, taken)))
+            Ok(Some((parts(&raw, &buf[..taken])?, taken)))
         }
         Ok(httparse::Status::Partial) if buf.len() < limits.head_bytes_max => Ok(None),
         Ok(_) => Err(TOO_LARGE),
@@ -114,12 +115,19 @@ pub(crate) fn parse(buf: &[u8], limits: &HeadLimits) -> Result<Option<(Parts, us
     }
 }
 
-fn parts(raw: &httparse::Request<'_, '_>) -> Result<Parts, Reject> {
+/// The head as the host sees it: one copy of its bytes, which the target and all values share.
+fn parts(raw: &httparse::Request<'_, '_>, head: &[u8]) -> Result<Parts, Reject> {
     const LINE: Reject = bad("the request line is malformed");
     const FIELD: Reject = bad("a header field is malformed");
+    let copy = Bytes::copy_from_slice(head);
+    let shared = |part: &[u8]| {
+        let at = part.as_ptr().addr() - head.as_ptr().addr();
+        copy.slice(at..at + part.len())
+    };
     let (mut parts, ()) = ::http::Request::new(()).into_parts();
     parts.method = Method::from_bytes(raw.method.ok_or(LINE)?.as_bytes()).map_err(|_| LINE)?;
-    parts.uri = Uri::try_from(raw.path.ok_or(LINE)?).map_err(|_| LINE)?;
+    let target = raw.path.ok_or(LINE)?.as_bytes();
+    parts.uri = Uri::from_maybe_shared(shared(target)).map_err(|_| LINE)?;
     parts.version = match raw.version {
         Some(0) => Version::HTTP_10,
         _ => Version::HTTP_11,
@@ -127,7 +135,10 @@ fn parts(raw: &httparse::Request<'_, '_>) -> Result<Parts, Reject> {
     parts.headers.reserve(raw.headers.len());
     for field in raw.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| FIELD)?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| FIELD)?;
+        let value = match field.value.is_empty() {
+            true => HeaderValue::from_static(""),
+            false => HeaderValue::from_maybe_shared(shared(field.value)).map_err(|_| FIELD)?,
+        };
         parts.headers.try_append(name, value).map_err(|_| FIELD)?;
     }
     Ok(parts)
@@ -281,21 +292,15 @@ fn split_port<'a>(authority: &'a str, default: &'a str) -> (&'a str, &'a str) {
 }
 
 /// The 101 for a request that [`route`] found to be a WebSocket, for a host that sends it itself.
-/// A subprotocol that the peer did not offer is left out, since the peer would have to fail it.
 pub(crate) fn switching_response(request: &Request, subprotocol: Option<&str>) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    let key = request
-        .headers()
-        .get(SEC_WEBSOCKET_KEY)
-        .map_or(&b""[..], HeaderValue::as_bytes);
-    let accept = HeaderValue::try_from(derive_accept_key(key)).expect("base64 is visible ASCII");
+    let accept = HeaderValue::try_from(accept_key(request)).expect("base64 is visible ASCII");
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    let chosen = subprotocol.filter(|name| request.subprotocols().any(|offered| offered == *name));
-    if let Some(value) = chosen.and_then(|name| HeaderValue::from_str(name).ok()) {
+    if let Some(value) = agreed(request, subprotocol).and_then(|s| HeaderValue::from_str(s).ok()) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
     }
     response
@@ -303,12 +308,30 @@ pub(crate) fn switching_response(request: &Request, subprotocol: Option<&str>) -
 
 /// The bytes of [`switching_response`].
 pub(crate) fn switching(request: &Request, subprotocol: Option<&str>) -> Vec<u8> {
-    let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
-    for (name, value) in switching_response(request, subprotocol).headers() {
-        field(&mut out, name.as_str(), value.as_bytes());
+    const START: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
+        Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(START);
+    field(
+        &mut out,
+        "Sec-WebSocket-Accept",
+        accept_key(request).as_bytes(),
+    );
+    if let Some(name) = agreed(request, subprotocol) {
+        field(&mut out, "Sec-WebSocket-Protocol", name.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
     out
+}
+
+fn accept_key(request: &Request) -> String {
+    let key = request.headers().get(SEC_WEBSOCKET_KEY);
+    derive_accept_key(key.map_or(&b""[..], HeaderValue::as_bytes))
+}
+
+/// A subprotocol that the peer did not offer is left out, since the peer would have to fail it.
+fn agreed<'a>(request: &Request, subprotocol: Option<&'a str>) -> Option<&'a str> {
+    subprotocol.filter(|name| request.subprotocols().any(|offered| offered == *name))
 }
 
 /// A whole response after which the connection is closed. `head_only` answers HEAD: the same head,
