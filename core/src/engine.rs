@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
+use crate::encoded::Spare;
 use crate::error::{AdoptError, StartError};
 use crate::events::{self, Events};
 use crate::handle::Handle;
@@ -348,6 +349,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         clock,
         directory: Arc::new(Directory::new(shards, epoch)),
         inboxes: inboxes.into(),
+        spare: Spare::default(),
         counters: (0..shards).map(|_| Counters::default()).collect(),
         loads: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
         total: AtomicUsize::new(0),

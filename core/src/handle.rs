@@ -10,12 +10,13 @@ use smallvec::SmallVec;
 
 use crate::close;
 use crate::dialect::WireKind;
+use crate::encoded::{self, Encoded};
 use crate::error::{CommandError, Refused};
 use crate::metrics::Snapshot;
 use crate::outbound::frame::Frame;
 use crate::payload::{ConnectionId, Position, Publication, Published};
 use crate::rooms::RoomState;
-use crate::router::{self, Command, Encoded};
+use crate::router::Command;
 use crate::shard::shared::{Ask, Reply, Shared};
 use crate::sync::{Arc, Ordering};
 
@@ -100,13 +101,15 @@ impl Handle {
         result
     }
 
-    fn encode(&self, publication: &Publication<'_>) -> Arc<Encoded> {
+    fn encode(&self, room: Option<&Arc<RoomState>>, publication: &Publication<'_>) -> Arc<Encoded> {
+        let mut shared = self.shared.spare.take();
+        let encoded = Arc::get_mut(&mut shared).expect("a spare one has no other holder");
         let now = self.shared.clock.now_ns();
-        let mut encoded = Encoded::new(publication.kind, publication.data, now);
+        encoded.fill(room, publication.kind, publication.data, now);
         encoded.except.extend_from_slice(publication.except);
         let find = |name: &&str| self.shared.directory.find(name);
         encoded.except_rooms = publication.except_rooms.iter().filter_map(find).collect();
-        Arc::new(encoded)
+        shared
     }
 
     /// Whether the shards that have members of the room can take so much more of it.
@@ -131,7 +134,7 @@ impl Handle {
         let mut encoded = None;
         loop {
             if encoded.is_none() && room.members() > 0 {
-                encoded = Some(self.encode(&publication));
+                encoded = Some(self.encode(Some(room), &publication));
             }
             let mut tail = room.lock();
             if tail.is_dead() {
@@ -154,16 +157,12 @@ impl Handle {
             let cost = publication.cost();
             self.check_place(room, cost)?;
             let offset = Some(tail.number());
-            let mut shards = Shards::new();
-            for shard in room.shards() {
-                shards.push(shard);
+            let shards: Shards = room.shards().collect();
+            let copies = std::iter::repeat_n(publication, shards.len());
+            for (&shard, publication) in shards.iter().zip(copies) {
                 room.add_ahead(shard, cost);
-                let publication = publication.clone();
-                let command = Command::Publish {
-                    room: room.clone(),
-                    publication,
-                };
-                self.shared.inboxes[shard].push(Ask::Route(command), cost);
+                let publish = Ask::Route(Command::Publish(publication));
+                self.shared.inboxes[shard].push(publish, cost);
             }
             drop(tail);
             self.rouse(&shards);
@@ -177,7 +176,7 @@ impl Handle {
         mut rooms: Vec<Arc<RoomState>>,
         publication: Publication<'_>,
     ) -> Result<Published, Refused> {
-        let encoded = self.encode(&publication);
+        let encoded = self.encode(None, &publication);
         let cost = encoded.cost();
         rooms.sort_by_key(|room| Arc::as_ptr(room).addr());
         rooms.dedup_by(|a, b| Arc::ptr_eq(a, b));
@@ -304,7 +303,7 @@ impl Handle {
             {
                 return Err(Refused::Overloaded);
             }
-            let frame = Arc::new(router::encode(WireKind::Raw, message.kind, message.data));
+            let frame = Arc::new(encoded::encode(WireKind::Raw, message.kind, message.data));
             for shard in shards.clone() {
                 self.shared.ask(shard, Ask::Route(command(frame.clone())));
             }

@@ -53,6 +53,7 @@ mod sync;
 
 // The path of the data.
 mod dialect;
+mod encoded;
 mod inbox;
 mod outbound;
 mod rooms;

@@ -9,66 +9,18 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::dialect::{WireKind, raw};
+use crate::encoded::{Encoded, Spare};
 use crate::identity::{Identity, Who};
 use crate::outbound::frame::Frame;
-use crate::outbound::{Bounds, FRAME_OVERHEAD, Outbound};
-use crate::payload::{ConnectionId, Kind};
+use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef};
+use crate::payload::ConnectionId;
 use crate::rooms::{Directory, RoomState};
 use crate::sync::Arc;
-use crate::transport::ws;
-
-/// A publication, encoded, as all shards share it.
-pub(crate) struct Encoded {
-    frame: Frame,
-    /// Nanoseconds of the engine's clock when it was published.
-    pub(crate) since_ns: u64,
-    pub(crate) except: SmallVec<[ConnectionId; 1]>,
-    pub(crate) except_rooms: Box<[Arc<RoomState>]>,
-}
-
-impl AsRef<[u8]> for Encoded {
-    fn as_ref(&self) -> &[u8] {
-        self.frame.as_ref()
-    }
-}
-
-impl Encoded {
-    pub(crate) fn new(kind: Kind, data: &[u8], since_ns: u64) -> Self {
-        Encoded {
-            frame: encode(WireKind::Raw, kind, data),
-            since_ns,
-            except: SmallVec::new(),
-            except_rooms: Box::default(),
-        }
-    }
-
-    /// What it counts for in a room's *ahead*.
-    pub(crate) fn cost(&self) -> usize {
-        self.frame.len() + FRAME_OVERHEAD
-    }
-}
-
-/// The bytes of a message on a wire of this kind.
-pub(crate) fn encode(wire: WireKind, kind: Kind, data: &[u8]) -> Frame {
-    let payload = match wire {
-        WireKind::Raw => raw::envelope(data),
-    };
-    let opcode = match kind {
-        Kind::Text => ws::Opcode::Text,
-        Kind::Binary => ws::Opcode::Binary,
-    };
-    let mut header = [0; 10];
-    let len = ws::write_header(opcode, payload.len(), &mut header);
-    Frame::new(&header[..len], payload)
-}
 
 /// What a handle asks of a shard about rooms and messages.
 pub(crate) enum Command {
-    Publish {
-        room: Arc<RoomState>,
-        publication: Arc<Encoded>,
-    },
+    /// To the publication's own room.
+    Publish(Arc<Encoded>),
     Union {
         rooms: Box<[Arc<RoomState>]>,
         publication: Arc<Encoded>,
@@ -98,7 +50,7 @@ impl Command {
     /// Bytes that it counts for in the inbox.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Command::Publish { publication, .. } | Command::Union { publication, .. } => {
+            Command::Publish(publication) | Command::Union { publication, .. } => {
                 publication.cost()
             }
             Command::Send { frame, .. }
@@ -134,6 +86,12 @@ pub(crate) struct Router {
     users: HashMap<Arc<str>, SmallVec<[u32; 2]>, RandomState>,
     pub(crate) outbound: Outbound<Arc<RoomState>>,
     pub(crate) tally: Tally,
+    /// Publications of this turn, let go of together behind it.
+    spent: Vec<Arc<Encoded>>,
+    /// The address of the room that was published to before, and its group here: publishers are at
+    /// work on what lies in the room, so it is not looked at for each publication. Forgotten when
+    /// a membership changes, and before `spent` lets the room go.
+    last: Option<(usize, GroupId)>,
 }
 
 impl Router {
@@ -151,6 +109,16 @@ impl Router {
             users: HashMap::default(),
             outbound: Outbound::new(shard, bounds),
             tally: Tally::default(),
+            spent: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Lets go of what this turn has published.
+    pub(crate) fn let_go(&mut self, spare: &Spare) {
+        self.last = None;
+        if !self.spent.is_empty() {
+            spare.give(&mut self.spent);
         }
     }
 
@@ -181,6 +149,7 @@ impl Router {
 
     /// The connection will get this frame after what it is owed, and nothing else any more.
     pub(crate) fn close(&mut self, slot: u32, frame: Frame) {
+        self.last = None;
         self.people[slot as usize].open = false;
         for room in self.outbound.close(slot, Arc::new(frame)) {
             self.tally.leaves += 1;
@@ -190,6 +159,7 @@ impl Router {
 
     /// The connection is gone. Gives back who it was, for its last event.
     pub(crate) fn detach(&mut self, slot: u32) -> Option<Arc<Identity>> {
+        self.last = None;
         for room in self.outbound.detach(slot) {
             self.tally.leaves += 1;
             self.directory.leave(&room, self.shard);
@@ -253,13 +223,17 @@ impl Router {
     /// Does what the command asks.
     pub(crate) fn apply(&mut self, command: Command) {
         match command {
-            Command::Publish { room, publication } => {
+            Command::Publish(publication) => {
                 self.tally.publications += 1;
-                self.publish(std::slice::from_ref(&room), &publication);
+                if let Some(room) = publication.room() {
+                    self.publish(std::slice::from_ref(room), &publication);
+                }
+                self.spent.push(publication);
             }
             Command::Union { rooms, publication } => {
                 self.tally.publications += 1;
                 self.publish(&rooms, &publication);
+                self.spent.push(publication);
             }
             Command::Send { to, frame } => {
                 self.tally.sends += 1;
@@ -305,15 +279,25 @@ impl Router {
             self.except_room(room, rooms, sequence);
         }
         for room in rooms {
-            match room.group(self.shard) {
+            match self.group(room) {
                 Some(group) => {
                     self.outbound
                         .append(group, publication, sequence, publication.since_ns);
                 }
-                None => {
-                    use crate::outbound::RoomRef;
-                    room.on_swept(self.shard, publication.cost());
-                }
+                None => room.on_swept(self.shard, publication.cost()),
+            }
+        }
+    }
+
+    /// The room's group on this shard.
+    fn group(&mut self, room: &Arc<RoomState>) -> Option<GroupId> {
+        let address = Arc::as_ptr(room).addr();
+        match self.last {
+            Some((last, group)) if last == address => Some(group),
+            _ => {
+                let group = room.group(self.shard)?;
+                self.last = Some((address, group));
+                Some(group)
             }
         }
     }
@@ -339,6 +323,7 @@ impl Router {
     }
 
     fn join(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
+        self.last = None;
         let slot = self.open_slot(who);
         let slot = slot.filter(|&slot| self.outbound.memberships(slot) < self.rooms_max);
         match slot.and_then(|slot| self.outbound.join(slot, room.group(self.shard), room)) {
@@ -352,6 +337,7 @@ impl Router {
     }
 
     fn leave(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
+        self.last = None;
         if let Some(slot) = self.open_slot(who)
             && let Some(group) = room.group(self.shard)
             && self.outbound.leave(slot, group)

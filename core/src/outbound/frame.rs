@@ -6,7 +6,7 @@
 use smallvec::SmallVec;
 
 /// Header and payload in one piece; small ones without an allocation of their own.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Frame(SmallVec<[u8; INLINE]>);
 
 /// Chosen so that a frame of 64 bytes of payload stays inline.
@@ -14,10 +14,22 @@ const INLINE: usize = 80;
 
 impl Frame {
     pub(crate) fn new(header: &[u8], payload: &[u8]) -> Self {
-        let mut bytes = SmallVec::with_capacity(header.len() + payload.len());
-        bytes.extend_from_slice(header);
-        bytes.extend_from_slice(payload);
-        Frame(bytes)
+        let mut frame = Frame::default();
+        frame.fill(header, payload);
+        frame
+    }
+
+    /// Makes it another frame, in the same place.
+    pub(crate) fn fill(&mut self, header: &[u8], payload: &[u8]) {
+        self.0.clear();
+        self.0.reserve_exact(header.len() + payload.len());
+        self.0.extend_from_slice(header);
+        self.0.extend_from_slice(payload);
+    }
+
+    /// Bytes that it can hold without another allocation.
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 
     pub(crate) fn len(&self) -> usize {

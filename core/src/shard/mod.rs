@@ -316,6 +316,7 @@ impl<N: Net> Shard<N> {
         self.take_notices();
         // A connection that was just given up has a close frame to be sent.
         self.unflushed |= self.router.outbound.has_work();
+        self.router.let_go(&self.shared.spare);
         self.shared.inboxes[self.me].set_full(self.router.outbound.is_full());
     }
 

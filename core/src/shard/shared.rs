@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::net::Incoming;
 use crate::close::CloseReason;
 use crate::config::{Limits, Origins};
+use crate::encoded::Spare;
 use crate::identity::Identity;
 use crate::inbox::Inbox;
 use crate::metrics::Counters;
@@ -104,6 +105,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<Directory>,
     pub(crate) inboxes: Box<[Inbox<Ask>]>,
+    pub(crate) spare: Spare,
     pub(crate) counters: Box<[Counters]>,
     /// Connections of each shard, for placing new ones; and of all.
     pub(crate) loads: Box<[AtomicUsize]>,

@@ -1,0 +1,156 @@
+//! Encoded: one publication as all shards share it, and its use again when they are done with it.
+//!
+//! In: a room and a payload, on the publisher's thread. Out: the frame that every tape takes its
+//! bytes from. A publication is allocated by one thread and let go of by another; going back to
+//! the publishers instead spares both the allocator's lock. Knows no shards. Any thread.
+
+use smallvec::SmallVec;
+
+use crate::dialect::{WireKind, raw};
+use crate::outbound::FRAME_OVERHEAD;
+use crate::outbound::frame::Frame;
+use crate::payload::{ConnectionId, Kind};
+use crate::rooms::RoomState;
+use crate::sync::{Arc, Mutex};
+use crate::transport::ws;
+
+/// Publications that are kept, and bytes of a frame that may be kept with one.
+const SPARE_MAX: usize = 1024;
+const SPARE_BYTES: usize = 1024;
+
+/// A publication, encoded.
+#[derive(Default)]
+pub(crate) struct Encoded {
+    frame: Frame,
+    /// Nanoseconds of the engine's clock when it was published.
+    pub(crate) since_ns: u64,
+    /// The room that it goes to; None for a union. Kept for the next one, which often goes there.
+    room: Option<Arc<RoomState>>,
+    pub(crate) except: SmallVec<[ConnectionId; 1]>,
+    pub(crate) except_rooms: Box<[Arc<RoomState>]>,
+}
+
+impl AsRef<[u8]> for Encoded {
+    fn as_ref(&self) -> &[u8] {
+        self.frame.as_ref()
+    }
+}
+
+impl Encoded {
+    /// Makes it this publication, to everybody in the room.
+    pub(crate) fn fill(
+        &mut self,
+        room: Option<&Arc<RoomState>>,
+        kind: Kind,
+        data: &[u8],
+        since_ns: u64,
+    ) {
+        encode_into(&mut self.frame, WireKind::Raw, kind, data);
+        self.since_ns = since_ns;
+        match (&self.room, room) {
+            (Some(mine), Some(room)) if Arc::ptr_eq(mine, room) => {}
+            _ => self.room = room.cloned(),
+        }
+    }
+
+    /// The one room that it goes to.
+    pub(crate) fn room(&self) -> Option<&Arc<RoomState>> {
+        self.room.as_ref()
+    }
+
+    /// What it counts for in a room's *ahead*.
+    pub(crate) fn cost(&self) -> usize {
+        self.frame.len() + FRAME_OVERHEAD
+    }
+}
+
+/// The bytes of a message on a wire of this kind.
+pub(crate) fn encode(wire: WireKind, kind: Kind, data: &[u8]) -> Frame {
+    let mut frame = Frame::default();
+    encode_into(&mut frame, wire, kind, data);
+    frame
+}
+
+fn encode_into(frame: &mut Frame, wire: WireKind, kind: Kind, data: &[u8]) {
+    let payload = match wire {
+        WireKind::Raw => raw::envelope(data),
+    };
+    let opcode = match kind {
+        Kind::Text => ws::Opcode::Text,
+        Kind::Binary => ws::Opcode::Binary,
+    };
+    let mut header = [0; 10];
+    let len = ws::write_header(opcode, payload.len(), &mut header);
+    frame.fill(&header[..len], payload);
+}
+
+/// Publications that nobody needs any more, to be filled again.
+#[derive(Default)]
+pub(crate) struct Spare(Mutex<Vec<Arc<Encoded>>>);
+
+impl Spare {
+    /// A publication that nobody else holds.
+    pub(crate) fn take(&self) -> Arc<Encoded> {
+        let spare = self.0.lock().pop();
+        spare.unwrap_or_default()
+    }
+
+    /// Takes back what nobody else holds, and drops the rest.
+    pub(crate) fn give(&self, spent: &mut Vec<Arc<Encoded>>) {
+        spent.retain_mut(|publication| match Arc::get_mut(publication) {
+            Some(own) if own.frame.capacity() <= SPARE_BYTES => {
+                own.except.clear();
+                own.except_rooms = Box::default();
+                true
+            }
+            _ => false,
+        });
+        let mut spare = self.0.lock();
+        spent.truncate(SPARE_MAX.saturating_sub(spare.len()));
+        spare.append(spent);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::rooms::Directory;
+
+    #[test]
+    fn a_publication_is_used_again_when_nobody_holds_it() {
+        let (spare, directory) = (Spare::default(), Directory::new(1, 1));
+        let (room, other) = (directory.hold("a"), directory.hold("b"));
+        let mut one = spare.take();
+        let own = Arc::get_mut(&mut one).unwrap();
+        own.fill(Some(&room), Kind::Text, b"hello", 7);
+        own.except.push(ConnectionId::new(0, 1, 2));
+        own.except_rooms = [room.clone()].into();
+        let held = one.clone();
+        spare.give(&mut vec![one]);
+        assert!(spare.0.lock().is_empty(), "another shard still has it");
+
+        let place = Arc::as_ptr(&held);
+        spare.give(&mut vec![held]);
+        let mut again = spare.take();
+        assert_eq!(Arc::as_ptr(&again), place);
+        let own = Arc::get_mut(&mut again).unwrap();
+        assert!(own.except.is_empty() && own.except_rooms.is_empty());
+        own.fill(Some(&other), Kind::Binary, b"longer than before", 8);
+        assert_eq!(own.as_ref(), b"\x82\x12longer than before");
+        assert!(Arc::ptr_eq(own.room().unwrap(), &other));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let spare = Spare::default();
+        let with = |bytes: usize| {
+            let mut encoded = Encoded::default();
+            encoded.fill(None, Kind::Binary, &vec![0; bytes], 1);
+            Arc::new(encoded)
+        };
+        spare.give(&mut vec![with(SPARE_BYTES), with(10)]);
+        assert_eq!(spare.0.lock().len(), 1, "the large one is not kept");
+        spare.give(&mut (0..2 * SPARE_MAX).map(|_| with(10)).collect());
+        assert_eq!(spare.0.lock().len(), SPARE_MAX);
+    }
+}
