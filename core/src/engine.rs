@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
-use crate::encoded::Spare;
 use crate::error::{AdoptError, StartError};
 use crate::events::{self, Events};
 use crate::handle::Handle;
@@ -20,6 +19,7 @@ use crate::inbox::Inbox;
 use crate::metrics::Counters;
 use crate::request::Request;
 use crate::rooms::Directory;
+use crate::rooms::encoded::Spare;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};

@@ -10,12 +10,12 @@ use smallvec::SmallVec;
 
 use crate::close;
 use crate::dialect::WireKind;
-use crate::encoded::{self, Encoded};
 use crate::error::{CommandError, Refused};
 use crate::metrics::Snapshot;
 use crate::outbound::frame::Frame;
 use crate::payload::{ConnectionId, Position, Publication, Published};
 use crate::rooms::RoomState;
+use crate::rooms::encoded::{self, Encoded};
 use crate::router::Command;
 use crate::shard::shared::{Ask, Reply, Shared};
 use crate::sync::{Arc, Ordering};

@@ -53,7 +53,6 @@ mod sync;
 
 // The path of the data.
 mod dialect;
-mod encoded;
 mod inbox;
 mod outbound;
 mod rooms;

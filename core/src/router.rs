@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::encoded::{Encoded, Spare};
 use crate::identity::{Identity, Who};
 use crate::outbound::frame::Frame;
 use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef};
 use crate::payload::ConnectionId;
+use crate::rooms::encoded::{Encoded, Spare};
 use crate::rooms::{Directory, RoomState};
 use crate::sync::Arc;
 

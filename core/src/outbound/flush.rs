@@ -109,6 +109,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         };
         self.merge.sources.clear();
         for (i, m) in link.memberships.iter().enumerate() {
+            if !self.pool.is_taped(m.group) {
+                continue;
+            }
             let group = &self.groups[m.group as usize];
             let to = group.head.min(limit);
             let from = match link.memberships.len() {

@@ -65,11 +65,11 @@ impl<R: RoomRef> Group<R> {
 
     /// Gives the tape back when nobody needs it, else drops what nobody needs. `oldest` is the
     /// smallest cursor of any member.
-    pub(crate) fn let_go(&mut self, oldest: u64, pool: &mut Pool) {
+    pub(crate) fn let_go(&mut self, id: u32, oldest: u64, pool: &mut Pool) {
         let Some(tape) = &mut self.tape else { return };
         if oldest == self.head && !tape.sweep.active {
             debug_assert_eq!(self.cursor, self.head, "plain members have all of it");
-            pool.recycle(self.tape.take().expect("it is there"));
+            pool.recycle(id, self.tape.take().expect("it is there"));
         } else {
             tape.trim(oldest, pool);
         }

@@ -297,7 +297,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         };
         let tape = match &mut group.tape {
             Some(tape) => tape,
-            None => group.tape.insert(self.pool.tape(group.head)),
+            None => group.tape.insert(self.pool.tape(id, group.head)),
         };
         tape.append(frame, sequence, &mut self.pool);
         group.head = tape.head();
@@ -596,7 +596,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             group.tombs = 0;
         }
         if group.laggards == 0 {
-            group.let_go(group.cursor, &mut self.pool);
+            group.let_go(id, group.cursor, &mut self.pool);
         }
     }
 
@@ -608,7 +608,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             group
                 .room
                 .on_swept(self.shard, bytes + frames * FRAME_OVERHEAD);
-            self.pool.recycle(tape);
+            self.pool.recycle(id, tape);
         }
         group.room.on_removed(self.shard);
     }

@@ -112,7 +112,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             .unwrap_or(u64::MAX);
         let oldest = slowest.min(group.cursor);
         let group = &mut self.groups[id as usize];
-        group.let_go(oldest, &mut self.pool);
+        group.let_go(id, oldest, &mut self.pool);
         if let Some(tape) = &mut group.tape {
             tape.sweep.trim_at = (tape.held_bytes() * 2).max(64 * 1024);
         }

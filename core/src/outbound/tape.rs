@@ -28,6 +28,9 @@ pub(crate) struct Pool {
     tapes: Vec<Box<Tape>>,
     /// Bytes that all tapes of the shard hold: segments by capacity, shared frames by length.
     pub(crate) held_bytes: usize,
+    /// A bit for each group that has a tape: who looks for unsent frames among the groups of a
+    /// connection touches no others.
+    taped: Vec<u64>,
 }
 
 impl Pool {
@@ -48,15 +51,27 @@ impl Pool {
         }
     }
 
-    /// An empty tape whose first frame begins at `position`.
-    pub(crate) fn tape(&mut self, position: u64) -> Box<Tape> {
+    /// Whether the group has a tape.
+    pub(crate) fn is_taped(&self, group: u32) -> bool {
+        let word = self.taped.get(group as usize / 64);
+        word.is_some_and(|word| word >> (group % 64) & 1 != 0)
+    }
+
+    /// An empty tape for a group, whose first frame begins at `position`.
+    pub(crate) fn tape(&mut self, group: u32, position: u64) -> Box<Tape> {
+        let word = group as usize / 64;
+        if self.taped.len() <= word {
+            self.taped.resize(word + 1, 0);
+        }
+        self.taped[word] |= 1 << (group % 64);
         let mut tape = self.tapes.pop().unwrap_or_default();
         tape.head = position;
         tape
     }
 
-    /// Takes a tape back with all that it holds.
-    pub(crate) fn recycle(&mut self, mut tape: Box<Tape>) {
+    /// Takes the group's tape back with all that it holds.
+    pub(crate) fn recycle(&mut self, group: u32, mut tape: Box<Tape>) {
+        self.taped[group as usize / 64] &= !(1 << (group % 64));
         tape.trim(u64::MAX, self);
         tape.sweep = Sweep::default();
         if self.tapes.len() < 1024 && tape.index.capacity() <= 4096 {
@@ -288,7 +303,7 @@ mod tests {
     #[test]
     fn a_tape_is_the_frames_in_order() {
         let mut pool = Pool::default();
-        let mut tape = pool.tape(1000);
+        let mut tape = pool.tape(3, 1000);
         let mut all = Vec::new();
         for i in 0..500u64 {
             let frame = Arc::new(vec![i as u8; 1 + (i as usize * 37) % 900]);
@@ -309,7 +324,7 @@ mod tests {
     #[test]
     fn positions_survive_trimming() {
         let mut pool = Pool::default();
-        let mut tape = pool.tape(0);
+        let mut tape = pool.tape(70, 0);
         for i in 0..3000u64 {
             tape.append(&Arc::new(vec![i as u8; 100]), i, &mut pool);
         }
@@ -319,14 +334,16 @@ mod tests {
         assert_eq!(tape.marks(150_100).next().unwrap().sequence, 1501);
         assert_eq!(tape.frame_end(150_150), 150_200);
         assert_eq!(tape.frame_end(150_200), 150_200);
-        pool.recycle(tape);
+        assert!(pool.is_taped(70) && !pool.is_taped(69) && !pool.is_taped(700));
+        pool.recycle(70, tape);
         assert_eq!(pool.held_bytes, 0);
+        assert!(!pool.is_taped(70));
     }
 
     #[test]
     fn small_tapes_are_one_slice() {
         let mut pool = Pool::default();
-        let mut tape = pool.tape(0);
+        let mut tape = pool.tape(70, 0);
         for i in 0..16u64 {
             tape.append(&Arc::new(vec![1u8; 1028]), i, &mut pool);
         }

@@ -6,6 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
 use crate::outbound::RoomRef;
@@ -63,17 +64,20 @@ impl Tail {
     }
 }
 
+/// A name of up to so many bytes takes no allocation of its own.
+const INLINE_NAME: usize = 23;
+
 /// The state of a room that all shards share.
 pub(crate) struct RoomState {
-    name: Box<str>,
     tail: Mutex<Tail>,
     first: Seat,
     others: Box<[Seat]>,
+    name: SmallVec<[u8; INLINE_NAME]>,
 }
 
 impl RoomState {
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        std::str::from_utf8(&self.name).expect("it was made of a str")
     }
 
     fn seat(&self, shard: usize) -> &Seat {
@@ -138,8 +142,14 @@ impl RoomRef for Arc<RoomState> {
     }
 }
 
+/// The hash stands beside the room, so that a table that grows looks at no room.
+struct Entry {
+    hash: u64,
+    room: Arc<RoomState>,
+}
+
 pub(crate) struct Directory {
-    stripes: Box<[Mutex<HashTable<Arc<RoomState>>>]>,
+    stripes: Box<[Mutex<HashTable<Entry>>]>,
     hasher: RandomState,
     shards: usize,
     epochs: AtomicU64,
@@ -156,7 +166,7 @@ impl Directory {
         }
     }
 
-    fn stripe(&self, hash: u64) -> &Mutex<HashTable<Arc<RoomState>>> {
+    fn stripe(&self, hash: u64) -> &Mutex<HashTable<Entry>> {
         // The table inside uses the low and the very high bits.
         &self.stripes[(hash >> 48) as usize % STRIPES]
     }
@@ -164,21 +174,18 @@ impl Directory {
     /// The room, if it exists.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<RoomState>> {
         let hash = self.hasher.hash_one(name);
-        self.stripe(hash)
-            .lock()
-            .find(hash, |r| r.name() == name)
-            .cloned()
+        find_in(&self.stripe(hash).lock(), hash, name).cloned()
     }
 
     /// The room, made if it does not exist.
     fn find_or_make(&self, name: &str) -> Arc<RoomState> {
         let hash = self.hasher.hash_one(name);
         let mut stripe = self.stripe(hash).lock();
-        if let Some(room) = stripe.find(hash, |r| r.name() == name) {
+        if let Some(room) = find_in(&stripe, hash, name) {
             return room.clone();
         }
         let room = Arc::new(RoomState {
-            name: name.into(),
+            name: SmallVec::from_slice(name.as_bytes()),
             tail: Mutex::new(Tail {
                 epoch: self.epochs.fetch_add(1, Ordering::Relaxed),
                 offset: 0,
@@ -188,7 +195,11 @@ impl Directory {
             first: Seat::new(),
             others: (1..self.shards).map(|_| Seat::new()).collect(),
         });
-        stripe.insert_unique(hash, room.clone(), |r| self.hasher.hash_one(r.name()));
+        let entry = Entry {
+            hash,
+            room: room.clone(),
+        };
+        stripe.insert_unique(hash, entry, |e| e.hash);
         room
     }
 
@@ -251,11 +262,11 @@ impl Directory {
         tail.dead = true;
         let hash = self.hasher.hash_one(room.name());
         let mut stripe = self.stripe(hash).lock();
-        if let Ok(entry) = stripe.find_entry(hash, |r| Arc::ptr_eq(r, room)) {
+        if let Ok(entry) = stripe.find_entry(hash, |e| Arc::ptr_eq(&e.room, room)) {
             entry.remove();
         }
         if stripe.capacity() > 64 && stripe.len() * 4 < stripe.capacity() {
-            stripe.shrink_to_fit(|r| self.hasher.hash_one(r.name()));
+            stripe.shrink_to_fit(|e| e.hash);
         }
     }
 
@@ -272,11 +283,16 @@ impl Directory {
                 stripe
                     .lock()
                     .iter()
-                    .map(|r| (r.name().to_owned(), r.members())),
+                    .map(|e| (e.room.name().to_owned(), e.room.members())),
             );
         }
         all
     }
+}
+
+fn find_in<'a>(table: &'a HashTable<Entry>, hash: u64, name: &str) -> Option<&'a Arc<RoomState>> {
+    let is_it = |e: &Entry| e.hash == hash && e.room.name.as_slice() == name.as_bytes();
+    table.find(hash, is_it).map(|e| &e.room)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Rooms: names, and what all shards share about each.
+//! Rooms: names, what all shards share about each, and what is published to them.
 //!
 //! In: joins and publications from any thread. Out: numbers, counts and markers in inboxes, in an
-//! order that every shard agrees on. Knows no connections and no frames.
+//! order that every shard agrees on. Knows no connections.
 
 pub(crate) mod directory;
+pub(crate) mod encoded;
 
 pub(crate) use directory::{Directory, RoomState};

@@ -22,7 +22,7 @@ const STAGES: &[(u8, &[&str])] = &[
     ),
     (1, &["transport", "dialect", "history", "outbound", "inbox"]),
     (2, &["rooms"]),
-    (3, &["encoded", "router"]),
+    (3, &["router"]),
     (4, &["shard", "edge"]),
     (FACE_RANK, &["handle", "host", "events", "engine"]),
     (6, &["lib", "manual", "testing"]),

@@ -6,11 +6,11 @@
 
 use smallvec::SmallVec;
 
+use super::RoomState;
 use crate::dialect::{WireKind, raw};
 use crate::outbound::FRAME_OVERHEAD;
 use crate::outbound::frame::Frame;
 use crate::payload::{ConnectionId, Kind};
-use crate::rooms::RoomState;
 use crate::sync::{Arc, Mutex};
 use crate::transport::ws;
 
