@@ -220,6 +220,15 @@ impl Router {
             .collect()
     }
 
+    /// Has what the command needs in the cache soon.
+    pub(crate) fn warm(&self, command: &Command) {
+        if let Command::Publish(publication) = command
+            && let Some(group) = publication.room().and_then(|room| room.group(self.shard))
+        {
+            self.outbound.warm(group);
+        }
+    }
+
     /// Does what the command asks.
     pub(crate) fn apply(&mut self, command: Command) {
         match command {

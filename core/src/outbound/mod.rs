@@ -43,6 +43,8 @@ pub(crate) trait Wire {
     fn write(&mut self, slot: u32, bytes: &[u8]) -> Wrote;
     /// The same for several slices.
     fn write_slices(&mut self, slot: u32, slices: &[IoSlice<'_>]) -> Wrote;
+    /// Has the socket in the cache soon.
+    fn warm(&self, _slot: u32) {}
     /// Nanoseconds of the engine's clock.
     fn now_ns(&mut self) -> u64;
     /// A sweep ended; its oldest frame was published at `since_ns`.
@@ -243,6 +245,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.remove_membership(slot, id);
         self.put_back(slot);
         true
+    }
+
+    /// Has the group in the cache soon; several calls in a row wait for memory together.
+    pub(crate) fn warm(&self, id: GroupId) {
+        if let Some(group) = self.groups.get(id as usize) {
+            std::hint::black_box(group.head);
+            std::hint::black_box(group.members.len());
+        }
     }
 
     /// Number of rooms that the connection is in.

@@ -289,6 +289,11 @@ impl<N: Net> Shard<N> {
         let mut asks = std::mem::take(&mut self.asks);
         self.shared.inboxes[self.me].take(&mut asks);
         let mut bytes = 0;
+        for ask in &asks {
+            if let Ask::Route(command) = ask {
+                self.router.warm(command);
+            }
+        }
         for ask in asks.drain(..) {
             match ask {
                 Ask::Route(command) => {

@@ -26,6 +26,7 @@ impl<N: Net> Sockets<'_, N> {
 }
 
 impl<N: Net> Wire for Sockets<'_, N> {
+    #[inline]
     fn write(&mut self, slot: u32, bytes: &[u8]) -> Wrote {
         let Some(socket) = &mut self.sockets[slot as usize] else {
             return Wrote::Failed;
@@ -48,6 +49,10 @@ impl<N: Net> Wire for Sockets<'_, N> {
                 result => return Self::wrote(result),
             }
         }
+    }
+
+    fn warm(&self, slot: u32) {
+        std::hint::black_box(self.sockets.get(slot as usize).is_some_and(Option::is_some));
     }
 
     fn now_ns(&mut self) -> u64 {
