@@ -92,7 +92,9 @@ pub(crate) struct Shard<N: Net> {
     asks: Vec<Ask>,
     notices: Vec<Notice<Arc<RoomState>>>,
     passed: Vec<u32>,
+    /// When the wait of this turn was over, and when the turn before ended.
     now_ns: u64,
+    ended_ns: u64,
 }
 
 impl<N: Net> Shard<N> {
@@ -132,6 +134,7 @@ impl<N: Net> Shard<N> {
             notices: Vec::new(),
             passed: Vec::new(),
             now_ns: 0,
+            ended_ns: 0,
         }
     }
 
@@ -179,8 +182,13 @@ impl<N: Net> Shard<N> {
     /// How long the shard may sleep: None for ever, zero while something is left to do. What is
     /// pushed to its inbox from now on wakes it.
     pub(crate) fn next_turn(&mut self) -> Option<Duration> {
-        let waiting_to_accept = !self.to_accept.is_empty();
         let now = self.net.now_ns();
+        self.sleep_at(now)
+    }
+
+    /// The same, of a moment just past.
+    fn sleep_at(&mut self, now: u64) -> Option<Duration> {
+        let waiting_to_accept = !self.to_accept.is_empty();
         let busy = self.unflushed
             || !self.told.is_empty()
             || !self.to_read.is_empty()
@@ -201,7 +209,12 @@ impl<N: Net> Shard<N> {
     }
 
     fn wait(&mut self, wait: Option<Duration>) -> io::Result<()> {
-        let timeout = match (self.next_turn(), wait) {
+        // A shard on a thread of its own begins a turn where the one before has ended.
+        let now = match wait {
+            None => self.ended_ns,
+            Some(_) => self.net.now_ns(),
+        };
+        let timeout = match (self.sleep_at(now), wait) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -350,9 +363,8 @@ impl<N: Net> Shard<N> {
             .inbox_bytes
             .set(self.shared.inboxes[self.me].bytes() as u64);
         counters.turns.add(1);
-        counters
-            .turn
-            .record(self.net.now_ns().saturating_sub(began));
+        self.ended_ns = self.net.now_ns();
+        counters.turn.record(self.ended_ns.saturating_sub(began));
     }
 
     /// The present tick of the wheel.

@@ -146,17 +146,17 @@ fn parts(raw: &httparse::Request<'_, '_>, head: &[u8]) -> Result<Parts, Reject> 
 
 /// Decides what a request asks for. Whether its origin may have it is [`origin_allowed`].
 pub(crate) fn route(request: &Request) -> Route {
-    if let Err(reject) = plausible(request) {
+    let fields = Fields::of(request);
+    if let Err(reject) = plausible(request, &fields) {
         return Route::Reject(reject);
     }
-    let mut upgrades = request.tokens(&UPGRADE);
-    if upgrades.any(|token| token.eq_ignore_ascii_case("websocket")) {
-        return match upgrade(request) {
+    if fields.upgrade {
+        return match upgrade(request, &fields) {
             Ok(()) => Route::WebSocket,
             Err(reject) => Route::Reject(reject),
         };
     }
-    if request.headers().contains_key(SEC_WEBSOCKET_KEY) {
+    if !matches!(fields.key, Sole::Missing) {
         // The usual cause is a reverse proxy that was not told about WebSockets.
         const LOST: Reject = bad("Sec-WebSocket-Key without Upgrade: does a proxy remove it?");
         return Route::Reject(LOST);
@@ -164,13 +164,91 @@ pub(crate) fn route(request: &Request) -> Route {
     Route::Plain
 }
 
+/// What the header fields say that decide about a request, found in one walk over them.
+struct Fields<'a> {
+    hosts: usize,
+    body: Option<Reject>,
+    /// `Upgrade` has the token `websocket`, `Connection` the token `upgrade`.
+    upgrade: bool,
+    connection: bool,
+    version: Sole<'a>,
+    key: Sole<'a>,
+}
+
+/// A field that may stand only once.
+enum Sole<'a> {
+    Missing,
+    Once(&'a HeaderValue),
+    Repeated,
+}
+
+impl<'a> Sole<'a> {
+    fn add(&mut self, value: &'a HeaderValue) {
+        *self = match self {
+            Sole::Missing => Sole::Once(value),
+            _ => Sole::Repeated,
+        };
+    }
+
+    fn is(&self, good: impl Fn(&[u8]) -> bool) -> bool {
+        matches!(self, Sole::Once(value) if good(value.as_bytes()))
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn of(request: &'a Request) -> Self {
+        let mut fields = Fields {
+            hosts: 0,
+            body: None,
+            upgrade: false,
+            connection: false,
+            version: Sole::Missing,
+            key: Sole::Missing,
+        };
+        for (name, value) in request.headers() {
+            fields.add(name, value);
+        }
+        fields
+    }
+
+    fn add(&mut self, name: &HeaderName, value: &'a HeaderValue) {
+        const BODY: Reject = Reject {
+            status: 413,
+            text: "a request body is not taken here",
+        };
+        if name == HOST {
+            self.hosts += 1;
+        } else if name == UPGRADE {
+            self.upgrade |= has_token(value, "websocket");
+        } else if name == CONNECTION {
+            self.connection |= has_token(value, "upgrade");
+        } else if name == SEC_WEBSOCKET_VERSION {
+            self.version.add(value);
+        } else if name == SEC_WEBSOCKET_KEY {
+            self.key.add(value);
+        } else if name == TRANSFER_ENCODING {
+            self.body.get_or_insert(BODY);
+        } else if name == CONTENT_LENGTH {
+            match value.to_str().unwrap_or_default().trim().parse::<u64>() {
+                Ok(0) => {}
+                Ok(_) => self.body = self.body.or(Some(BODY)),
+                Err(_) => self.body = Some(bad("Content-Length is malformed")),
+            }
+        }
+    }
+}
+
+fn has_token(value: &HeaderValue, wanted: &str) -> bool {
+    let mut tokens = value.to_str().unwrap_or_default().split(',');
+    tokens.any(|token| token.trim().eq_ignore_ascii_case(wanted))
+}
+
 /// What holds for every request, page or WebSocket.
-fn plausible(request: &Request) -> Result<(), Reject> {
-    let headers = request.headers();
-    let hosts = headers.get_all(HOST).iter().count();
-    if hosts > 1
-        || (hosts == 0 && request.version() == Version::HTTP_11 && request.host().is_none())
-    {
+fn plausible(request: &Request, fields: &Fields<'_>) -> Result<(), Reject> {
+    let named = fields.hosts == 1
+        || (fields.hosts == 0
+            && (request.version() != Version::HTTP_11 || request.host().is_some()));
+    if !named {
         return Err(bad("exactly one Host header field is needed"));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -179,29 +257,11 @@ fn plausible(request: &Request) -> Result<(), Reject> {
             text: "only GET and HEAD are served here",
         });
     }
-    for length in headers.get_all(CONTENT_LENGTH) {
-        match length.to_str().unwrap_or_default().trim().parse::<u64>() {
-            Ok(0) => {}
-            Ok(_) => {
-                return Err(Reject {
-                    status: 413,
-                    text: "a request body is not taken here",
-                });
-            }
-            Err(_) => return Err(bad("Content-Length is malformed")),
-        }
-    }
-    match headers.contains_key(TRANSFER_ENCODING) {
-        true => Err(Reject {
-            status: 413,
-            text: "a request body is not taken here",
-        }),
-        false => Ok(()),
-    }
+    fields.body.map_or(Ok(()), Err)
 }
 
 /// RFC 6455 §4.2.1, for a request that has `Upgrade: websocket`.
-fn upgrade(request: &Request) -> Result<(), Reject> {
+fn upgrade(request: &Request, fields: &Fields<'_>) -> Result<(), Reject> {
     const ANOTHER: Reject = Reject {
         status: 426,
         text: "only version 13 of the WebSocket protocol is spoken here",
@@ -212,16 +272,13 @@ fn upgrade(request: &Request) -> Result<(), Reject> {
     if request.version() != Version::HTTP_11 {
         return Err(bad("a WebSocket needs HTTP/1.1: does a proxy speak 1.0?"));
     }
-    if !request
-        .tokens(&CONNECTION)
-        .any(|token| token.eq_ignore_ascii_case("upgrade"))
-    {
+    if !fields.connection {
         return Err(bad("Upgrade without Connection: upgrade"));
     }
-    if sole(request, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    if !fields.version.is(|version| version == b"13") {
         return Err(ANOTHER);
     }
-    match sole(request, &SEC_WEBSOCKET_KEY).is_some_and(|key| key_is_valid(key.as_bytes())) {
+    match fields.key.is(key_is_valid) {
         true => Ok(()),
         false => Err(bad("Sec-WebSocket-Key is to be 16 bytes in base64, once")),
     }
