@@ -234,10 +234,7 @@ impl Engine {
             return false;
         };
         // While this thread waits for an answer of the shard, nobody would turn it.
-        self.handle
-            .shared
-            .threads
-            .get_or_init(|| vec![std::thread::current().id()]);
+        *self.handle.shared.turner.lock() = Some(std::thread::current().id());
         match shard.turn(Some(wait)) {
             Ok(Flow::Running) => true,
             Ok(Flow::Ended) => {
@@ -361,6 +358,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         }),
         ended: Condvar::new(),
         threads: OnceLock::new(),
+        turner: PlainMutex::new(None),
     }
 }
 

@@ -331,13 +331,20 @@ impl Handle {
     pub fn join(&self, id: ConnectionId, room: &str) -> Result<Position, CommandError> {
         let shard = self.shard_of(id)?;
         self.check_name(room).map_err(|_| CommandError::RoomName)?;
+        let mut ended = None;
         let position = self.shared.directory.join(room, shard, |room| {
             let join = Command::Join {
                 who: id,
                 room: room.clone(),
             };
-            self.shared.inboxes[shard].push(Ask::Route(join), 0);
+            if !self.shared.inboxes[shard].push(Ask::Route(join), 0) {
+                ended = Some(room.clone());
+            }
         });
+        if let Some(room) = ended {
+            self.shared.directory.leave(&room, shard);
+            return Err(CommandError::Stopped);
+        }
         self.shared.inboxes[shard].rouse();
         Ok(position)
     }
@@ -387,7 +394,9 @@ impl Handle {
     /// All open connections. Waits for the shards, so it takes about a turn.
     ///
     /// # Errors
-    /// [`CommandError::OnShard`] in a callback, since a shard cannot wait for itself.
+    /// [`CommandError::OnShard`] in a callback, since a shard cannot wait for itself; without
+    /// threads of our own also on the thread that called [`Engine::turn`](crate::Engine::turn)
+    /// last.
     pub fn connections(&self) -> Result<Vec<ConnectionId>, CommandError> {
         self.list(None)
     }
@@ -431,10 +440,9 @@ impl Handle {
     /// Whether this is one of the engine's own threads.
     pub(crate) fn is_on_shard(&self) -> bool {
         let me = std::thread::current().id();
-        self.shared
-            .threads
-            .get()
-            .is_some_and(|threads| threads.contains(&me))
+        let threads = self.shared.threads.get();
+        threads.is_some_and(|threads| threads.contains(&me))
+            || *self.shared.turner.lock() == Some(me)
     }
 
     /// Whether the engine is stopping or has stopped.

@@ -12,7 +12,8 @@ pub(crate) trait Wake: Send + Sync {
 }
 
 pub(crate) struct Inbox<C> {
-    queue: Mutex<Vec<C>>,
+    /// None once the shard has ended: what comes after is dropped.
+    queue: Mutex<Option<Vec<C>>>,
     /// Bytes of the payloads that wait, counted by those who push.
     bytes: AtomicUsize,
     asleep: AtomicBool,
@@ -24,7 +25,7 @@ pub(crate) struct Inbox<C> {
 impl<C> Inbox<C> {
     pub(crate) fn new(waker: Box<dyn Wake>) -> Self {
         Inbox {
-            queue: Mutex::new(Vec::new()),
+            queue: Mutex::new(Some(Vec::new())),
             bytes: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             full: AtomicBool::new(false),
@@ -33,12 +34,21 @@ impl<C> Inbox<C> {
     }
 
     /// Adds a command whose payload has so many bytes; `rouse` must follow, once for any number
-    /// of pushes and with no lock held.
-    pub(crate) fn push(&self, command: C, bytes: usize) {
+    /// of pushes and with no lock held. False when the shard has ended: it is dropped.
+    pub(crate) fn push(&self, command: C, bytes: usize) -> bool {
         if bytes > 0 {
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
-        self.queue.lock().push(command);
+        match &mut *self.queue.lock() {
+            Some(queue) => queue.push(command),
+            None => return false,
+        }
+        true
+    }
+
+    /// The shard has ended: gives what waits, and takes nothing more.
+    pub(crate) fn end(&self) -> Vec<C> {
+        self.queue.lock().take().unwrap_or_default()
     }
 
     /// Wakes the shard if it sleeps.
@@ -57,7 +67,9 @@ impl<C> Inbox<C> {
     /// Takes everything, by exchange with an empty vector.
     pub(crate) fn take(&self, empty: &mut Vec<C>) {
         debug_assert!(empty.is_empty());
-        std::mem::swap(&mut *self.queue.lock(), empty);
+        if let Some(queue) = &mut *self.queue.lock() {
+            std::mem::swap(queue, empty);
+        }
     }
 
     /// Gives back the bytes of commands that were worked on.
@@ -70,7 +82,7 @@ impl<C> Inbox<C> {
     /// The shard is about to sleep: true when it may. From then on a push wakes it.
     pub(crate) fn may_sleep(&self) -> bool {
         self.asleep.store(true, Ordering::Relaxed);
-        let empty = self.queue.lock().is_empty();
+        let empty = self.queue.lock().as_ref().is_none_or(Vec::is_empty);
         if !empty {
             self.asleep.store(false, Ordering::Relaxed);
         }
@@ -96,6 +108,29 @@ impl<C> Inbox<C> {
     /// Whether the shard takes no more publications.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    struct Silent;
+
+    impl Wake for Silent {
+        fn wake(&self) {}
+    }
+
+    #[test]
+    fn nothing_stays_in_the_inbox_of_a_shard_that_has_ended() {
+        let inbox = Inbox::new(Box::new(Silent));
+        let socket = Arc::new(());
+        assert!(inbox.push(socket.clone(), 0));
+        assert_eq!(inbox.end().len(), 1);
+        assert!(!inbox.push(socket.clone(), 0), "it is told");
+        assert_eq!(Arc::strong_count(&socket), 1, "and dropped");
+        assert!(inbox.may_sleep() && inbox.end().is_empty());
     }
 }
 

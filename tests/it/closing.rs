@@ -155,6 +155,28 @@ fn an_end_right_behind_a_message_is_noticed_at_once() {
 }
 
 #[test]
+fn what_the_host_does_about_the_last_message_comes_before_the_end_of_the_stream() {
+    let house = open_with(config().shards(2), |connection, _| {
+        let room = "r";
+        connection.handle().publish(room, "before").unwrap();
+        connection.close(4000, "enough").unwrap();
+        connection.handle().publish(room, "after").unwrap();
+    });
+    for _ in 0..40 {
+        let (mut client, id) = house.client("r");
+        client.say("the last word");
+        client.shut();
+        assert_eq!(client.text(), "before");
+        assert_eq!(
+            client.close_frame(),
+            (4000, "enough".into()),
+            "and nothing after it"
+        );
+        assert_eq!(house.log.closed(id), CloseReason::Host { code: 4000 });
+    }
+}
+
+#[test]
 fn pings_are_answered_even_between_fragments() {
     let house = open_with(config(), |connection, message| {
         connection.send(message).unwrap();

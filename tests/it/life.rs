@@ -145,6 +145,25 @@ fn stop_inside_a_callback_returns_and_the_engine_ends() {
 }
 
 #[test]
+fn a_callback_that_panics_stops_the_engine_in_an_orderly_way() {
+    let house = open_with(config().shards(2), |_, message| {
+        assert_ne!(message.text(), Some("panic"), "as the test wants it");
+    });
+    let (mut client, id) = house.client("r");
+    let (mut other, other_id) = house.client("r");
+    client.say("panic");
+    // On the shard of the panic sockets are cut; on the other one peers are told.
+    client.drain();
+    other.drain();
+    for id in [id, other_id] {
+        assert_eq!(house.log.closed(id), CloseReason::Stopping);
+    }
+    assert_eq!(house.engine.publish("r", "x"), Err(Refused::Stopped));
+    assert_eq!(house.engine.stop().connections, 2);
+    assert!(house.engine.rooms().is_empty());
+}
+
+#[test]
 fn dropping_the_engine_inside_a_callback_is_safe() {
     let cell: Arc<Mutex<Option<Engine>>> = Arc::default();
     let inner = cell.clone();

@@ -216,6 +216,94 @@ fn asking_the_shard_on_the_turning_thread_is_an_error_and_no_deadlock() {
 }
 
 #[test]
+fn who_turned_before_may_ask_while_another_thread_turns() {
+    let house = open(unthreaded());
+    house.engine.turn(Duration::ZERO);
+    let turning = turning(house);
+    let mut client = turning.client("/r");
+    assert_eq!(turning.engine.connections().unwrap(), [client.id()]);
+    drop(client);
+    turning.stop();
+}
+
+#[test]
+fn a_close_before_the_end_of_the_stream_is_seen_keeps_its_place() {
+    let house = open(unthreaded());
+    let address = house.address();
+    let (told, ready) = std::sync::mpsc::channel();
+    let (closed, done) = std::sync::mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut client = Client::open(address, "/r");
+        let id = client.id();
+        client.shut();
+        told.send(id).unwrap();
+        done.recv().unwrap();
+        assert_eq!(client.text(), "before");
+        assert_eq!(client.close_frame(), (4000, "bye".into()));
+        client.end();
+    });
+    let mut id = None;
+    until("it to open", || {
+        // No turn while the stream may have ended: the host's calls are to come first.
+        id = ready.try_recv().ok();
+        if id.is_none() && house.engine.snapshot().deliveries == 0 {
+            house.engine.turn(Duration::from_millis(1));
+        }
+        id.is_some()
+    });
+    let id = id.unwrap();
+    house.engine.publish("r", "before").unwrap();
+    house.engine.close(id, 4000, "bye").unwrap();
+    house.engine.publish("r", "after").unwrap();
+    closed.send(()).unwrap();
+    until("it to go", || {
+        house.engine.turn(Duration::from_millis(1));
+        house.engine.snapshot().connections == 0
+    });
+    reader.join().unwrap();
+    assert_eq!(house.log.closed(id), CloseReason::Host { code: 4000 });
+    house.engine.stop();
+}
+
+#[test]
+fn a_reader_that_leaves_in_a_burst_is_not_slow() {
+    let limits = unthreaded()
+        .outbox_bytes_max(64 * 1024)
+        .outbox_high_bytes(32 * 1024);
+    let house = open(limits.room_ahead_bytes_max(1024 * 1024));
+    let address = house.address();
+    let (told, ready) = std::sync::mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut client = Client::open(address, "/r");
+        told.send(client.id()).unwrap();
+        let lengths: Vec<_> = (0..60).map(|_| client.text().len()).collect();
+        assert_eq!(lengths, [10_000; 60]);
+        client.closed()
+    });
+    let mut id = None;
+    until("it to open", || {
+        house.engine.turn(Duration::from_millis(1));
+        id = ready.try_recv().ok();
+        id.is_some()
+    });
+    let id = id.unwrap();
+    let text = "x".repeat(10_000);
+    for _ in 0..60 {
+        house.engine.publish("r", &text).unwrap();
+    }
+    house.engine.leave(id, "r").unwrap();
+    assert_eq!(house.engine.publish("r", "too late").unwrap().members, 1);
+    house.engine.close(id, 4000, "bye").unwrap();
+    until("it to go", || {
+        house.engine.turn(Duration::from_millis(1));
+        house.engine.snapshot().connections == 0
+    });
+    assert_eq!(reader.join().unwrap(), (4000, "bye".to_string()));
+    assert_eq!(house.engine.snapshot().too_slow, 0);
+    house.engine.stop();
+}
+
+#[test]
 fn an_engine_with_threads_of_its_own_is_not_turned_by_the_host() {
     let house = open(config());
     assert!(!house.engine.turn(Duration::ZERO));

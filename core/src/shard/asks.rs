@@ -35,8 +35,10 @@ impl<N: Net> Shard<N> {
             }
             Ask::End(id, end) => {
                 if let Some(slot) = self.router.slot(id) {
-                    let (reason, frame) = *end;
-                    self.close(slot, reason, frame);
+                    match end.map(|end| *end) {
+                        Some((reason, frame)) => self.close(slot, reason, frame),
+                        None => self.on_end(slot),
+                    }
                 }
             }
             Ask::Resume(id) => {

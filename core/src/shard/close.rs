@@ -270,8 +270,10 @@ impl<N: Net> Shard<N> {
                 let idle_ms = l.idle_timeout_ms;
                 let conn = self.conns.at(slot);
                 if conn.is(UNREAD) {
-                    // It has spoken; it is we who do not listen.
+                    // It has spoken; it is we who do not listen. A ping still finds out, through
+                    // the kernel, that nobody is there any more.
                     (conn.heard, conn.spoke) = (now, now);
+                    self.router.outbound.ping(slot, PING);
                 } else if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
                     self.close_with(slot, CloseReason::IdleTimeout, "idle");
                 } else if conn.is(PINGED) {
@@ -377,6 +379,12 @@ impl<N: Net> Shard<N> {
     }
 
     pub(super) fn report(&mut self) {
+        if self.stopping.is_some() {
+            // Joins count in the directory and sockets are open: none may stay behind.
+            for ask in self.shared.inboxes[self.me].end() {
+                self.on_ask(ask);
+            }
+        }
         let Some(stopping) = self.stopping.take() else {
             return;
         };

@@ -52,9 +52,9 @@ struct Told {
 enum What {
     Connecting(Arc<Request>),
     Opened,
-    /// The peer closes or broke the protocol: ended behind what the host does about the messages
-    /// before.
-    Ended(Box<(CloseReason, Frame)>),
+    /// The peer closes, broke the protocol or (None) just ended its stream: ended behind what the
+    /// host does about the messages before.
+    Ended(Option<Box<(CloseReason, Frame)>>),
     Message(Kind, Payload),
     Closed(ConnectionId, Option<Arc<Identity>>, Box<CloseReason>),
     Backpressure(bool),
@@ -276,7 +276,9 @@ impl<N: Net> Shard<N> {
             match what {
                 What::Connecting(request) => self.host.on_connecting(who.id, request),
                 What::Opened => self.host.on_opened(who),
-                What::Ended(end) => self.shared.inboxes[self.me].push(Ask::End(who.id, end), 0),
+                What::Ended(end) => {
+                    self.shared.inboxes[self.me].push(Ask::End(who.id, end), 0);
+                }
                 What::Message(kind, payload) => {
                     counters.messages_in.add(1);
                     self.host.on_message(who, kind, payload.bytes(&self.arena));

@@ -156,6 +156,10 @@ impl<N: Net> Shard<N> {
             return;
         };
         match self.net.read(socket, into) {
+            Ok(0) if self.conns.at(slot).phase == Phase::Open => {
+                let what = What::Ended(None);
+                self.told.push(Told { slot, what });
+            }
             Ok(0) => self.on_end(slot),
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
@@ -408,7 +412,7 @@ impl<N: Net> Shard<N> {
     }
 
     fn end(&mut self, slot: u32, reason: CloseReason, frame: &[u8]) {
-        let what = What::Ended(Box::new((reason, Frame::new(&[], frame))));
+        let what = What::Ended(Some(Box::new((reason, Frame::new(&[], frame)))));
         self.told.push(Told { slot, what });
     }
 }

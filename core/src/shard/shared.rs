@@ -67,9 +67,9 @@ pub(crate) enum Ask {
     Accept(ConnectionId, Box<Accepted>),
     Refuse(ConnectionId, u16, Box<str>),
     Close(ConnectionId, u16, Box<str>),
-    /// The peer closed or broke the protocol; pushed by the shard itself, behind what the host
-    /// asked for in answer to the messages before.
-    End(ConnectionId, Box<(CloseReason, Frame)>),
+    /// The peer closed, broke the protocol or (None) just ended its stream; pushed by the shard
+    /// itself, behind what the host asked for in answer to the messages before.
+    End(ConnectionId, Option<Box<(CloseReason, Frame)>>),
     /// The host has taken events of this connection: it may be read from again.
     Resume(ConnectionId),
     /// All open connections, or the members of a room.
@@ -115,8 +115,9 @@ pub(crate) struct Shared {
     pub(crate) stop_ns: AtomicU64,
     pub(crate) ending: PlainMutex<Ending>,
     pub(crate) ended: Condvar,
-    /// The engine's own threads, where it has any.
+    /// The engine's own threads, where it has any; else the thread of the host that turned it last.
     pub(crate) threads: OnceLock<Vec<ThreadId>>,
+    pub(crate) turner: PlainMutex<Option<ThreadId>>,
 }
 
 impl Shared {

@@ -59,10 +59,11 @@ impl<N: Net> Wire for Sockets<'_, N> {
         self.net.now_ns()
     }
 
-    fn on_sweep(&mut self, since_ns: u64) {
-        let now = self.net.now_ns();
-        self.counters
-            .publish_to_flush
-            .record(now.saturating_sub(since_ns));
+    fn on_sweep(&mut self, since_ns: u64, small: bool) {
+        let took = self.net.now_ns().saturating_sub(since_ns);
+        self.counters.publish_to_flush.record(took);
+        if small {
+            self.counters.publish_to_flush_small.record(took);
+        }
     }
 }
