@@ -47,8 +47,8 @@ pub(crate) trait Wire {
     fn warm(&self, _slot: u32) {}
     /// Nanoseconds of the engine's clock.
     fn now_ns(&mut self) -> u64;
-    /// A sweep ended; its oldest frame was published at `since_ns`.
-    fn on_sweep(&mut self, since_ns: u64);
+    /// A sweep of a small or a large group ended; its oldest frame was published at `since_ns`.
+    fn on_sweep(&mut self, since_ns: u64, small: bool);
 }
 
 /// What became of a write.
@@ -160,7 +160,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             shard,
             groups: Slab::new(),
             links: Vec::new(),
-            pool: Pool::default(),
+            pool: Pool::new(bounds.tape_bytes_max),
             outboxes: Vec::new(),
             sequence: 0,
             small: VecDeque::new(),
@@ -340,6 +340,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if self.links[slot as usize].is(LINK_DONE | LINK_CLOSING) {
             return;
         }
+        let waiting = self.waiting_bytes(slot);
+        if waiting > 0 && waiting + (*frame).as_ref().len() > self.bounds.outbox_bytes_max {
+            return self.give_up(slot);
+        }
         self.take_out(slot);
         self.push_private(slot, frame, sequence);
     }
@@ -357,10 +361,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let bounds = self.bounds;
         let outbox = self.outbox(slot);
         let waiting = outbox.bytes();
-        if waiting > 0 && waiting + len > bounds.outbox_bytes_max {
-            self.give_up(slot);
-            return;
-        }
         outbox.push(sequence, frame);
         self.private_bytes += len;
         self.mark_dirty(slot);
@@ -510,7 +510,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
     }
 
-    /// Turns what a membership is still owed into private frames, in their places.
+    /// Turns what a membership is still owed into private frames, in their places. Of a connection
+    /// whose socket refuses bytes no more than an outbox may hold; what another one is owed was
+    /// published in this turn or is still being offered, which the rooms' *ahead* bounds.
     fn keep_owed(&mut self, slot: u32, id: GroupId) {
         self.take_out(slot);
         let link = &self.links[slot as usize];
@@ -540,10 +542,13 @@ impl<R: RoomRef + Clone> Outbound<R> {
             tape.slices(mark.start, end, |s| bytes.extend_from_slice(s));
             owed.push((mark.sequence, Arc::new(bytes)));
         }
+        let bytes: usize = owed.iter().map(|(_, frame)| (**frame).as_ref().len()).sum();
+        let waiting = self.waiting_bytes(slot);
+        let is_slow = self.links[slot as usize].is(LINK_BLOCKED);
+        if is_slow && waiting + bytes > self.bounds.outbox_bytes_max {
+            return self.give_up(slot);
+        }
         for (sequence, frame) in owed {
-            if self.links[slot as usize].is(LINK_DONE) {
-                return;
-            }
             self.push_private(slot, frame, sequence);
         }
     }

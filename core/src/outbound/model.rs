@@ -75,7 +75,7 @@ impl Wire for Sinks {
         self.now
     }
 
-    fn on_sweep(&mut self, since_ns: u64) {
+    fn on_sweep(&mut self, since_ns: u64, _small: bool) {
         assert!(since_ns > 0);
     }
 }

@@ -4,7 +4,7 @@
 //! member after the other; `flush` for the exceptions. Small groups go first, large ones get at
 //! least half of the budget; a sweep goes on in the next turn where this one ended. Shard thread.
 
-use super::group::{BLOCKED, OWN, SLOT, TOMB};
+use super::group::{BLOCKED, OWN, SLOT, SMALL, TOMB};
 use super::{FRAME_OVERHEAD, GroupId, LINK_DIRTY, Outbound, RoomRef, Wire, Wrote};
 
 /// Writes between two looks at the clock.
@@ -252,7 +252,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .room
                 .on_swept(self.shard, (cut - from) as usize + frames * FRAME_OVERHEAD);
             group.cursor = cut;
-            wire.on_sweep(tape.sweep.since_ns);
+            wire.on_sweep(tape.sweep.since_ns, group.members.len() <= SMALL);
         }
         if group.alive() == 0 {
             self.remove_group(id);

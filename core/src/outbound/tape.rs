@@ -11,7 +11,8 @@ use crate::sync::Arc;
 /// A frame held by reference, shared by tapes and outboxes of all shards.
 pub(crate) type SharedFrame = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// Frames of this size and more are held by reference instead of being copied.
+/// Frames of this size and more, and those that no segment holds, are held by reference instead of
+/// being copied.
 pub(crate) const SHARED_BYTES: usize = 16 * 1024;
 
 /// Sizes of pooled segments; the last segment grows through them before a new one begins.
@@ -21,8 +22,9 @@ const CLASSES: [usize; 3] = [256, 4 * 1024, 64 * 1024];
 const KEPT: [usize; 3] = [1024, 128, 16];
 
 /// Free segments and tapes of one shard.
-#[derive(Default)]
 pub(crate) struct Pool {
+    /// Classes in use: a tape is let go of by whole segments, so one is a quarter of it at most.
+    classes: usize,
     free: [Vec<Vec<u8>>; 3],
     #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept")]
     tapes: Vec<Box<Tape>>,
@@ -34,6 +36,23 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    /// For tapes that hold at most so many bytes.
+    pub(crate) fn new(tape_bytes_max: usize) -> Self {
+        let fits = |class: &&usize| **class <= tape_bytes_max / 4;
+        Pool {
+            classes: CLASSES.iter().take_while(fits).count(),
+            free: Default::default(),
+            tapes: Vec::new(),
+            held_bytes: 0,
+            taped: Vec::new(),
+        }
+    }
+
+    /// The smallest class of segments that holds so many bytes.
+    fn class_for(&self, bytes: usize) -> Option<usize> {
+        CLASSES[..self.classes].iter().position(|&c| c >= bytes)
+    }
+
     fn take(&mut self, class: usize) -> Vec<u8> {
         self.held_bytes += CLASSES[class];
         self.free[class]
@@ -149,7 +168,7 @@ impl Tape {
             sequence,
             start: self.head,
         });
-        if bytes.len() >= SHARED_BYTES {
+        if bytes.len() >= SHARED_BYTES || pool.class_for(bytes.len()).is_none() {
             pool.held_bytes += bytes.len();
             self.segments.push_back(Segment {
                 start: self.head,
@@ -163,7 +182,6 @@ impl Tape {
 
     /// The own segment at the end, with place for `len` more bytes.
     fn room_for(&mut self, len: usize, pool: &mut Pool) -> &mut Vec<u8> {
-        let fits = |at: usize| CLASSES.iter().position(|&c| c >= at + len);
         match self.segments.back_mut() {
             Some(Segment {
                 data: Data::Own(last),
@@ -172,14 +190,18 @@ impl Tape {
             Some(Segment {
                 data: Data::Own(last),
                 ..
-            }) if fits(last.len()).is_some() => {
-                let class = fits(last.len()).expect("checked in the guard");
+            }) if pool.class_for(last.len() + len).is_some() => {
+                let class = pool
+                    .class_for(last.len() + len)
+                    .expect("checked in the guard");
                 let mut grown = pool.take(class);
                 grown.extend_from_slice(last);
                 pool.give(std::mem::replace(last, grown));
             }
             _ => {
-                let class = fits(0).expect("frames of SHARED_BYTES and more are not copied");
+                let class = pool
+                    .class_for(len)
+                    .expect("what no segment holds is not copied");
                 let data = Data::Own(pool.take(class));
                 self.segments.push_back(Segment {
                     start: self.head,
@@ -302,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_tape_is_the_frames_in_order() {
-        let mut pool = Pool::default();
+        let mut pool = Pool::new(usize::MAX);
         let mut tape = pool.tape(3, 1000);
         let mut all = Vec::new();
         for i in 0..500u64 {
@@ -323,7 +345,7 @@ mod tests {
 
     #[test]
     fn positions_survive_trimming() {
-        let mut pool = Pool::default();
+        let mut pool = Pool::new(usize::MAX);
         let mut tape = pool.tape(70, 0);
         for i in 0..3000u64 {
             tape.append(&Arc::new(vec![i as u8; 100]), i, &mut pool);
@@ -341,8 +363,28 @@ mod tests {
     }
 
     #[test]
+    fn segments_are_a_quarter_of_a_tape_at_most() {
+        let mut pool = Pool::new(8 * 1024);
+        let mut tape = pool.tape(0, 0);
+        let mut all = Vec::new();
+        for i in 0..100u64 {
+            let frame = Arc::new(vec![i as u8; 10 + i as usize * 20]);
+            tape.append(&frame, i, &mut pool);
+            all.extend_from_slice(&frame);
+        }
+        assert_eq!(text(&tape, 0, tape.head()), all);
+        let (middle, max) = (tape.head() / 2, 8 * 1024 / 4);
+        tape.trim(middle, &mut pool);
+        assert!(
+            middle - tape.base() < max,
+            "{} before {middle}",
+            tape.base()
+        );
+    }
+
+    #[test]
     fn small_tapes_are_one_slice() {
-        let mut pool = Pool::default();
+        let mut pool = Pool::new(usize::MAX);
         let mut tape = pool.tape(70, 0);
         for i in 0..16u64 {
             tape.append(&Arc::new(vec![1u8; 1028]), i, &mut pool);
