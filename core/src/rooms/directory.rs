@@ -401,6 +401,91 @@ mod loom_models {
         });
     }
 
+    enum Marker {
+        Join(Arc<RoomState>),
+        Leave,
+        Close,
+        Publication(u64),
+    }
+
+    /// A shard with one connection: what it was sent, and what the count of the room did.
+    #[derive(Default)]
+    struct OneShard {
+        room: Option<Arc<RoomState>>,
+        seen: Vec<u64>,
+    }
+
+    impl OneShard {
+        fn step(&mut self, directory: &Directory, inbox: &Mutex<Vec<Marker>>) {
+            let taken = std::mem::take(&mut *inbox.lock());
+            for marker in taken {
+                match marker {
+                    Marker::Join(room) => {
+                        assert!(room.members() >= 1, "raised before the marker");
+                        self.room = Some(room);
+                    }
+                    Marker::Publication(offset) if self.room.is_some() => self.seen.push(offset),
+                    Marker::Publication(_) => {}
+                    Marker::Leave | Marker::Close => {
+                        if let Some(room) = self.room.take() {
+                            assert!(room.members() >= 1, "too low");
+                            directory.leave(&room, 0);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A join, two leaves and a close against a publication, while the shard works on its inbox:
+    /// the count falls once, the publication reaches the connection exactly when it was numbered
+    /// between the join and the first leave, and the room is gone at the end.
+    #[test]
+    fn loom_a_join_two_leaves_and_a_close() {
+        loom::model(|| {
+            let directory = StdArc::new(Directory::new(1, 1));
+            let inbox: StdArc<Mutex<Vec<Marker>>> = StdArc::new(Mutex::new(Vec::new()));
+            let caller = {
+                let (directory, inbox) = (directory.clone(), inbox.clone());
+                thread::spawn(move || {
+                    let push = |marker| inbox.lock().push(marker);
+                    directory.join("a", 0, |room| push(Marker::Join(room.clone())));
+                    push(Marker::Leave);
+                    push(Marker::Leave);
+                    push(Marker::Close);
+                })
+            };
+            let publisher = {
+                let (directory, inbox) = (directory.clone(), inbox.clone());
+                thread::spawn(move || {
+                    let room = directory.find("a")?;
+                    let mut tail = room.lock();
+                    if tail.is_dead() || room.members() == 0 {
+                        return None;
+                    }
+                    let offset = tail.number();
+                    let mut queue = inbox.lock();
+                    let joined = queue.iter().any(|m| matches!(m, Marker::Join(_)));
+                    let left = queue.iter().any(|m| matches!(m, Marker::Leave));
+                    queue.push(Marker::Publication(offset));
+                    Some((offset, joined, left))
+                })
+            };
+            let mut shard = OneShard::default();
+            shard.step(&directory, &inbox);
+            caller.join().expect("it ends");
+            let published = publisher.join().expect("it ends");
+            shard.step(&directory, &inbox);
+            match published {
+                Some((_, _, true)) => assert!(shard.seen.is_empty(), "behind the leave"),
+                Some((offset, true, false)) => assert_eq!(shard.seen, [offset], "before it"),
+                _ => {}
+            }
+            assert!(shard.room.is_none());
+            assert_eq!(directory.len(), 0, "the count fell exactly once");
+        });
+    }
+
     /// A join, a leave and a close (which leaves) against a publication: the count is never below
     /// the number of members, and the room is gone at the end.
     #[test]
