@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use roomcast::{
-    Accept, CloseReason, Connection, ConnectionId, Handler, Message, Pending, Publication, Request,
+    Accept, CloseReason, Connection, ConnectionId, Handler, Message, Pending, Publication,
+    Published, Refused, Request,
 };
 
 use super::frames::{CLOSE, Frame, frames, texts};
+
+/// A message that begins with this asks the host to publish to the room behind it.
+pub const PUBLISH: &str = "publish ";
 
 /// One peer, from its first byte to its last.
 #[derive(Default)]
@@ -41,6 +45,10 @@ pub struct Crowd {
     pub undecided: Vec<(u32, Pending)>,
     /// Publications and messages are numbered, so that each is told from all others.
     pub count: u64,
+    /// What was refused, as the engine is to count it.
+    pub refused: u64,
+    /// How far the rooms are numbered that a handle is held of.
+    pub numbers: BTreeMap<String, u64>,
 }
 
 impl Crowd {
@@ -55,6 +63,43 @@ impl Crowd {
         format!("{} {}", self.count, "x".repeat(filler))
     }
 
+    /// What became of a publication: who is owed it, and which number it has.
+    pub fn on_published(
+        &mut self,
+        text: &str,
+        to: &[&str],
+        but: &[&str],
+        except: &[ConnectionId],
+        published: Result<Published, Refused>,
+    ) {
+        let published = match published {
+            Ok(published) => published,
+            Err(refused) => {
+                assert!(matches!(refused, Refused::Behind | Refused::Overloaded));
+                self.refused += 1;
+                return;
+            }
+        };
+        let is_in = |p: &Peer, rooms: &[&str]| p.rooms.iter().any(|r| rooms.contains(&r.as_str()));
+        let mut members = 0;
+        for peer in self.peers.values_mut().filter(|p| p.open && is_in(p, to)) {
+            members += usize::from(peer.clean);
+            let excepted = peer.id.is_some_and(|id| except.contains(&id));
+            if !is_in(peer, but) && !excepted {
+                peer.owed.push(text.to_owned());
+            }
+        }
+        // Who has just left may still be counted; nobody who is there is not.
+        assert!(published.members >= members, "{published:?} of {members}");
+        for room in to.iter().collect::<std::collections::BTreeSet<_>>() {
+            if let Some(number) = self.numbers.get_mut(*room) {
+                *number += 1;
+                let number = (to.len() == 1).then_some(*number);
+                assert!(number.is_none() || published.offset == number, "of {room}");
+            }
+        }
+    }
+
     /// The peer is owed the text, if it is open.
     pub fn owe(&mut self, number: u32, text: &str) {
         let peer = self.peers.get_mut(&number).expect("peers stay");
@@ -65,7 +110,7 @@ impl Crowd {
 }
 
 /// The host: path `/now/ROOM` is accepted into ROOM, `/later` is decided by the storm, `/never` is
-/// turned away; messages are echoed, and published to the room that they name.
+/// turned away; messages are echoed, or published to the room that they name, but to their sender.
 pub struct Host(pub Arc<Mutex<Crowd>>);
 
 impl Host {
@@ -114,7 +159,16 @@ impl Handler for Host {
         let peer = crowd.of(connection.id());
         assert!(peer.told_open == 1 && peer.closed.is_empty());
         peer.heard += 1;
-        if connection.send(Publication::text(text)).is_ok() && peer.open {
+        if let Some(room) = text.strip_prefix(PUBLISH) {
+            let (text, except) = (crowd.text(20), [connection.id()]);
+            let publication = Publication::text(&text).except(&except);
+            let published = connection.handle().publish(room, publication);
+            crowd.on_published(&text, &[room], &[], &except, published);
+        } else if connection.send(Publication::text(text)).is_err() {
+            crowd.refused += 1;
+        } else if let peer = crowd.of(connection.id())
+            && peer.open
+        {
             peer.owed.push(text.to_owned());
         }
     }

@@ -4,6 +4,7 @@
 //! Payloads say which publication they are, so that what each connection was sent can be held
 //! against what was asked for, in order.
 
+mod accepts;
 mod crowd;
 mod found;
 mod frames;

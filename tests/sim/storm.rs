@@ -1,41 +1,62 @@
 //! Storms: everything that peers, hosts and time may do, at random, under small limits.
 //!
 //! Peers that do nothing wrong must be sent exactly what they are owed, whatever the others do;
-//! those others at least nothing else, in order. At the end nothing is left.
+//! those others at least nothing else, in order. With several shards their turns come in any
+//! order, on this one thread: what is owed is the same, since it follows from the calls alone: one
+//! order per room, exact joins and leaves, and the order of the calls across rooms. At the end
+//! nothing is left.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use roomcast::testing::Sim;
-use roomcast::{Config, ConnectionId, Publication, Refused, SlowPolicy};
+use roomcast::{Config, ConnectionId, Handle, Publication, Room, SlowPolicy};
 use roomcast_sim::{Dice, each_seed};
 
-use super::crowd::{Crowd, Host, Peer, accept, check};
+use super::crowd::{Crowd, Host, PUBLISH, Peer, accept, check};
 
 const STEPS: usize = 1_500;
 const PEERS: usize = 150;
 const TAPE_BYTES: usize = 128 * 1024;
 const SHARD_TAPE_BYTES: usize = 512 * 1024;
 
+/// Rooms that a handle is held of, so that their numbers go on while nobody is in.
+const HELD: usize = 3;
+const TICK_NS: u64 = 8_000_000;
+
 struct Storm {
-    sim: Sim,
+    /// One for each shard.
+    sims: Vec<Sim>,
+    /// Shard and connection of each peer.
+    places: Vec<(usize, u32)>,
+    held: Vec<Room>,
     crowd: Arc<Mutex<Crowd>>,
     dice: Dice,
 }
 
 #[test]
 fn the_slow_are_disconnected_and_the_others_lose_nothing() {
-    each_seed(|dice| Storm::new(dice, SlowPolicy::Disconnect).run(false));
+    each_seed(|dice| Storm::new(dice, SlowPolicy::Disconnect, 1).run(false));
 }
 
 #[test]
 fn the_slow_skip_and_are_told_and_the_others_lose_nothing() {
-    each_seed(|dice| Storm::new(dice, SlowPolicy::Skip).run(true));
+    each_seed(|dice| Storm::new(dice, SlowPolicy::Skip, 1).run(true));
+}
+
+#[test]
+fn three_shards_in_any_order_are_one_engine() {
+    each_seed(|dice| Storm::new(dice, SlowPolicy::Disconnect, 3).run(false));
+}
+
+#[test]
+fn two_shards_in_any_order_are_one_engine_and_the_slow_skip() {
+    each_seed(|dice| Storm::new(dice, SlowPolicy::Skip, 2).run(true));
 }
 
 #[test]
 fn a_seed_is_the_same_storm_again() {
     let streams = || {
-        let mut storm = Storm::new(Dice::new(11), SlowPolicy::Disconnect);
+        let mut storm = Storm::new(Dice::new(11), SlowPolicy::Disconnect, 2);
         (0..STEPS).for_each(|_| storm.step());
         storm.collect();
         let crowd = storm.crowd();
@@ -46,7 +67,7 @@ fn a_seed_is_the_same_storm_again() {
 }
 
 impl Storm {
-    fn new(dice: Dice, policy: SlowPolicy) -> Storm {
+    fn new(dice: Dice, policy: SlowPolicy, shards: usize) -> Storm {
         let config = Config::new()
             .slow_policy(policy)
             .publication_bytes_max(TAPE_BYTES / 4)
@@ -64,9 +85,57 @@ impl Storm {
             .close_timeout_ms(500)
             .stop_timeout_ms(2_000);
         let crowd = Arc::new(Mutex::new(Crowd::default()));
-        let mut sim = Sim::new(config, Host(crowd.clone()));
-        sim.set_look_ns(4_000);
-        Storm { sim, crowd, dice }
+        let mut sims = Sim::shards(config, Host(crowd.clone()), shards);
+        sims.iter_mut().for_each(|sim| sim.set_look_ns(4_000));
+        let hold = |n| {
+            let room = sims[0].handle().room(&format!("room-{n}"));
+            room.expect("a good name")
+        };
+        let held: Vec<Room> = (0..HELD).map(hold).collect();
+        let numbers = held.iter().map(|room| (room.name().to_owned(), 0));
+        crowd.lock().expect("nobody else").numbers = numbers.collect();
+        Storm {
+            sims,
+            places: Vec::new(),
+            held,
+            crowd,
+            dice,
+        }
+    }
+
+    fn handle(&self) -> Handle {
+        self.sims[0].handle().clone()
+    }
+
+    /// The shard and the connection of a peer.
+    fn at(&mut self, number: u32) -> (&mut Sim, u32) {
+        let (shard, end) = self.places[number as usize];
+        (&mut self.sims[shard], end)
+    }
+
+    fn feed(&mut self, number: u32, opcode: u8, payload: &[u8]) {
+        let (sim, end) = self.at(number);
+        sim.feed_frame(end, opcode, payload);
+    }
+
+    /// A turn of any shard.
+    fn turn(&mut self) {
+        let shard = self.dice.below(self.sims.len() as u64) as usize;
+        self.sims[shard].turn();
+    }
+
+    /// Turns in any order until nothing is left to do on any shard.
+    fn settle(&mut self) {
+        for _ in 0..1_000_000 {
+            let busy = |(at, sim): (usize, &mut Sim)| (!sim.is_at_rest()).then_some(at);
+            let busy: Vec<usize> = self.sims.iter_mut().enumerate().filter_map(busy).collect();
+            if busy.is_empty() {
+                return;
+            }
+            let one = busy[self.dice.below(busy.len() as u64) as usize];
+            self.sims[one].turn();
+        }
+        panic!("the shards do not come to rest");
     }
 
     fn crowd(&self) -> MutexGuard<'_, Crowd> {
@@ -82,12 +151,16 @@ impl Storm {
         }
         let numbers: Vec<u32> = self.crowd().peers.keys().copied().collect();
         match self.dice.below(2) {
-            0 => numbers.iter().for_each(|n| self.sim.end(*n)),
-            _ => self.sim.stop(),
+            0 => numbers.iter().for_each(|n| {
+                let (sim, end) = self.at(*n);
+                sim.end(end);
+            }),
+            _ => self.sims[0].stop(),
         }
         self.advance(4_000);
         self.crowd().undecided.clear();
-        self.sim.settle();
+        self.settle();
+        self.held.clear();
         self.check_nothing_is_left();
     }
 
@@ -95,15 +168,17 @@ impl Storm {
     fn calm(&mut self) {
         let numbers: Vec<u32> = self.crowd().peers.keys().copied().collect();
         for number in numbers {
-            self.sim.set_place(number, usize::MAX);
+            let (sim, end) = self.at(number);
+            sim.set_place(end, usize::MAX);
         }
-        self.sim.settle();
+        self.settle();
         self.advance(700);
     }
 
     fn collect(&mut self) {
         for (number, peer) in &mut self.crowd.lock().expect("one thread").peers {
-            peer.stream.extend(self.sim.take_output(*number));
+            let (shard, end) = self.places[*number as usize];
+            peer.stream.extend(self.sims[shard].take_output(end));
         }
     }
 
@@ -112,7 +187,7 @@ impl Storm {
             let closings = peer.closed.len();
             assert_eq!(closings, peer.told_open, "peer {number}: {:?}", peer.closed);
         }
-        let figures = self.sim.handle().snapshot();
+        let figures = self.handle().snapshot();
         assert_eq!((figures.rooms, figures.connections), (0, 0));
         assert_eq!((figures.tape_bytes, figures.outbox_bytes), (0, 0));
         assert_eq!(figures.inbox_bytes, 0);
@@ -140,13 +215,17 @@ impl Storm {
     /// Time passes; those without fault answer their pings, which come no closer than a second.
     fn advance(&mut self, ms: u64) {
         for _ in 0..ms.div_ceil(400) {
-            self.sim.advance_ms(ms.min(400));
+            for _ in 0..ms.min(400).div_ceil(8) {
+                self.sims[0].pass_ns(TICK_NS);
+                self.settle();
+            }
             let crowd = self.crowd.lock().expect("one thread");
             for (number, _) in crowd.peers.iter().filter(|(_, p)| p.clean) {
-                self.sim.feed_frame(*number, 10, b"");
+                let (shard, end) = self.places[*number as usize];
+                self.sims[shard].feed_frame(end, 10, b"");
             }
         }
-        self.sim.settle();
+        self.settle();
     }
 
     fn step(&mut self) {
@@ -161,17 +240,23 @@ impl Storm {
             70..76 => self.jam(),
             76..79 => self.go(),
             79..80 => self.host_close(),
-            80..95 => self.sim.turn(),
-            95..97 => self.sim.settle(),
+            80..95 => self.turn(),
+            95..97 => self.settle(),
             _ => {
                 let ms = 8 * (1 + self.dice.below(60));
                 self.advance(ms);
             }
         }
-        let figures = self.sim.handle().snapshot();
+        let figures = self.handle().snapshot();
         // What is in the inbox when the shard is full is appended all the same.
-        let most = (SHARD_TAPE_BYTES + 256 * 1024) as u64;
+        let most = (self.sims.len() * (SHARD_TAPE_BYTES + 256 * 1024)) as u64;
         assert!(figures.tape_bytes <= most, "{} held", figures.tape_bytes);
+        let crowd = self.crowd();
+        assert_eq!(figures.refused, crowd.refused, "each refusal is counted");
+        for room in &self.held {
+            let number = crowd.numbers[room.name()];
+            assert_eq!(room.position().offset, number, "of {}", room.name());
+        }
     }
 
     fn connect(&mut self) {
@@ -185,16 +270,17 @@ impl Storm {
             1 => format!("/never/{next}"),
             _ => format!("/now/{next}"),
         };
-        let number = match kind {
-            2 => self.sim.connect_raw(b"GET /now/0 HT", true),
-            _ => self.sim.connect(&path, true),
+        let shard = self.dice.below(self.sims.len() as u64) as usize;
+        let end = match kind {
+            2 => self.sims[shard].connect_raw(b"GET /now/0 HT", true),
+            _ => self.sims[shard].connect(&path, true),
         };
-        assert_eq!(number, next);
+        self.places.push((shard, end));
         let peer = Peer {
             clean: kind > 2,
             ..Peer::default()
         };
-        self.crowd().peers.insert(number, peer);
+        self.crowd().peers.insert(next, peer);
     }
 
     fn decide(&mut self) {
@@ -208,8 +294,10 @@ impl Storm {
     fn join(&mut self) {
         let room = self.room();
         if let Some((number, id)) = self.any() {
-            self.sim.handle().join(id, &room).expect("it is taken");
+            let position = self.handle().join(id, &room).expect("it is taken");
             let mut crowd = self.crowd();
+            let known = crowd.numbers.get(&room).copied();
+            assert!(known.is_none_or(|n| n == position.offset), "of {room}");
             let rooms = &mut crowd.peers.get_mut(&number).expect("peers stay").rooms;
             if !rooms.contains(&room) {
                 rooms.push(room);
@@ -220,7 +308,7 @@ impl Storm {
     fn leave(&mut self) {
         let room = self.room();
         if let Some((number, id)) = self.any() {
-            self.sim.handle().leave(id, &room).expect("it is taken");
+            self.handle().leave(id, &room).expect("it is taken");
             let mut crowd = self.crowd();
             let rooms = &mut crowd.peers.get_mut(&number).expect("peers stay").rooms;
             rooms.retain(|r| *r != room);
@@ -243,24 +331,11 @@ impl Storm {
         let but: Vec<&str> = except_rooms.iter().map(String::as_str).collect();
         let publication = Publication::text(&text).except(&except).except_rooms(&but);
         let published = match to[..] {
-            [one] => self.sim.handle().publish(one, publication),
-            _ => self.sim.handle().publish_union(&to, publication),
+            [one] => self.handle().publish(one, publication),
+            _ => self.handle().publish_union(&to, publication),
         };
-        match published {
-            Ok(_) => self.owe_members(&text, &to, &but, &except),
-            Err(refused) => assert!(matches!(refused, Refused::Behind | Refused::Overloaded)),
-        }
-    }
-
-    fn owe_members(&self, text: &str, to: &[&str], but: &[&str], except: &[ConnectionId]) {
-        let is_in = |p: &Peer, rooms: &[&str]| p.rooms.iter().any(|r| rooms.contains(&r.as_str()));
         let mut crowd = self.crowd();
-        for peer in crowd.peers.values_mut().filter(|p| p.open) {
-            let excepted = peer.id.is_some_and(|id| except.contains(&id));
-            if is_in(peer, to) && !is_in(peer, but) && !excepted {
-                peer.owed.push(text.to_owned());
-            }
-        }
+        crowd.on_published(&text, &to, &but, &except, published);
     }
 
     fn send(&mut self) {
@@ -270,19 +345,22 @@ impl Storm {
             return;
         };
         let user = number % 7;
-        let handle = self.sim.handle();
+        let handle = self.handle();
         let (sent, of_user) = match self.dice.below(8) {
             0 => (handle.send_all(&text), None),
             1 => (handle.send_user(&format!("user-{user}"), &text), Some(user)),
             _ => {
-                if handle.send(id, &text).is_ok() {
-                    self.crowd().owe(number, &text);
+                match handle.send(id, &text) {
+                    Ok(()) => self.crowd().owe(number, &text),
+                    Err(_) => self.crowd().refused += 1,
                 }
                 return;
             }
         };
-        if sent.is_ok() {
-            let mut crowd = self.crowd();
+        let mut crowd = self.crowd();
+        if sent.is_err() {
+            crowd.refused += 1;
+        } else {
             for (number, peer) in crowd.peers.iter_mut().filter(|(_, p)| p.open) {
                 if of_user.is_none_or(|user| number % 7 == user) {
                     peer.owed.push(text.clone());
@@ -293,17 +371,20 @@ impl Storm {
 
     /// A peer says something that it may say.
     fn speak(&mut self) {
-        let text = self.crowd().text(0);
+        let mut text = self.crowd().text(0);
         let Some((number, _)) = self.any() else {
             return;
         };
         match self.dice.below(4) {
-            0 => self.sim.feed_frame(number, 9, b"ping"),
-            _ => {
+            0 => self.feed(number, 9, b"ping"),
+            way => {
+                if way == 1 {
+                    text = format!("{PUBLISH}{}", self.room());
+                }
                 let mut crowd = self.crowd();
                 crowd.peers.get_mut(&number).expect("peers stay").sent += 1;
                 drop(crowd);
-                self.sim.feed_frame(number, 1, text.as_bytes());
+                self.feed(number, 1, text.as_bytes());
             }
         }
     }
@@ -321,7 +402,8 @@ impl Storm {
         if place < usize::MAX {
             self.spoil(number);
         }
-        self.sim.set_place(number, place);
+        let (sim, end) = self.at(number);
+        sim.set_place(end, place);
     }
 
     /// A peer goes, in one way or the other, or breaks the protocol.
@@ -330,22 +412,23 @@ impl Storm {
             return;
         };
         self.spoil(number);
-        match self.dice.below(5) {
-            0 => self.sim.reset(number),
-            1 => self.sim.end(number),
-            2 => self.sim.feed_frame(number, 8, &1000u16.to_be_bytes()),
+        let way = self.dice.below(5);
+        let (sim, end) = self.at(number);
+        match way {
+            0 => sim.reset(end),
+            1 => sim.end(end),
+            2 => sim.feed_frame(end, 8, &1000u16.to_be_bytes()),
             3 => {
-                self.sim.feed_frame(number, 8, &1000u16.to_be_bytes());
-                self.sim.end(number);
+                sim.feed_frame(end, 8, &1000u16.to_be_bytes());
+                sim.end(end);
             }
-            _ => self.sim.feed_frame(number, 3, b"no such opcode"),
+            _ => sim.feed_frame(end, 3, b"no such opcode"),
         }
     }
 
     fn host_close(&mut self) {
         if let Some((number, id)) = self.any() {
-            self.sim
-                .handle()
+            self.handle()
                 .close(id, 4_100, "enough")
                 .expect("it is taken");
             let mut crowd = self.crowd();
@@ -355,22 +438,4 @@ impl Storm {
             peer.rooms.clear();
         }
     }
-}
-
-#[test]
-fn accepting_waits_for_a_descriptor() {
-    let crowd = Arc::new(Mutex::new(Crowd::default()));
-    let mut sim = Sim::new(Config::new(), Host(crowd.clone()));
-    let peer = Peer::default();
-    crowd.lock().unwrap().peers.insert(0, peer);
-    sim.set_exhausted(true);
-    sim.connect("/now/0", true);
-    // Coming to rest means that it does not spin.
-    sim.settle();
-    assert_eq!(sim.handle().snapshot().accepted, 0);
-    sim.set_exhausted(false);
-    sim.advance_ms(40);
-    assert_eq!(sim.handle().snapshot().accepted, 0, "it waits a moment");
-    sim.advance_ms(16);
-    assert_eq!(crowd.lock().unwrap().peers[&0].told_open, 1);
 }

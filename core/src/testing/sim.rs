@@ -13,7 +13,7 @@ use crate::handle::Handle;
 use crate::host::{Callbacks, Handler};
 use crate::inbox::{Inbox, Wake};
 use crate::shard::net::{Incoming, Net, Ready};
-use crate::shard::shared::Clock;
+use crate::shard::shared::{Ask, Clock, Stage};
 use crate::shard::{Flow, Shard};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
@@ -41,8 +41,9 @@ pub(crate) struct SimNet {
     clock: Arc<AtomicU64>,
     /// Nanoseconds that pass with each look at the clock.
     look_ns: u64,
-    /// The process has no descriptor left.
-    exhausted: bool,
+    /// The number of the system's error that accepting fails with.
+    accept_error: Option<i32>,
+    accepts_failed: u64,
 }
 
 impl SimNet {
@@ -53,7 +54,8 @@ impl SimNet {
             ready: Vec::new(),
             clock: clock.clone(),
             look_ns: 0,
-            exhausted: false,
+            accept_error: None,
+            accepts_failed: 0,
         }
     }
 
@@ -127,11 +129,12 @@ impl Net for SimNet {
     }
 
     fn accept(&mut self, _: usize) -> io::Result<Incoming> {
+        // As on Linux: a descriptor is looked for before a connection is.
+        if let Some(number) = self.accept_error {
+            self.accepts_failed += 1;
+            return Err(io::Error::from_raw_os_error(number));
+        }
         match self.arrivals.pop_front() {
-            Some(end) if self.exhausted => {
-                self.arrivals.push_front(end);
-                Err(io::Error::other("no descriptor is left"))
-            }
             Some(end) => Ok(Incoming::Simulated(end)),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -201,8 +204,9 @@ impl Wake for NoWake {
     fn wake(&self) {}
 }
 
-/// An engine of one shard on a simulated network. Connections are numbered from 0.
+/// One shard of an engine, on a simulated network. Its connections are numbered from 0.
 pub struct Sim {
+    me: usize,
     shard: Shard<SimNet>,
     handle: Handle,
     clock: Arc<AtomicU64>,
@@ -220,8 +224,9 @@ impl Sim {
             .expect("one shard was asked for")
     }
 
-    /// An engine of several shards, to be turned on threads of their own. A connection belongs to
-    /// the network of the shard that has the fewest, so connect to the shards in turn.
+    /// An engine of several shards, each with a network of its own, under one clock. They may be
+    /// turned on threads of their own, or on one in any order. With more than one shard nobody
+    /// listens: who connects to a shard is adopted by it.
     ///
     /// # Panics
     /// When the config cannot work.
@@ -238,6 +243,7 @@ impl Sim {
             handle: handle.clone(),
         });
         let sim = |me: usize| Sim {
+            me,
             shard: Shard::new(me, SimNet::new(&now), handle.shared.clone(), host.clone()),
             handle: handle.clone(),
             clock: now.clone(),
@@ -283,9 +289,24 @@ impl Sim {
             written: 0,
             shut: false,
         });
-        self.shard.net.arrivals.push_back(end);
-        self.shard.net.ready.push(Ready::Listener(0));
+        match self.handle.shared.inboxes.len() {
+            1 => {
+                self.shard.net.arrivals.push_back(end);
+                self.shard.net.ready.push(Ready::Listener(0));
+            }
+            _ => self.adopt(end),
+        }
         end
+    }
+
+    /// Gives the connection to this very shard; a listener would give it to any.
+    fn adopt(&self, end: u32) {
+        let shared = &self.handle.shared;
+        shared.total.fetch_add(1, Ordering::Relaxed);
+        shared.loads[self.me].fetch_add(1, Ordering::Relaxed);
+        let head = Stage::Head(Vec::new());
+        let adopt = Ask::Adopt(Box::new((Incoming::Simulated(end), head)));
+        shared.ask(self.me, adopt);
     }
 
     /// So many nanoseconds pass with each look at the clock, so that budgets run out.
@@ -293,9 +314,16 @@ impl Sim {
         self.shard.net.look_ns = ns;
     }
 
-    /// Whether accepting fails, as it does in a process without free descriptors.
-    pub fn set_exhausted(&mut self, exhausted: bool) {
-        self.shard.net.exhausted = exhausted;
+    /// The error that accepting fails with from now on, by the system's number, as in a process
+    /// without free descriptors (24 is EMFILE, 23 ENFILE); None for none.
+    pub fn set_accept_error(&mut self, number: Option<i32>) {
+        self.shard.net.accept_error = number;
+    }
+
+    /// How often accepting has failed.
+    #[must_use]
+    pub fn accepts_failed(&self) -> u64 {
+        self.shard.net.accepts_failed
     }
 
     /// The peer sends bytes.
@@ -371,14 +399,36 @@ impl Sim {
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
             self.turn();
-            if !self.running {
-                return;
-            }
-            if self.shard.net.ready.is_empty() && self.shard.next_turn() != Some(Duration::ZERO) {
+            if self.is_at_rest() {
                 return;
             }
         }
         panic!("the engine does not come to rest");
+    }
+
+    /// Whether nothing is left to do for this shard at this moment.
+    pub fn is_at_rest(&mut self) -> bool {
+        let net = &self.shard.net;
+        !self.running || (net.ready.is_empty() && self.shard.next_turn() != Some(Duration::ZERO))
+    }
+
+    /// Time passes for all shards of the engine, without a turn.
+    pub fn pass_ns(&self, ns: u64) {
+        self.clock.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// Time passes as on a thread of the engine's own: the shard sleeps until it has set itself to
+    /// wake, and no longer.
+    pub fn run_ms(&mut self, ms: u64) {
+        let mut left = ms * 1_000_000;
+        self.settle();
+        while left > 0 {
+            let sleep = self.shard.next_turn().filter(|_| self.running);
+            let sleep = sleep.map_or(left, |s| s.as_nanos().clamp(1, left.into()) as u64);
+            self.pass_ns(sleep);
+            left -= sleep;
+            self.settle();
+        }
     }
 
     /// Time passes, in steps of a tick, with a turn at each.
