@@ -58,3 +58,53 @@ fn a_private_message_does_not_overtake_what_came_behind_the_cut_of_a_sweep() {
         assert_eq!(got, [&["first", "second"], private].concat(), "member {at}");
     }
 }
+
+#[test]
+#[ignore = "a shard whose tapes are full of stuck peers' bytes, and that has nothing to write, never \
+            relieves them"]
+fn peers_that_take_nothing_do_not_fill_a_shard_for_good() {
+    let hall = Hall::default();
+    let config = Config::new()
+        .tape_bytes_max(256 * 1024)
+        .publication_bytes_max(64 * 1024)
+        .room_ahead_bytes_max(128 * 1024)
+        .shard_tape_bytes_max(256 * 1024)
+        .ping_interval_ms(0);
+    let mut sim = Sim::new(config, hall.clone());
+    let stuck: Vec<u32> = (0..4).map(|_| sim.connect("/", true)).collect();
+    sim.settle();
+    let ids = hall.0.lock().unwrap().clone();
+    // Each is alone in a room, and what it is sent takes a segment of 64 KiB there.
+    for (at, peer) in stuck.iter().enumerate() {
+        sim.handle().join(ids[at], &format!("room-{at}")).unwrap();
+        sim.set_place(*peer, 0);
+    }
+    let text = "x".repeat(10_000);
+    for at in 0..stuck.len() {
+        let room = format!("room-{at}");
+        sim.handle().publish(&room, text.as_str()).unwrap();
+    }
+    sim.settle();
+    sim.advance_ms(10_000);
+    let held = sim.handle().snapshot().tape_bytes;
+    let next = sim.handle().publish("hall", "next");
+    assert!(next.is_ok(), "{next:?}, {held} bytes held");
+}
+
+#[test]
+#[ignore = "a pong does not move the timer back, so after the first ping the next comes no sooner \
+            than ping_timeout_ms"]
+fn pings_come_at_their_interval_when_their_timeout_is_longer() {
+    let config = Config::new().ping_interval_ms(1_000).ping_timeout_ms(5_000);
+    let mut sim = Sim::new(config, ());
+    let peer = sim.connect("/", true);
+    let mut pings = 0;
+    for _ in 0..10_000 {
+        sim.run_ms(1);
+        if sim.take_output(peer) == [0x89, 0] {
+            pings += 1;
+            sim.feed_frame(peer, 10, b"");
+        }
+    }
+    assert!(pings >= 9, "{pings} pings in ten intervals");
+}

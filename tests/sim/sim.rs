@@ -9,6 +9,7 @@ mod crowd;
 mod found;
 mod frames;
 mod storm;
+mod timeouts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
