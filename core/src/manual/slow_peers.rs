@@ -33,8 +33,9 @@
 //! 4008 under either policy, since a private message has no newer one to jump to.
 //!
 //! What a member is still owed when it leaves a room, or is closed, becomes private and counts
-//! here too. A peer that is further behind than its outbox may hold is closed with 4008 when it
-//! leaves, and is sent nothing but the close frame when the host closes it.
+//! here too. A peer whose socket takes no more, and that is further behind than its outbox may
+//! hold, is closed with 4008 when it leaves, and is sent nothing but the close frame when the host
+//! closes it.
 //!
 //! Pings and pongs are exempt, and go ahead of the frames that wait, so that a slow reader can show
 //! that it lives. Up to 2 KiB of pongs wait for one connection, then the newest alone. Whoever

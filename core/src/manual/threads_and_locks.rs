@@ -93,7 +93,8 @@
 //! 4. The queue of events. Reading is resumed under it, which takes an inbox.
 //! 5. The inbox of a shard, one at a time. Nothing is taken under it.
 //!
-//! Beside these stand the answer to a question ([`members`](crate::Handle::members)), and under
+//! The publications that wait to be used again have a lock under which nothing is taken. Beside
+//! these stand the answer to a question ([`members`](crate::Handle::members)), and under
 //! it the record of how the engine ends. Neither is held together with any of the five but the
 //! first. The list of threads is held while they are joined, and no shard ever takes it.
 //!
