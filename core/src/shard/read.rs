@@ -214,8 +214,12 @@ impl<N: Net> Shard<N> {
         let now = self.tick();
         let conn = self.conns.at(slot);
         conn.heard = now;
-        conn.flags &= !PINGED;
-        match conn.phase {
+        if conn.is(PINGED) {
+            // The next ping is due before the timeout of this one would have been.
+            conn.flags &= !PINGED;
+            self.set_timer(slot);
+        }
+        match self.conns.at(slot).phase {
             Phase::Head => {
                 let arena = std::mem::take(&mut self.arena);
                 self.on_head(slot, &arena[from..from + n]);
