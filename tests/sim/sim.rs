@@ -8,6 +8,7 @@ mod accepts;
 mod crowd;
 mod found;
 mod frames;
+mod refusals;
 mod storm;
 mod timeouts;
 

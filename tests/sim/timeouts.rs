@@ -316,9 +316,9 @@ impl Run {
             assert!(in_time, "{}", self.says(peer));
             peer.state = State::Ended;
         } else {
-            self.not_overdue(peer, peer.heard, self.times.interval + self.times.pong);
-            if let Some(pinged) = peer.pinged {
-                self.not_overdue(peer, pinged, self.times.pong);
+            match peer.pinged {
+                None => self.not_overdue(peer, peer.heard, self.times.interval),
+                Some(pinged) => self.not_overdue(peer, pinged, self.times.pong),
             }
             if self.times.idle > 0 {
                 self.not_overdue(peer, peer.spoke, self.times.idle);
