@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod rooms;
+
 use roomcast::testing::probe;
 
 /// A target's name, its folder in `corpus/`, and what it does with an input.
@@ -20,6 +22,7 @@ pub const TARGETS: &[Target] = &[
         "frames",
         frames_beside_tungstenite,
     ),
+    ("rooms", "rooms", rooms),
 ];
 
 /// An HTTP request head.
@@ -39,6 +42,11 @@ pub fn frames_beside_tungstenite(input: &[u8]) {
     if let Some(stream) = Stream::new(input) {
         probe::frames_beside_tungstenite(stream.bytes, stream.cuts, stream.message_bytes_max);
     }
+}
+
+/// Operations on rooms, connections and time, the engine beside a naive model.
+pub fn rooms(input: &[u8]) {
+    rooms::run(input);
 }
 
 /// A stream of frames as an input spells it: one byte for the message limit (times four, plus
