@@ -5,6 +5,7 @@
 //! against what was asked for, in order.
 
 mod accepts;
+mod budget;
 mod crowd;
 mod found;
 mod frames;

@@ -41,6 +41,8 @@ pub(crate) struct SimNet {
     clock: Arc<AtomicU64>,
     /// Nanoseconds that pass with each look at the clock.
     look_ns: u64,
+    /// Called at each look: another thread that does something while the shard is at work.
+    on_look: Option<Box<dyn FnMut() + Send>>,
     /// The number of the system's error that accepting fails with.
     accept_error: Option<i32>,
     accepts_failed: u64,
@@ -54,6 +56,7 @@ impl SimNet {
             ready: Vec::new(),
             clock: clock.clone(),
             look_ns: 0,
+            on_look: None,
             accept_error: None,
             accepts_failed: 0,
         }
@@ -62,7 +65,10 @@ impl SimNet {
     /// Apart from `now_ns`, so that counted paths stay as short as they are on the kernel.
     #[cold]
     #[inline(never)]
-    fn pass(&self) -> u64 {
+    fn pass(&mut self) -> u64 {
+        if let Some(on_look) = &mut self.on_look {
+            on_look();
+        }
         self.clock.fetch_add(self.look_ns, Ordering::Relaxed) + self.look_ns
     }
 
@@ -312,6 +318,12 @@ impl Sim {
     /// So many nanoseconds pass with each look at the clock, so that budgets run out.
     pub fn set_look_ns(&mut self, ns: u64) {
         self.shard.net.look_ns = ns;
+    }
+
+    /// Calls this at each look at the clock, while `set_look_ns` is above 0: what another thread
+    /// would do in the middle of a turn. Handles may be used in it.
+    pub fn set_on_look(&mut self, on_look: impl FnMut() + Send + 'static) {
+        self.shard.net.on_look = Some(Box::new(on_look));
     }
 
     /// The error that accepting fails with from now on, by the system's number, as in a process
