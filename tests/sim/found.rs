@@ -60,8 +60,6 @@ fn a_private_message_does_not_overtake_what_came_behind_the_cut_of_a_sweep() {
 }
 
 #[test]
-#[ignore = "a shard whose tapes are full of stuck peers' bytes, and that has nothing to write, never \
-            relieves them"]
 fn peers_that_take_nothing_do_not_fill_a_shard_for_good() {
     let hall = Hall::default();
     let config = Config::new()
@@ -74,7 +72,8 @@ fn peers_that_take_nothing_do_not_fill_a_shard_for_good() {
     let stuck: Vec<u32> = (0..4).map(|_| sim.connect("/", true)).collect();
     sim.settle();
     let ids = hall.0.lock().unwrap().clone();
-    // Each is alone in a room, and what it is sent takes a segment of 64 KiB there.
+    // Each is alone in a room, and what it is sent takes a segment of 64 KiB there: the shard is
+    // full, refuses everything, and so has nothing to write that would have it make place.
     for (at, peer) in stuck.iter().enumerate() {
         sim.handle().join(ids[at], &format!("room-{at}")).unwrap();
         sim.set_place(*peer, 0);
@@ -92,13 +91,12 @@ fn peers_that_take_nothing_do_not_fill_a_shard_for_good() {
 }
 
 #[test]
-#[ignore = "a pong does not move the timer back, so after the first ping the next comes no sooner \
-            than ping_timeout_ms"]
 fn pings_come_at_their_interval_when_their_timeout_is_longer() {
     let config = Config::new().ping_interval_ms(1_000).ping_timeout_ms(5_000);
     let mut sim = Sim::new(config, ());
     let peer = sim.connect("/", true);
     let mut pings = 0;
+    // A pong takes the timeout's place in the wheel back.
     for _ in 0..10_000 {
         sim.run_ms(1);
         if sim.take_output(peer) == [0x89, 0] {

@@ -62,12 +62,11 @@ struct Times {
 
 impl Times {
     fn roll(dice: &mut Dice) -> Times {
-        let interval = 400 + dice.below(2_000);
         Times {
             handshake: 100 + dice.below(2_000),
             verdict: 100 + dice.below(2_000),
-            interval,
-            pong: 100 + dice.below(interval * 3 / 4 - 100),
+            interval: 400 + dice.below(2_000),
+            pong: 100 + dice.below(1_500),
             // Every fourth time nobody is asked to speak.
             idle: [0, 1, 1, 1][dice.below(4) as usize] * (600 + dice.below(3_000)),
             close: 50 + dice.below(500),
