@@ -35,7 +35,7 @@ impl Host {
 
     pub fn leave(&self, handle: &Handle, id: ConnectionId, room: usize) {
         handle.leave(id, &room_name(room)).expect("it is taken");
-        self.model().peer(id).rooms &= !(1 << room);
+        self.model().on_leave(id, room);
     }
 
     /// Publishes to one room or a union, through a held room where there is one.

@@ -37,6 +37,8 @@ pub struct Peer {
     passed_over: u64,
     /// Bytes that may wait for it, as many as is thinkable.
     waiting: usize,
+    /// Those of them that may wait for it alone, in its outbox.
+    private: usize,
     /// It takes no more than some bytes, or did so since the engine last came to rest.
     pub stopped: bool,
     /// It has gone, or asked to close.
@@ -238,7 +240,9 @@ impl Model {
         let peer = &mut self.peers[at];
         if peer.open {
             peer.owed.push(number);
+            peer.private += len + 10;
             peer.burden(len + 10, self.bounds);
+            peer.exposed |= peer.private > self.bounds.outbox_bytes;
         }
     }
 
@@ -246,7 +250,15 @@ impl Model {
         let bounds = self.bounds;
         let peer = &mut self.peers[at];
         (peer.id, peer.open, peer.rooms) = (Some(id), true, rooms);
+        peer.private = ANSWER_BYTES;
         peer.burden(ANSWER_BYTES, bounds);
+    }
+
+    /// What the peer is still owed of the room becomes private.
+    pub fn on_leave(&mut self, id: ConnectionId, room: usize) {
+        let peer = self.peer(id);
+        peer.rooms &= !(1 << room);
+        peer.private = peer.waiting;
     }
 
     pub fn on_host_close(&mut self, at: usize, code: u16) {
@@ -308,7 +320,7 @@ impl Model {
         self.quiet = true;
         for (peer, takes) in self.peers.iter_mut().zip(takes) {
             if *takes {
-                (peer.waiting, peer.stopped) = (0, false);
+                (peer.waiting, peer.private, peer.stopped) = (0, 0, false);
             }
         }
     }
@@ -395,17 +407,16 @@ impl Model {
 }
 
 impl Peer {
-    /// More may wait for it.
+    /// More may wait for it. While it takes everything its rooms' tapes are no burden to it.
     fn burden(&mut self, bytes: usize, bounds: Bounds) {
         self.waiting += bytes;
         // A tape holds whole segments, which frames may fill by half, and an eighth of it is let
         // go of at a time; so a member with an eighth is never among the furthest behind.
-        let patience = match (self.stopped, bounds.narrow_shard) {
-            (false, _) => bounds.outbox_bytes,
-            (true, false) => bounds.outbox_bytes.min(bounds.tape_bytes / 8),
-            (true, true) => 0,
+        let patience = match bounds.narrow_shard {
+            false => bounds.outbox_bytes.min(bounds.tape_bytes / 8),
+            true => 0,
         };
-        self.exposed |= self.waiting > patience;
+        self.exposed |= self.stopped && self.waiting > patience;
     }
 }
 
