@@ -145,62 +145,84 @@ fn measure(connections: usize) -> Figures {
     }
 }
 
-/// Nanoseconds of a round of 16 publications to one room, for an engine with so many shards, each
-/// on a thread of its own, on null sinks: the median round. The first shard's thread publishes,
-/// and a round begins when the one before was delivered, so a write always carries 16.
-fn round_ns(shards: usize, members: usize) -> f64 {
+/// Publications to each room in a round.
+const BURST: usize = 4;
+
+/// Nanoseconds of a round of publications to all rooms, publishing and delivering, for an engine
+/// with so many shards, each on a thread of its own, on null sinks: medians. Every room has members on every shard.
+/// Each shard's thread publishes to its part of the rooms, as callbacks do, then all deliver what
+/// came: a round ends with the last of them, so nothing can pile up and be joined.
+fn round_ns(shards: usize, rooms: usize, members: usize) -> [f64; 2] {
     let config = Config::new()
         .connections_max(1 << 24)
         .ping_interval_ms(0)
         .turn_budget_us(1_000_000);
     let mut sims = Sim::shards(config, Host, shards);
-    for _ in 0..members / shards {
+    for _ in 0..rooms * members / shards {
         for sim in &mut sims {
             sim.connect_null("/");
             sim.settle();
         }
     }
     let handle = sims[0].handle().clone();
-    for id in std::mem::take(&mut *IDS.lock().expect("one thread at a time")) {
-        handle.join(id, "hall").expect("it is taken");
+    let ids = std::mem::take(&mut *IDS.lock().expect("one thread at a time"));
+    for (i, id) in ids.into_iter().enumerate() {
+        handle
+            .join(id, &(i / members).to_string())
+            .expect("it is taken");
     }
     sims.iter_mut().for_each(Sim::settle);
     let before = handle.snapshot().deliveries;
-    let rounds = (80_000_000 / members).clamp(200, 4_000);
-    let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let (first, others) = sims.split_first_mut().expect("one shard at least");
-    let mut times: Vec<f64> = std::thread::scope(|scope| {
-        for sim in others {
-            let (begun, done) = (&begun, &done);
-            scope.spawn(move || {
-                for round in 1..=rounds {
-                    spin_until(|| begun.load(Ordering::Acquire) >= round);
-                    sim.turn();
-                    done.store(round, Ordering::Release);
-                }
-            });
-        }
-        let room = first.handle().room("hall").expect("a good name");
-        let round = |round| {
-            let began = Instant::now();
-            for _ in 0..16 {
-                room.publish(&[7u8; 64]).expect("nothing is behind");
-            }
-            begun.store(round, Ordering::Release);
-            first.turn();
-            spin_until(|| shards == 1 || done.load(Ordering::Acquire) >= round);
-            began.elapsed().as_nanos() as f64
+    let rounds = (16_000_000 / (rooms * members)).clamp(50, 1_000);
+    let steps = AtomicUsize::new(0);
+    let run = |me: usize, sim: &mut Sim| -> Vec<[f64; 2]> {
+        let own = (me..rooms).step_by(shards);
+        let room = |n: usize| sim.handle().room(&n.to_string()).expect("a good name");
+        let own: Vec<_> = own.map(room).collect();
+        // Each thread adds one and waits for the others.
+        let meet = |nth: usize| {
+            steps.fetch_add(1, Ordering::AcqRel);
+            spin_until(|| steps.load(Ordering::Acquire) >= nth * shards);
         };
-        (1..=rounds).map(round).collect()
+        let round = |nth: usize| {
+            meet(nth * 3 + 1);
+            let began = Instant::now();
+            for room in &own {
+                for _ in 0..BURST {
+                    room.publish(&[7u8; 64]).expect("nothing is behind");
+                }
+            }
+            meet(nth * 3 + 2);
+            let published = began.elapsed();
+            sim.turn();
+            meet(nth * 3 + 3);
+            let delivered = began.elapsed() - published;
+            [published, delivered].map(|time| time.as_nanos() as f64)
+        };
+        (0..rounds).map(round).collect()
+    };
+    let times = std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (me, sim) in sims.iter_mut().enumerate() {
+            let run = &run;
+            threads.push(scope.spawn(move || run(me, sim)));
+        }
+        let times = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("it ends"));
+        times.collect::<Vec<_>>().swap_remove(0)
     });
     let delivered = handle.snapshot().deliveries - before;
-    assert_eq!(
-        delivered,
-        (rounds * 16 * members) as u64,
-        "each round is delivered whole"
-    );
-    times.sort_unstable_by(f64::total_cmp);
-    times[times.len() / 2]
+    let expected = rounds * BURST * rooms * members;
+    assert_eq!(delivered, expected as u64, "each round is delivered whole");
+    [0, 1].map(|part| median(times.iter().map(|both| both[part])).1)
+}
+
+/// The least, the median and the most.
+fn median(all: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+    let mut all: Vec<f64> = all.collect();
+    all.sort_unstable_by(f64::total_cmp);
+    (all[0], all[all.len() / 2], all[all.len() - 1])
 }
 
 fn spin_until(is_so: impl Fn() -> bool) {
@@ -210,16 +232,23 @@ fn spin_until(is_so: impl Fn() -> bool) {
 }
 
 fn main() {
-    println!("| members | deliveries a second, two shards to one: median of 5 (least, most) |");
-    println!("|---|---|");
-    for members in [1_000, 4_000, 40_000, 200_000] {
-        let ratio = |_| round_ns(1, members) / round_ns(2, members);
-        let mut ratios: Vec<f64> = (0..5).map(ratio).collect();
-        ratios.sort_unstable_by(f64::total_cmp);
-        let [least, _, median, _, most] = ratios[..] else {
-            unreachable!("five were taken")
+    println!(
+        "| rooms x members | ns a delivery, 1 shard | publishing | delivering, 2 shards to 1 |"
+    );
+    println!("|---|---|---|---|");
+    for (rooms, members) in [(4_000, 10), (400, 100), (40, 1_000), (1, 40_000)] {
+        let pair = |_| [1, 2].map(|shards| round_ns(shards, rooms, members));
+        let pairs: Vec<_> = (0..5).map(pair).collect();
+        let ratio = |part: usize| {
+            let (least, median, most) = median(pairs.iter().map(|[a, b]| a[part] / b[part]));
+            format!("{median:.2} ({least:.2}-{most:.2})")
         };
-        println!("| {members} | {median:.2} ({least:.2}, {most:.2}) |");
+        let each = median(pairs.iter().map(|[a, _]| a[1])).1 / (rooms * members * BURST) as f64;
+        println!(
+            "| {rooms} x {members} | {each:.1} | {} | {} |",
+            ratio(0),
+            ratio(1)
+        );
     }
     println!();
     println!(

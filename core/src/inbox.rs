@@ -11,6 +11,8 @@ pub(crate) trait Wake: Send + Sync {
     fn wake(&self);
 }
 
+/// Apart from its neighbours in memory: each is written by every thread.
+#[repr(align(128))]
 pub(crate) struct Inbox<C> {
     /// None once the shard has ended: what comes after is dropped.
     queue: Mutex<Option<Vec<C>>>,

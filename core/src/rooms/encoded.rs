@@ -84,14 +84,16 @@ fn encode_into(frame: &mut Frame, wire: WireKind, kind: Kind, data: &[u8]) {
     frame.fill(&header[..len], payload);
 }
 
-/// Publications that nobody needs any more, to be filled again.
+/// Publications that nobody needs any more, to be filled again. Apart from its neighbours in
+/// memory, which are only read.
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct Spare(Mutex<Vec<Arc<Encoded>>>);
 
 impl Spare {
-    /// A publication that nobody else holds.
+    /// A publication that nobody else holds. A new one is cheaper than a wait for another thread.
     pub(crate) fn take(&self) -> Arc<Encoded> {
-        let spare = self.0.lock().pop();
+        let spare = self.0.try_lock().and_then(|mut spare| spare.pop());
         spare.unwrap_or_default()
     }
 
