@@ -149,9 +149,10 @@ fn measure(connections: usize) -> Figures {
 const BURST: usize = 4;
 
 /// Nanoseconds of a round of publications to all rooms, publishing and delivering, for an engine
-/// with so many shards, each on a thread of its own, on null sinks: medians. Every room has members on every shard.
-/// Each shard's thread publishes to its part of the rooms, as callbacks do, then all deliver what
-/// came: a round ends with the last of them, so nothing can pile up and be joined.
+/// with so many shards, each on a thread of its own, on null sinks: medians. Every room has
+/// members on every shard. Each shard's thread publishes to its part of the rooms, as callbacks
+/// do, then all deliver what came: a round ends with the last of them, so nothing can pile up and
+/// be joined.
 fn round_ns(shards: usize, rooms: usize, members: usize) -> [f64; 2] {
     let config = Config::new()
         .connections_max(1 << 24)
