@@ -363,7 +363,8 @@ impl Handle {
         Ok(())
     }
 
-    /// Closes a connection with a code and a text (cut at 123 bytes), after what it is owed.
+    /// Closes a connection with a code and a text (cut at 123 bytes), after what it is owed. What
+    /// it has sent and the host was not told of by then is dropped.
     ///
     /// # Errors
     /// [`CommandError::CloseCode`] for a code that RFC 6455 §7.4 keeps from applications.

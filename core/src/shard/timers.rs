@@ -28,9 +28,13 @@ const ABSENT: Entry = Entry {
 pub(crate) struct Wheel {
     firsts: Vec<u32>,
     entries: Vec<Entry>,
+    /// A bit for each bucket with an entry, and one for each word of those.
     occupied: [u64; BUCKETS / 64],
+    words: u32,
     now: u32,
 }
+
+const _: () = assert!(BUCKETS / 64 == u32::BITS as usize, "a bit for each word");
 
 impl Wheel {
     pub(crate) fn new() -> Self {
@@ -38,6 +42,7 @@ impl Wheel {
             firsts: vec![NONE; BUCKETS],
             entries: Vec::new(),
             occupied: [0; BUCKETS / 64],
+            words: 0,
             now: 0,
         }
     }
@@ -64,6 +69,16 @@ impl Wheel {
             next,
         };
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
+        self.words |= 1 << (bucket / 64);
+    }
+
+    /// The bucket has no entry any more.
+    fn vacate(&mut self, bucket: usize) {
+        let word = &mut self.occupied[bucket / 64];
+        *word &= !(1 << (bucket % 64));
+        if *word == 0 {
+            self.words &= !(1 << (bucket / 64));
+        }
     }
 
     /// Removes the slot's entry, if it has one.
@@ -85,7 +100,7 @@ impl Wheel {
         let bucket = (before & !FIRST) as usize;
         self.firsts[bucket] = next;
         if next == NONE {
-            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            self.vacate(bucket);
         }
     }
 
@@ -98,7 +113,7 @@ impl Wheel {
             if self.occupied[bucket / 64] & 1 << (bucket % 64) == 0 {
                 continue;
             }
-            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            self.vacate(bucket);
             let mut slot = std::mem::replace(&mut self.firsts[bucket], NONE);
             while slot != NONE {
                 passed.push(slot);
@@ -111,16 +126,16 @@ impl Wheel {
     /// Ticks until the next entry is looked at, if there is one.
     pub(crate) fn next(&self) -> Option<u32> {
         let start = (self.now as usize + 1) % BUCKETS;
-        let mut ahead = 0;
-        while ahead < BUCKETS {
-            let bucket = (start + ahead) % BUCKETS;
-            let word = self.occupied[bucket / 64] >> (bucket % 64);
-            if word != 0 {
-                return Some(ahead as u32 + 1 + word.trailing_zeros());
-            }
-            ahead += 64 - bucket % 64;
+        let (word, bit) = (start / 64, start as u32 % 64);
+        let rest = self.occupied[word] >> bit;
+        if rest != 0 {
+            return Some(1 + rest.trailing_zeros());
         }
-        None
+        // The words behind it, in a circle: the last is this one again, with its earlier bits.
+        let behind = self.words.rotate_right(word as u32 + 1);
+        let ahead = behind.trailing_zeros();
+        let found = self.occupied[(word + 1 + ahead as usize) % self.occupied.len()];
+        (behind != 0).then(|| 1 + (64 - bit) + ahead * 64 + found.trailing_zeros())
     }
 }
 
@@ -150,6 +165,23 @@ mod tests {
         wheel.set(2, 100_000);
         assert_eq!(passed(&mut wheel, 100_000), [2]);
         assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn the_next_entry_is_found_wherever_it_stands() {
+        for now in [0u32, 1, 62, 63, 64, 100, 2000, 2047, 2048, 5000] {
+            for ahead in [1u32, 2, 63, 64, 65, 128, 1000, 1984, 2046, 2047] {
+                let mut wheel = Wheel::new();
+                wheel.advance(now, &mut Vec::new());
+                wheel.set(3, now + ahead);
+                assert_eq!(wheel.next(), Some(ahead), "{ahead} behind {now}");
+                wheel.set(4, now + ahead);
+                wheel.remove(3);
+                assert_eq!(wheel.next(), Some(ahead), "the other one");
+                assert_eq!(passed(&mut wheel, now + ahead), [4]);
+                assert_eq!(wheel.next(), None);
+            }
+        }
     }
 
     #[test]
