@@ -38,13 +38,15 @@ impl<C> Inbox<C> {
     /// Adds a command whose payload has so many bytes; `rouse` must follow, once for any number
     /// of pushes and with no lock held. False when the shard has ended: it is dropped.
     pub(crate) fn push(&self, command: C, bytes: usize) -> bool {
+        let mut queue = self.queue.lock();
+        let Some(queue) = &mut *queue else {
+            return false;
+        };
         if bytes > 0 {
+            // Here, so that what is dropped is not counted.
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
-        match &mut *self.queue.lock() {
-            Some(queue) => queue.push(command),
-            None => return false,
-        }
+        queue.push(command);
         true
     }
 
@@ -131,7 +133,9 @@ mod tests {
         assert!(inbox.push(socket.clone(), 0));
         assert_eq!(inbox.end().len(), 1);
         assert!(!inbox.push(socket.clone(), 0), "it is told");
+        assert!(!inbox.push(socket.clone(), 9));
         assert_eq!(Arc::strong_count(&socket), 1, "and dropped");
+        assert_eq!(inbox.bytes(), 0, "and not counted");
         assert!(inbox.may_sleep() && inbox.end().is_empty());
     }
 }
