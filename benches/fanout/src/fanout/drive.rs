@@ -7,13 +7,14 @@ use std::thread;
 use std::time::Duration;
 
 use roomcast_fanout::clocks::{self, now_ns};
+use roomcast_fanout::greet;
+use roomcast_fanout::histogram::Histogram;
 use roomcast_fanout::sys::{self, Epoll, Fd, READ, Stop, epoll_event};
 use roomcast_fanout::wire;
 
-use crate::greet;
 use crate::plan::Fan;
 use crate::publish::{Publisher, STAMP_BYTES};
-use crate::tally::{Faults, Histogram, Meter, Results};
+use crate::tally::{Faults, Meter, Results};
 
 const READ_BYTES: usize = 256 * 1024;
 const EVENTS: usize = 1024;

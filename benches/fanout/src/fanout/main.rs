@@ -5,7 +5,6 @@
 mod attend;
 mod drive;
 mod generate;
-mod greet;
 mod orchestrate;
 mod plan;
 mod probe;

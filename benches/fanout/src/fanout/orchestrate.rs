@@ -23,6 +23,7 @@ pub struct Args {
     pub wait: Option<String>,
     pub smoke: bool,
     markdown: Option<PathBuf>,
+    results: Option<PathBuf>,
     places: Places,
 }
 
@@ -31,11 +32,13 @@ usage: fanout [--servers a,b,…] [--server NAME=COMMAND]… [--scenario a,b,…
   --servers    of roomcast, limit, coalesce, gather, bun, ws, tungstenite (default: bun);
                a scenario's own yardstick is added, the other yardsticks are left out
   --server     any other program that keeps the contract (see benches/README.md)
-  --scenario   fan64 fan1k rate50 rooms100 fan5000 multi idle cycles latency stalled churn
+  --scenario   fan64 fan1k rate50 rooms100 fan5000 multi idle cycles latency stalled churn,
+               and echo, which `all` leaves out
   --runs N     repetitions (default 1)          --seconds S  window of each (default 1)
   --warmup S   before each window (default 0.5) --wait nap|spin|block the generator's
   --roomcast-bin PATH, --tungstenite-bin PATH, --peers DIR   where they are
-  --markdown FILE  write the report there       --smoke      tiny, checks correctness only";
+  --markdown FILE  write the report there       --smoke      tiny, checks correctness only
+  --results FILE   write each run there, a line of key=value pairs";
 
 fn parse(words: &[String]) -> Result<Args, String> {
     let mut names = String::from("bun");
@@ -50,6 +53,7 @@ fn parse(words: &[String]) -> Result<Args, String> {
         wait: None,
         smoke: false,
         markdown: None,
+        results: None,
         places: Places {
             roomcast: None,
             tungstenite: None,
@@ -73,6 +77,7 @@ fn parse(words: &[String]) -> Result<Args, String> {
             "--warmup" => args.warmup.clone_from(value),
             "--wait" => args.wait = Some(value.clone()),
             "--markdown" => args.markdown = Some(value.into()),
+            "--results" => args.results = Some(value.into()),
             "--roomcast-bin" => args.places.roomcast = Some(absolute(value)?),
             "--tungstenite-bin" => args.places.tungstenite = Some(absolute(value)?),
             "--peers" => args.places.peers = absolute(value)?,
@@ -104,6 +109,10 @@ pub fn main(words: &[String]) -> Result<(), String> {
         let table = measure(&args, scenario, &plan)?;
         println!("{}", table.markdown());
         tables.push(table);
+    }
+    if let Some(file) = &args.results {
+        let lines: String = tables.iter().map(Table::lines).collect();
+        std::fs::write(file, lines).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     if let Some(file) = &args.markdown {
         // Where things lie on this machine is nobody's business.

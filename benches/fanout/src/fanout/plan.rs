@@ -104,7 +104,8 @@ pub struct Fan {
     pub stopped: usize,
 }
 
-/// Every scenario, in the order of the table.
+/// Every scenario that `all` means, in the order of the table. `echo`, which Python servers are
+/// compared in, is run by name: 100 rooms of one, a message in flight in each.
 pub const NAMES: [&str; 11] = [
     "fan64", "fan1k", "rate50", "rooms100", "fan5000", "multi", "idle", "cycles", "latency",
     "stalled", "churn",
@@ -137,6 +138,7 @@ pub fn plan(name: &str, smoke: bool) -> Option<Plan> {
             Ratio(1.25),
             multi(few(1000, 100), few(100, 50)),
         ),
+        "echo" => (coalesce, cpu, Ratio(f64::INFINITY), closed(100, 1, 64, 1)),
         "idle" => (
             "limit",
             Figure::BytesPerConnection,

@@ -86,6 +86,19 @@ impl Table {
         text
     }
 
+    /// Each run on a line of its own, for programs to read.
+    pub fn lines(&self) -> String {
+        let line = |run: &Run| {
+            let pair = |(name, value): (&String, &f64)| format!(" {name}={value}");
+            let pairs: String = run.results.iter().map(pair).collect();
+            format!(
+                "scenario={} repetition={} server={}{pairs}\n",
+                self.scenario, run.repetition, run.server
+            )
+        };
+        self.runs.iter().map(line).collect()
+    }
+
     fn row(&self, server: &str) -> String {
         let figure = self.spread(server, |results| results["figure"]);
         let above = self.compared(server, |own, yardstick| own - yardstick);

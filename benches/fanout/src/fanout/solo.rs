@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use roomcast_fanout::clocks::{self, now_ns};
+use roomcast_fanout::greet;
 use roomcast_fanout::sys::{self, Fd, READ};
 use roomcast_fanout::wire;
 
 use crate::drive::Setting;
-use crate::greet;
 use crate::tally::{Meter, Results};
 
 /// Connections made before the idle ones are counted, so that code and first buffers are in.

@@ -2,8 +2,8 @@
 //! paths, out come descriptors of open WebSockets. Must never know what is sent over them. One
 //! thread, one chunk of connections at a time, each step with a deadline.
 
-use roomcast_fanout::sys::{self, Fd, READ, WRITE};
-use roomcast_fanout::wire;
+use crate::sys::{self, Fd, READ, WRITE};
+use crate::wire;
 
 /// How many connections are under way at a time.
 pub const CHUNK: usize = 64;
