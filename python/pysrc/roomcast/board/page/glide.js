@@ -1,0 +1,1 @@
+../../../../../core/examples/board/page/glide.js
