@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::ConfigError;
+use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
 use crate::request::Request;
 use crate::sync::Arc;
@@ -63,6 +64,10 @@ macro_rules! limits {
         impl Limits {
             /// Names of all limits, as used in the environment (`ROOMCAST_` + upper case).
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
+            /// What each limit is, in the order of [`Limits::NAMES`]: the text of its field's
+            /// documentation, for interfaces in other languages.
+            pub const TEXTS: &'static [&'static str] = &[$(concat!($($doc),+)),+];
 
             fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
                 match name {
@@ -143,7 +148,7 @@ limits! {
     /// socket is closed all the same. Default 2 s.
     close_timeout_ms: u64 = 2_000;
     /// Milliseconds over which `stop` spreads the close frames, so that clients do not come back
-    /// all at once. Default 500.
+    /// all at once; at most one for each connection. Default 500.
     stop_spread_ms: u64 = 500;
     /// Milliseconds in which `stop` ends, whatever peers do. Default 5 s.
     stop_timeout_ms: u64 = 5_000;
@@ -183,7 +188,10 @@ pub struct Config {
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
     pub(crate) pages: Option<PageFn>,
+    pub(crate) log: Option<LogFn>,
 }
+
+type LogFn = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -218,6 +226,7 @@ impl Config {
             origins: Origins::default(),
             health_path: Some("/health".into()),
             pages: None,
+            log: None,
         }
     }
 
@@ -289,6 +298,14 @@ impl Config {
         F: Fn(&Request) -> Option<Page> + Send + Sync + 'static,
     {
         self.pages = Some(Arc::new(pages));
+        self
+    }
+
+    /// Has this engine's log lines told here instead of to the `tracing` subscriber. Called on the
+    /// thread that wrote the line, often a shard's, so it must be quick.
+    #[must_use]
+    pub fn log(mut self, tell: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {
+        self.log = Some(Arc::new(tell));
         self
     }
 

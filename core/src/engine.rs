@@ -11,11 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
 use crate::error::{AdoptError, StartError};
-use crate::events::{self, Events};
+use crate::events::{self, Events, Gate};
 use crate::handle::Handle;
 use crate::host::{Accept, Callbacks, Handler};
 use crate::identity::Host;
 use crate::inbox::Inbox;
+use crate::log;
 use crate::metrics::Counters;
 use crate::request::Request;
 use crate::rooms::Directory;
@@ -83,8 +84,19 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`].
     pub fn start_with_events(config: Config) -> Result<(Engine, Events), StartError> {
+        Self::start_with_gate(config, ())
+    }
+
+    /// As [`Engine::start_with_events`], with a say on the shards' threads in what is queued.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with_gate(
+        config: Config,
+        gate: impl Gate,
+    ) -> Result<(Engine, Events), StartError> {
         Self::start_with(config, |handle| {
-            let (queued, events) = events::queue(handle)?;
+            let (queued, events) = events::queue(handle, gate)?;
             Ok((Arc::new(queued) as Arc<dyn Host>, events))
         })
     }
@@ -149,7 +161,7 @@ impl Engine {
             let run = move || {
                 // Callbacks ask whether they are on a shard, the first one too.
                 shared.threads.wait();
-                shard.run();
+                shared.logged(|| shard.run());
             };
             match builder.spawn(run) {
                 Ok(thread) => threads.push(thread),
@@ -235,15 +247,18 @@ impl Engine {
         };
         // While this thread waits for an answer of the shard, nobody would turn it.
         *self.handle.shared.turner.lock() = Some(std::thread::current().id());
-        match shard.turn(Some(wait)) {
+        let shared = &self.handle.shared;
+        match shared.logged(|| shard.turn(Some(wait))) {
             Ok(Flow::Running) => true,
             Ok(Flow::Ended) => {
                 self.spend(own.take());
                 false
             }
             Err(error) => {
-                tracing::error!(target: "roomcast", %error, "the sockets cannot be polled");
-                shard.cut_all();
+                shared.logged(|| {
+                    tracing::error!(target: "roomcast", %error, "the sockets cannot be polled");
+                    shard.cut_all();
+                });
                 self.spend(own.take());
                 false
             }
@@ -275,9 +290,36 @@ impl Engine {
     /// are owed is sent, and after `stop_timeout_ms` whoever is left is cut. Returns when that is
     /// done; in a callback it returns at once and the engine ends when the callback has.
     pub fn stop(&self) -> StopReport {
-        self.handle.shared.begin_stop();
+        self.begin_stop();
+        self.handle.shared.logged(|| self.wait_for_end())
+    }
+
+    /// As [`Engine::stop`], with another timeout than `stop_timeout_ms`.
+    pub fn stop_within(&self, timeout: Duration) -> StopReport {
+        self.begin_stop_within(timeout);
+        self.stop()
+    }
+
+    /// As [`Engine::begin_stop`], with another timeout than `stop_timeout_ms`.
+    pub fn begin_stop_within(&self, timeout: Duration) {
+        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let order = Ordering::Relaxed;
+        // Bounded, so that it can be added to.
         let shared = &self.handle.shared;
-        let until = Instant::now() + Duration::from_millis(shared.limits.stop_timeout_ms + 5_000);
+        shared.stop_timeout_ms.store(ms.min(1 << 40), order);
+        shared.begin_stop();
+    }
+
+    /// Begins to stop and returns at once; [`Engine::stop`] waits. Without threads of our own the
+    /// host goes on calling [`Engine::turn`].
+    pub fn begin_stop(&self) {
+        self.handle.shared.begin_stop();
+    }
+
+    fn wait_for_end(&self) -> StopReport {
+        let shared = &self.handle.shared;
+        let timeout_ms = shared.stop_timeout_ms.load(Ordering::Relaxed);
+        let until = Instant::now() + Duration::from_millis(timeout_ms.saturating_add(5_000));
         let ending = loop {
             while self.turn(Duration::from_millis(10)) {}
             let mut ending = shared.ending.lock();
@@ -335,6 +377,11 @@ impl std::fmt::Debug for Engine {
 
 pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> Shared {
     let shards = inboxes.len();
+    let stop_timeout_ms = AtomicU64::new(config.limits.stop_timeout_ms);
+    let log = OnceLock::new();
+    if let Some(tell) = config.log {
+        log.get_or_init(|| log::dispatch(move |level, text| tell(level, text)));
+    }
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);
     Shared {
@@ -352,6 +399,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         total: AtomicUsize::new(0),
         refused: AtomicU64::new(0),
         stop_ns: AtomicU64::new(0),
+        stop_timeout_ms,
         ending: PlainMutex::new(Ending {
             shards_left: shards,
             ..Ending::default()
@@ -359,6 +407,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         ended: Condvar::new(),
         threads: OnceLock::new(),
         turner: PlainMutex::new(None),
+        log,
     }
 }
 

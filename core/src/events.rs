@@ -2,7 +2,8 @@
 //!
 //! In: what shards tell. Out: the same as owned values, through a blocking `recv`, a batch
 //! `drain`, an async `next` for any executor, and on unix a descriptor that is readable while
-//! something waits. A connection whose events the host does not take is not read from.
+//! something waits. A connection whose events the host does not take is not read from. A [`Gate`]
+//! decides on the shards' threads what is queued at all.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use crate::close::CloseReason;
 use crate::handle::Handle;
 use crate::host::Pending;
 use crate::identity::{Host, Identity, Who};
+use crate::log::LogLevel;
 use crate::payload::{ConnectionId, Kind, Message};
 use crate::request::Request;
 use crate::shard::shared::Ask;
@@ -106,7 +108,54 @@ pub enum Event {
         /// How many publications.
         missed: u64,
     },
+    /// The engine has something to say to whoever operates it. Only where the [`Gate`] wants it.
+    Log {
+        /// How much it matters.
+        level: LogLevel,
+        /// What it says.
+        text: String,
+    },
 }
+
+/// The kinds of [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// [`Event::Connecting`].
+    Connecting,
+    /// [`Event::Opened`].
+    Opened,
+    /// [`Event::Message`].
+    Message,
+    /// [`Event::Closed`].
+    Closed,
+    /// [`Event::Backpressure`].
+    Backpressure,
+    /// [`Event::Lagged`].
+    Lagged,
+    /// [`Event::Log`].
+    Log,
+}
+
+/// What an engine with a queue of events decides without it, on the shards' threads. Its methods
+/// must be quick, as those of a [`Handler`](crate::Handler).
+pub trait Gate: Send + Sync + 'static {
+    /// Somebody asks for a WebSocket. Given back, `pending` is queued as an event; else the answer
+    /// was given here, or will be later.
+    fn connecting(&self, request: &Arc<Request>, pending: Pending) -> Option<Pending> {
+        let _ = request;
+        Some(pending)
+    }
+
+    /// Whether events of this kind are queued; the others are let go of, and hold nobody up. The
+    /// default is all but [`EventKind::Log`].
+    fn wants(&self, kind: EventKind) -> bool {
+        kind != EventKind::Log
+    }
+}
+
+/// Everything is queued.
+impl Gate for () {}
 
 impl Event {
     /// The message of a `Message` event, ready to be published again.
@@ -120,7 +169,7 @@ impl Event {
 
     fn peer(&self) -> Option<&Peer> {
         match self {
-            Event::Connecting { .. } => None,
+            Event::Connecting { .. } | Event::Log { .. } => None,
             Event::Opened { peer }
             | Event::Message { peer, .. }
             | Event::Closed { peer, .. }
@@ -237,14 +286,52 @@ impl Events {
 
     /// Takes up to `max` events that wait, without waiting. Returns how many were added.
     pub fn drain(&self, max: usize, into: &mut Vec<Event>) -> usize {
+        let before = into.len();
+        let n = self.drain_held(max, into);
+        let peers = into[before..].iter().filter_map(Event::peer);
+        peers.for_each(|peer| self.release(peer));
+        n
+    }
+
+    /// As [`Events::drain`], but each event counts against `connection_events_max` until
+    /// [`Events::release`] is called with its peer: for hosts that work on events later than they
+    /// take them. Peers whose events are never released are soon not read from any more.
+    pub fn drain_held(&self, max: usize, into: &mut Vec<Event>) -> usize {
         let mut state = self.queue.state.lock();
         let n = state.queue.len().min(max);
-        for _ in 0..n {
-            if let Some(event) = state.queue.pop_front() {
-                into.push(self.taken(&mut state, event));
+        into.extend(state.queue.drain(..n));
+        self.queue.signal(&mut state);
+        n
+    }
+
+    /// The host is done with one event of this peer that [`Events::drain_held`] gave. Call it once
+    /// for each.
+    pub fn release(&self, peer: &Peer) {
+        let Some(identity) = &peer.identity else {
+            return;
+        };
+        let max = self.handle.shared.limits.connection_events_max;
+        let left = identity.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+        if left <= max / 2
+            && identity.paused.load(Ordering::SeqCst)
+            && identity.paused.swap(false, Ordering::SeqCst)
+        {
+            let resume = Ask::Resume(peer.id);
+            self.handle.shared.ask(peer.id.shard(), resume);
+        }
+    }
+
+    /// Waits until an event waits or the engine has stopped; false when that did not happen in
+    /// time.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut state = self.queue.state.lock();
+        while state.queue.is_empty() && !state.ended {
+            if self.queue.arrived.wait_until(&mut state, until).timed_out() {
+                return !state.queue.is_empty() || state.ended;
             }
         }
-        n
+        true
     }
 
     /// The next event, for any executor; None once the engine has stopped and all are taken.
@@ -262,18 +349,8 @@ impl Events {
     /// Lets the connection be read from again where this event held it up.
     fn taken(&self, state: &mut State, event: Event) -> Event {
         self.queue.signal(state);
-        if let Some(peer) = event.peer()
-            && let Some(identity) = &peer.identity
-        {
-            let max = self.handle.shared.limits.connection_events_max;
-            let left = identity.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
-            if left <= max / 2
-                && identity.paused.load(Ordering::SeqCst)
-                && identity.paused.swap(false, Ordering::SeqCst)
-            {
-                let resume = Ask::Resume(peer.id);
-                self.handle.shared.ask(peer.id.shard(), resume);
-            }
+        if let Some(peer) = event.peer() {
+            self.release(peer);
         }
         event
     }
@@ -330,25 +407,42 @@ impl Future for Next<'_> {
 }
 
 /// The queue, as the shards tell it.
-pub(crate) struct Queued {
+pub(crate) struct Queued<G> {
     queue: Arc<Queue>,
     handle: Handle,
+    gate: G,
 }
 
 /// Both ends of a queue.
-pub(crate) fn queue(handle: &Handle) -> std::io::Result<(Queued, Events)> {
+pub(crate) fn queue<G: Gate>(handle: &Handle, gate: G) -> std::io::Result<(Queued<G>, Events)> {
     let queue = Arc::new(Queue::new()?);
+    if gate.wants(EventKind::Log) {
+        let (queue, max) = (queue.clone(), handle.shared.limits.events_max);
+        handle.shared.log_to(move |level, text| {
+            queue.change(|state| {
+                if state.queue.len() < max {
+                    let text = text.to_owned();
+                    state.queue.push_back(Event::Log { level, text });
+                }
+            });
+        });
+    }
+    let events = Events {
+        queue: queue.clone(),
+        handle: handle.clone(),
+    };
     let handle = handle.clone();
     Ok((
         Queued {
-            queue: queue.clone(),
-            handle: handle.clone(),
+            queue,
+            handle,
+            gate,
         },
-        Events { queue, handle },
+        events,
     ))
 }
 
-impl Queued {
+impl<G: Gate> Queued<G> {
     fn has_place(&self, identity: &Identity) -> bool {
         let limits = &self.handle.shared.limits;
         let waiting = identity.waiting.load(Ordering::SeqCst);
@@ -356,7 +450,10 @@ impl Queued {
         waiting == 0 || (waiting < limits.connection_events_max && !crowded())
     }
 
-    fn push(&self, who: Who<'_>, event: impl FnOnce(Peer) -> Event) {
+    fn push(&self, kind: EventKind, who: Who<'_>, event: impl FnOnce(Peer) -> Event) {
+        if !self.gate.wants(kind) {
+            return;
+        }
         if let Some(identity) = who.identity {
             identity.waiting.fetch_add(1, Ordering::SeqCst);
         }
@@ -368,34 +465,49 @@ impl Queued {
     }
 }
 
-impl Host for Queued {
+impl<G: Gate> Host for Queued<G> {
     fn on_connecting(&self, id: ConnectionId, request: Arc<Request>) {
         let pending = Pending::new(id, self.handle.clone());
-        self.queue
-            .change(|s| s.queue.push_back(Event::Connecting { request, pending }));
+        if let Some(pending) = self.gate.connecting(&request, pending)
+            && self.gate.wants(EventKind::Connecting)
+        {
+            self.queue
+                .change(|s| s.queue.push_back(Event::Connecting { request, pending }));
+        }
     }
 
     fn on_opened(&self, who: Who<'_>) {
-        self.push(who, |peer| Event::Opened { peer });
+        self.push(EventKind::Opened, who, |peer| Event::Opened { peer });
     }
 
     fn on_message(&self, who: Who<'_>, kind: Kind, data: &[u8]) {
-        let data = Bytes::copy_from_slice(data);
-        self.push(who, |peer| Event::Message { peer, kind, data });
+        self.push(EventKind::Message, who, |peer| Event::Message {
+            peer,
+            kind,
+            data: Bytes::copy_from_slice(data),
+        });
     }
 
     fn on_closed(&self, who: Who<'_>, reason: &CloseReason) {
-        let reason = reason.clone();
-        self.push(who, |peer| Event::Closed { peer, reason });
+        self.push(EventKind::Closed, who, |peer| Event::Closed {
+            peer,
+            reason: reason.clone(),
+        });
     }
 
     fn on_backpressure(&self, who: Who<'_>, high: bool) {
-        self.push(who, |peer| Event::Backpressure { peer, high });
+        self.push(EventKind::Backpressure, who, |peer| Event::Backpressure {
+            peer,
+            high,
+        });
     }
 
     fn on_lagged(&self, who: Who<'_>, room: &str, missed: u64) {
-        let room = room.to_owned();
-        self.push(who, |peer| Event::Lagged { peer, room, missed });
+        self.push(EventKind::Lagged, who, |peer| Event::Lagged {
+            peer,
+            room: room.to_owned(),
+            missed,
+        });
     }
 
     fn keeps_up(&self, who: Who<'_>) -> bool {

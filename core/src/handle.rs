@@ -9,6 +9,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::close;
+use crate::config::Limits;
 use crate::dialect::WireKind;
 use crate::error::{CommandError, Refused};
 use crate::metrics::Snapshot;
@@ -413,17 +414,37 @@ impl Handle {
         }
     }
 
+    /// Names of the rooms that a connection is in, in no order; none of one that has closed. Waits
+    /// for its shard, so it takes about a turn.
+    ///
+    /// # Errors
+    /// As [`Handle::connections`], and [`CommandError::Gone`].
+    pub fn rooms_of(&self, id: ConnectionId) -> Result<Vec<String>, CommandError> {
+        let shard = self.shard_of(id)?;
+        self.question(shard..shard + 1, |reply| Ask::Rooms(id, reply))
+    }
+
     fn list(&self, room: Option<Arc<RoomState>>) -> Result<Vec<ConnectionId>, CommandError> {
+        let all = 0..self.shared.inboxes.len();
+        self.question(all, |reply| Ask::List(room.clone(), reply))
+    }
+
+    /// Asks shards, and waits until all of them have answered.
+    fn question<T>(
+        &self,
+        shards: std::ops::Range<usize>,
+        ask: impl Fn(Arc<Reply<T>>) -> Ask,
+    ) -> Result<Vec<T>, CommandError> {
         if self.is_on_shard() {
             return Err(CommandError::OnShard);
         }
         let reply = Arc::new(Reply::default());
-        for shard in 0..self.shared.inboxes.len() {
-            self.shared
-                .ask(shard, Ask::List(room.clone(), reply.clone()));
+        let asked = shards.len();
+        for shard in shards {
+            self.shared.ask(shard, ask(reply.clone()));
         }
         let mut state = reply.state.lock();
-        while state.0 < self.shared.inboxes.len() {
+        while state.0 < asked {
             if self.has_ended() {
                 return Err(CommandError::Stopped);
             }
@@ -450,6 +471,12 @@ impl Handle {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.shared.is_stopping()
+    }
+
+    /// The numbers that the engine runs on.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
     }
 
     /// The engine's figures now.

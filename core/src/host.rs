@@ -244,7 +244,9 @@ impl Pending {
         self.tell(Ask::Accept(self.id, Box::new(accepted)));
         for room in rooms {
             if let Err(error) = self.handle.join(self.id, &room) {
-                tracing::warn!(target: "roomcast", %error, "a room was left out");
+                self.handle.shared.logged(|| {
+                    tracing::warn!(target: "roomcast", %error, "a room was left out");
+                });
             }
         }
     }

@@ -220,6 +220,16 @@ impl Router {
             .collect()
     }
 
+    /// Names of the rooms that a connection is in.
+    pub(crate) fn rooms_of(&self, id: ConnectionId) -> Vec<String> {
+        let rooms = self.open_slot(id).map(|slot| self.outbound.rooms_of(slot));
+        rooms
+            .into_iter()
+            .flatten()
+            .map(|room| room.name().to_owned())
+            .collect()
+    }
+
     /// Has what the command needs in the cache soon.
     pub(crate) fn warm(&self, command: &Command) {
         if let Command::Publish(publication) = command

@@ -13,6 +13,7 @@ mod budgets;
 mod closing;
 mod doors;
 mod files;
+mod gate;
 mod life;
 mod order;
 mod pull;

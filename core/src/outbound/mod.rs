@@ -278,6 +278,12 @@ impl<R: RoomRef + Clone> Outbound<R> {
         words.iter().filter(|&&w| w != TOMB).map(|w| w & SLOT)
     }
 
+    /// The rooms that the connection is in.
+    pub(crate) fn rooms_of(&self, slot: u32) -> impl Iterator<Item = &R> + '_ {
+        let memberships = self.links[slot as usize].memberships.iter();
+        memberships.map(|m| &self.groups[m.group as usize].room)
+    }
+
     /// Takes the next number of the shard's sequence, for one publication or message.
     pub(crate) fn next_sequence(&mut self) -> u64 {
         self.sequence += 1;

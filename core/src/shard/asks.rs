@@ -47,6 +47,7 @@ impl<N: Net> Shard<N> {
                 }
             }
             Ask::List(room, reply) => self.on_list(room.as_deref(), &reply),
+            Ask::Rooms(id, reply) => reply.answer(self.router.rooms_of(id)),
             Ask::Stop => self.begin_stop(),
         }
     }
@@ -137,14 +138,10 @@ impl<N: Net> Shard<N> {
         );
     }
 
-    fn on_list(&mut self, room: Option<&RoomState>, reply: &Reply) {
-        let ids = match room {
-            Some(room) => self.router.members(room),
-            None => self.router.open_ids().collect(),
-        };
-        let mut state = reply.state.lock();
-        state.1.extend(ids);
-        state.0 += 1;
-        reply.answered.notify_all();
+    fn on_list(&mut self, room: Option<&RoomState>, reply: &Reply<ConnectionId>) {
+        match room {
+            Some(room) => reply.answer(self.router.members(room)),
+            None => reply.answer(self.router.open_ids()),
+        }
     }
 }

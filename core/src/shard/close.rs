@@ -311,11 +311,17 @@ impl<N: Net> Shard<N> {
 
     /// Tells the next batch of connections that the engine stops.
     pub(super) fn go_on_stopping(&mut self) {
-        let l = &self.shared.limits;
-        let (spread_ns, timeout_ns) = (l.stop_spread_ms * 1_000_000, l.stop_timeout_ms * 1_000_000);
         let Some(mut stopping) = self.stopping.take() else {
             return;
         };
+        let timeout_ms = self.shared.stop_timeout_ms.load(Ordering::Relaxed);
+        let timeout_ns = timeout_ms.saturating_mul(1_000_000);
+        // A few that come back together hurt nobody, and need not be waited for.
+        let spread_ms = self.shared.limits.stop_spread_ms;
+        let spread_ms = spread_ms
+            .min(stopping.order.len() as u64)
+            .min(timeout_ms / 2);
+        let spread_ns = spread_ms * 1_000_000;
         let passed = self.now_ns.saturating_sub(stopping.began_ns);
         let all = stopping.order.len();
         let due = match passed >= spread_ns {

@@ -10,6 +10,7 @@ use crate::close::CloseReason;
 use crate::config::{Limits, Origins};
 use crate::identity::Identity;
 use crate::inbox::Inbox;
+use crate::log::{self, LogLevel};
 use crate::metrics::Counters;
 use crate::outbound::frame::Frame;
 use crate::page::PageFn;
@@ -53,11 +54,29 @@ pub(crate) enum Stage {
     Open(Accepted, Vec<u8>),
 }
 
-/// Answer to a question that each shard answers for its own connections.
-#[derive(Default)]
-pub(crate) struct Reply {
-    pub(crate) state: PlainMutex<(usize, Vec<ConnectionId>)>,
+/// Answer to a question that each shard that is asked answers for its own connections: how many
+/// have, and what they said.
+pub(crate) struct Reply<T> {
+    pub(crate) state: PlainMutex<(usize, Vec<T>)>,
     pub(crate) answered: Condvar,
+}
+
+impl<T> Default for Reply<T> {
+    fn default() -> Self {
+        Reply {
+            state: PlainMutex::new((0, Vec::new())),
+            answered: Condvar::new(),
+        }
+    }
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn answer(&self, items: impl IntoIterator<Item = T>) {
+        let mut state = self.state.lock();
+        state.1.extend(items);
+        state.0 += 1;
+        self.answered.notify_all();
+    }
 }
 
 /// What a handle asks of a shard.
@@ -73,7 +92,9 @@ pub(crate) enum Ask {
     /// The host has taken events of this connection: it may be read from again.
     Resume(ConnectionId),
     /// All open connections, or the members of a room.
-    List(Option<Arc<RoomState>>, Arc<Reply>),
+    List(Option<Arc<RoomState>>, Arc<Reply<ConnectionId>>),
+    /// Names of the rooms that a connection is in.
+    Rooms(ConnectionId, Arc<Reply<String>>),
     Stop,
 }
 
@@ -113,14 +134,31 @@ pub(crate) struct Shared {
     pub(crate) refused: AtomicU64,
     /// 0 while running; nanoseconds of the clock when the stop began.
     pub(crate) stop_ns: AtomicU64,
+    /// `stop_timeout_ms`, or what the host said when it stopped.
+    pub(crate) stop_timeout_ms: AtomicU64,
     pub(crate) ending: PlainMutex<Ending>,
     pub(crate) ended: Condvar,
     /// The engine's own threads, where it has any; else the thread of the host that turned it last.
     pub(crate) threads: OnceLock<Vec<ThreadId>>,
     pub(crate) turner: PlainMutex<Option<ThreadId>>,
+    /// Where this engine's log lines go, if not to whatever subscriber there is.
+    pub(crate) log: OnceLock<tracing::Dispatch>,
 }
 
 impl Shared {
+    /// Has log lines told; the first who asks is told.
+    pub(crate) fn log_to(&self, tell: impl Fn(LogLevel, &str) + Send + Sync + 'static) {
+        self.log.get_or_init(|| log::dispatch(tell));
+    }
+
+    /// Does something whose log lines are this engine's.
+    pub(crate) fn logged<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self.log.get() {
+            Some(dispatch) => tracing::dispatcher::with_default(dispatch, work),
+            None => work(),
+        }
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop_ns.load(Ordering::Relaxed) != 0
     }

@@ -16,7 +16,7 @@ const STAGES: &[(u8, &[&str])] = &[
     (
         0,
         &[
-            "close", "command", "config", "error", "event", "id", "identity", "metrics", "page",
+            "close", "command", "config", "error", "event", "id", "identity", "log", "metrics", "page",
             "payload", "request", "sync",
         ],
     ),
