@@ -1,0 +1,94 @@
+"""Real-time rooms inside your program.
+
+    import roomcast
+
+    engine = roomcast.Engine("127.0.0.1:8080")
+
+    @engine.on_connect
+    def connect(connection):
+        connection.accept(rooms=["lobby"])
+
+    @engine.on_message
+    def message(connection, data):
+        engine.publish("lobby", data)
+
+    with engine:
+        engine.wait()
+
+The engine's threads serve the connections; your interpreter is never in the path of a broadcast.
+"""
+
+import sys
+import sysconfig
+
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    raise ImportError(
+        "roomcast does not support free-threaded builds of CPython yet: use the default build of "
+        f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    )
+
+from ._engine import Engine
+from ._events import Events
+from ._limits import Limits
+from ._request import LATER, Headers, Reject
+from ._roomcast import (
+    CloseReason,
+    Connection,
+    Position,
+    Published,
+    Event,
+    Room,
+    StopReport,
+    Upgrade,
+    __version__,
+)
+from .errors import (
+    Answered,
+    Behind,
+    CloseCodeError,
+    ConfigError,
+    Gone,
+    IoError,
+    NotUpgrade,
+    OnShard,
+    Overloaded,
+    PayloadTooLarge,
+    Refused,
+    RoomcastError,
+    RoomNameError,
+    Stopped,
+    UsageError,
+)
+
+__all__ = [
+    "LATER",
+    "Answered",
+    "Behind",
+    "CloseCodeError",
+    "CloseReason",
+    "ConfigError",
+    "Connection",
+    "Engine",
+    "Event",
+    "Events",
+    "Gone",
+    "Headers",
+    "IoError",
+    "Limits",
+    "NotUpgrade",
+    "OnShard",
+    "Overloaded",
+    "PayloadTooLarge",
+    "Position",
+    "Published",
+    "Refused",
+    "Reject",
+    "Room",
+    "RoomNameError",
+    "RoomcastError",
+    "StopReport",
+    "Stopped",
+    "Upgrade",
+    "UsageError",
+    "__version__",
+]

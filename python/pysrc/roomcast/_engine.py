@@ -1,0 +1,283 @@
+"""``Engine``: what a Python host holds. The native half (``Core``) publishes, sends and answers;
+this half is settings, handlers, and starting and stopping in Python's manner."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import inspect
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, Unpack
+
+from ._dispatch import Dispatcher, LoopDispatcher, ThreadDispatcher, logger, report, running_loop
+from ._events import Events
+from ._limits import Limits
+from ._roomcast import Core, StopReport, on_fork
+from .errors import UsageError
+
+os.register_at_fork(after_in_child=on_fork)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Seconds that are allowed for a stop when nothing else is said: the default of stop_timeout_ms.
+STOP_SECONDS = 5.0
+
+_started: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Peers are told when the program ends, also where it has not stopped its engines."""
+    for engine in list(_started):
+        if engine.is_running:
+            engine.stop(timeout=1.0)
+
+
+class Engine(Core):
+    """A real-time engine inside this process.
+
+    Constructing it opens nothing. ``start`` opens the listeners and starts the threads that serve
+    connections; ``stop`` ends them. Both also as ``with engine`` and ``async with engine``. An
+    engine that has stopped may be started again.
+
+    Args:
+        listen: ``"host:port"``, or several; port 0 is a free one (ask ``addresses``).
+        listen_unix: path of a unix socket, or several.
+        shards: threads that serve connections; 0 is one for each core.
+        own_threads: False has no threads: ``turn`` serves, on the thread that calls it.
+        reuse_port: lets several processes listen on the same port (SO_REUSEPORT).
+        slow_policy: what happens to members that are too slow: they are disconnected (4008), or
+            skip ahead and ``on_lag`` is told.
+        origins: which web pages may connect: those of the same host, those listed too, or any.
+        health_path: answers GET with 200 while the engine runs; None for none.
+        pages: what plain GET requests are answered with: path to (content type, body).
+        pull: events are taken with ``events()`` instead of by handlers.
+        from_env: limits are overridden by variables such as ``ROOMCAST_CONNECTIONS_MAX``.
+        large: how binary messages of 2 KiB and more come: as a ``memoryview`` of the engine's
+            buffer, without a copy, or as ``bytes``.
+        limits: every limit of the engine by its name; see ``roomcast.Limits``.
+
+    Raises:
+        ConfigError: a setting cannot work; the message names it and what it may be.
+    """
+
+    def __init__(
+        self,
+        listen: str | Iterable[str] = (),
+        *,
+        listen_unix: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        shards: int = 0,
+        own_threads: bool = True,
+        reuse_port: bool = False,
+        slow_policy: Literal["disconnect", "skip"] = "disconnect",
+        origins: Literal["same-host", "any"] | Iterable[str] = "same-host",
+        health_path: str | None = "/health",
+        pages: Mapping[str, tuple[str, str | bytes]] | None = None,
+        pull: bool = False,
+        from_env: bool = False,
+        large: Literal["memoryview", "bytes"] = "memoryview",
+        **limits: Unpack[Limits],
+    ) -> None:
+        if large not in ("memoryview", "bytes"):
+            raise ValueError(f'large is {large!r}, but must be "memoryview" or "bytes"')
+        settings = {
+            "listen": listen,
+            "listen_unix": listen_unix,
+            "shards": shards,
+            "own_threads": own_threads,
+            "reuse_port": reuse_port,
+            "slow_policy": slow_policy,
+            "origins": origins,
+            "health_path": health_path,
+            "pages": None if pages is None else dict(pages),
+            **limits,
+        }
+        self._configure(settings, from_env)
+        self._own_threads = own_threads
+        self._pull = pull
+        self._share = large == "memoryview"
+        self._handlers: dict[str, tuple[Callable[..., Any], bool]] = {}
+        self._dispatcher: Dispatcher | None = None
+        self._lock = threading.Lock()
+
+    # Handlers.
+
+    def on_connect(self, handler: F) -> F:
+        """Decides on a new connection: ``handler(connection)`` calls ``accept`` or ``refuse``, or
+        returns None or True (accepted, into no room), False (refused), or ``LATER``. It may raise
+        ``Reject``. Async handlers may await before they decide."""
+        return self._on("connect", handler)
+
+    def on_open(self, handler: F) -> F:
+        """``handler(connection)``: it is open, and in the rooms that it was accepted into."""
+        return self._on("open", handler)
+
+    def on_message(self, handler: F) -> F:
+        """``handler(connection, data)``: a message came; text is ``str``, binary is ``bytes``, or a
+        ``memoryview`` from 2 KiB on."""
+        return self._on("message", handler)
+
+    def on_close(self, handler: F) -> F:
+        """``handler(connection, reason)``: a connection that was open has ended."""
+        return self._on("close", handler)
+
+    def on_lag(self, handler: F) -> F:
+        """``handler(connection, room, missed)``: under ``slow_policy="skip"`` it jumped over so
+        many publications of a room."""
+        return self._on("lag", handler)
+
+    def on_backpressure(self, handler: F) -> F:
+        """``handler(connection, high)``: more than ``outbox_high_bytes`` wait for it (True), or
+        less than half of that again (False). Between the two it is not read from."""
+        return self._on("backpressure", handler)
+
+    def _on(self, kind: str, handler: F) -> F:
+        if not callable(handler):
+            raise UsageError(f"on_{kind} takes a function: write @engine.on_{kind} without ()")
+        if self._pull:
+            raise UsageError("an engine with pull=True has no handlers: take events()")
+        if self.is_running:
+            raise UsageError(f"set on_{kind} before the engine starts")
+        self._handlers[kind] = (handler, is_async(handler))
+        return handler
+
+    def events(self) -> Events:
+        """Everything that happens, for ``for`` and ``async for``, until the engine has stopped.
+        Only with ``pull=True``; use one iterator at a time."""
+        if not self._pull:
+            raise UsageError("events() needs Engine(pull=True); without it, use handlers")
+        return Events(self)
+
+    # Life.
+
+    def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Starts. In a running event loop (or with ``loop``) handlers are called on that loop, else
+        on a thread of the engine's.
+
+        Raises:
+            IoError: an address cannot be listened on, or a thread cannot be had.
+            UsageError: it runs already, or there are async handlers and no loop.
+        """
+        with self._lock:
+            if self._dispatcher is not None and not self._is_forked():
+                raise UsageError("the engine is started already")
+            dispatcher = self._choose(loop or running_loop())
+            self._start(
+                self._handlers, dispatcher.spawn, report, logger.log, self._pull, self._share
+            )
+            self._dispatcher = dispatcher
+        dispatcher.begin()
+        _started.add(self)
+
+    def _choose(self, loop: asyncio.AbstractEventLoop | None) -> Dispatcher:
+        if self._pull:
+            return Dispatcher(self)
+        if loop is not None:
+            return LoopDispatcher(self, loop)
+        for kind, (_, is_async) in self._handlers.items():
+            if is_async:
+                raise UsageError(
+                    f"on_{kind} is a coroutine function, which needs an event loop: start the "
+                    "engine inside one (`async with engine`), or give start(loop=...)"
+                )
+        return ThreadDispatcher(self) if self._own_threads else Dispatcher(self)
+
+    def stop(self, timeout: float | None = None) -> StopReport:
+        """Stops: no new connections, peers are told (1001) and sent what they are owed, handlers
+        are told the rest. After ``timeout`` seconds (default ``stop_timeout_ms``) whoever is left
+        is cut. Any thread, also in a handler; in async code use ``astop``, since this one blocks.
+        """
+        until = monotonic() + (STOP_SECONDS if timeout is None else timeout) + 1.0
+        result = self._stop(timeout)
+        with self._lock:
+            dispatcher, self._dispatcher = self._dispatcher, None
+        if dispatcher is not None:
+            if self._pull:
+                return result
+            dispatcher.finish(max(0.0, until - monotonic()))
+        return result
+
+    async def astop(self, timeout: float | None = None) -> StopReport:
+        """As ``stop``, without blocking the loop. Async handlers at work are waited for, and
+        cancelled when the time is over."""
+        seconds = STOP_SECONDS if timeout is None else timeout
+        until = monotonic() + seconds + 1.0
+        dispatcher = self._dispatcher
+        self._begin_stop(timeout)
+        if isinstance(dispatcher, LoopDispatcher) and dispatcher.is_on(running_loop()):
+            await dispatcher.told(seconds + 1.0)
+            result = self.stop(timeout)
+            await dispatcher.settle(max(0.1, until - monotonic()))
+            return result
+        return await asyncio.to_thread(self.stop, timeout)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the engine has stopped, or for so many seconds; whether it has. Ctrl-C ends
+        the wait with ``KeyboardInterrupt``."""
+        until = None if timeout is None else monotonic() + timeout
+        while (dispatcher := self._dispatcher) is not None and not dispatcher.done.is_set():
+            left = 0.5 if until is None else min(0.5, until - monotonic())
+            if left <= 0:
+                return False
+            dispatcher.done.wait(left)
+        return True
+
+    def turn(self, timeout: float = 0.0) -> bool:
+        """With ``own_threads=False``: waits for at most so many seconds, then does what there is to
+        do, handlers included. False once the engine has stopped."""
+        runs = self._turn(timeout)
+        if not self._pull and not isinstance(self._dispatcher, LoopDispatcher):
+            while self._dispatch(256):
+                pass
+        return runs
+
+    @property
+    def port(self) -> int:
+        """The port of the first TCP listener."""
+        return self.addresses[0][1]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.astop()
+
+    def __repr__(self) -> str:
+        if self.is_running:
+            state = "running"
+        elif self._dispatcher is None:
+            state = "not running"
+        else:
+            state = "stopping"
+        return f"<roomcast.Engine {state}>"
+
+
+def is_async(handler: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine; looks through ``functools.partial`` and objects."""
+    while hasattr(handler, "func"):
+        handler = handler.func
+    call = getattr(type(handler), "__call__", None)
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)

@@ -1,0 +1,431 @@
+//! `Connection`: one connection, as Python sees it.
+//!
+//! Made when Python is first told of the connection, and the same object until the last event about
+//! it. It also keeps the calls that wait while an async handler of the connection is at work, so
+//! that their order is kept and nobody else waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyTuple};
+use roomcast::{Accept, ConnectionId, Peer, Pending, Status};
+
+use crate::client::{Client, Gone, Ticket};
+use crate::errors;
+use crate::link::Link;
+use crate::payload;
+use crate::values::Position;
+
+/// What a handler is told beside the connection.
+pub(crate) enum Rest {
+    Nothing,
+    One(Py<PyAny>),
+    Two(Py<PyAny>, Py<PyAny>),
+}
+
+impl Rest {
+    pub(crate) fn tuple(self, py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        match self {
+            Rest::Nothing => Ok(PyTuple::empty(py)),
+            Rest::One(one) => PyTuple::new(py, [one]),
+            Rest::Two(one, two) => PyTuple::new(py, [one, two]),
+        }
+    }
+}
+
+/// One call of a handler that is due.
+pub(crate) struct Call {
+    pub(crate) kind: &'static str,
+    pub(crate) handler: Py<PyAny>,
+    pub(crate) rest: Rest,
+    /// Whose event this is, to be released when the handler is done.
+    pub(crate) peer: Option<Peer>,
+}
+
+/// A call, as Python makes it: kind, handler, arguments behind the connection.
+type Due<'py> = (&'static str, Py<PyAny>, Bound<'py, PyTuple>);
+
+#[derive(Default)]
+struct Inner {
+    pending: Option<Pending>,
+    state: Option<Py<PyAny>>,
+    /// An async handler is at work; what it is called for.
+    busy: bool,
+    peer: Option<Peer>,
+    waiting: VecDeque<Call>,
+}
+
+/// One client connection. The same object in every event about it; compare it with `is` or `==`,
+/// use it as a key, and keep what you know about it in `state`.
+#[pyclass(frozen, weakref, module = "roomcast")]
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) client: Arc<Client>,
+    link: Arc<Link>,
+    gone: Arc<Gone>,
+    inner: Mutex<Inner>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: ConnectionId,
+        client: Arc<Client>,
+        link: Arc<Link>,
+        gone: Arc<Gone>,
+        pending: Option<Pending>,
+    ) -> Self {
+        let _ = client.known.set(id);
+        Connection {
+            id,
+            client,
+            link,
+            gone,
+            inner: Mutex::new(Inner {
+                pending,
+                ..Inner::default()
+            }),
+        }
+    }
+
+    /// Takes the connection for an async handler, or has the call wait for the one at work.
+    pub(crate) fn begin(&self, call: Call) -> Option<Call> {
+        let mut inner = self.inner.lock();
+        if inner.busy {
+            inner.waiting.push_back(call);
+            return None;
+        }
+        Some(call)
+    }
+
+    pub(crate) fn on_busy(&self, peer: Option<Peer>) {
+        let mut inner = self.inner.lock();
+        debug_assert!(!inner.busy);
+        inner.busy = true;
+        inner.peer = peer;
+    }
+
+    /// The call at work is done. The next one that waits; None lets go of the connection.
+    pub(crate) fn next_call(&self) -> Option<Call> {
+        let mut inner = self.inner.lock();
+        let done = inner.peer.take();
+        let mut call = inner.waiting.pop_front();
+        match &mut call {
+            Some(call) => inner.peer = call.peer.take(),
+            None => {
+                inner.busy = false;
+                inner.waiting = VecDeque::new();
+            }
+        }
+        drop(inner);
+        if let Some(peer) = done {
+            self.link.events.release(&peer);
+        }
+        call
+    }
+
+    /// Whether the host has yet to decide on it.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.inner.lock().pending.is_some()
+    }
+
+    fn verdict(&self, py: Python<'_>) -> PyResult<Pending> {
+        self.link.handle(py)?;
+        let pending = self.inner.lock().pending.take();
+        pending.ok_or_else(|| errors::error(py, Status::Answered, Status::Answered.text()))
+    }
+
+    /// The rooms of a verdict, checked before it is given: afterwards nobody could be told.
+    fn check_rooms(&self, py: Python<'_>, rooms: &[String]) -> PyResult<()> {
+        let most = self.link.handle(py)?.limits().room_name_bytes_max;
+        match rooms
+            .iter()
+            .any(|name| name.is_empty() || name.len() > most)
+        {
+            true => Err(errors::error(py, Status::RoomName, Status::RoomName.text())),
+            false => Ok(()),
+        }
+    }
+}
+
+/// How a connection is accepted, from the arguments of `accept`.
+pub(crate) fn accept(
+    client: &Arc<Client>,
+    gone: &Arc<Gone>,
+    user: Option<String>,
+    rooms: Vec<String>,
+    subprotocol: Option<String>,
+) -> Accept {
+    let mut accept = Accept::new().data(Arc::new(Ticket {
+        client: client.clone(),
+        gone: gone.clone(),
+    }));
+    if let Some(user) = user {
+        let _ = client.user.set(user.as_str().into());
+        accept = accept.user(user);
+    }
+    if let Some(name) = subprotocol {
+        let _ = client.subprotocol.set(name.as_str().into());
+        accept = accept.subprotocol(name);
+    }
+    client.on_open();
+    rooms.into_iter().fold(accept, Accept::room)
+}
+
+/// `user` as given: `str`, or a number that becomes one.
+pub(crate) fn user(user: Option<&Bound<'_, PyAny>>) -> PyResult<Option<String>> {
+    let Some(user) = user.filter(|user| !user.is_none()) else {
+        return Ok(None);
+    };
+    if let Ok(text) = user.extract::<String>() {
+        return Ok(Some(text));
+    }
+    match user.extract::<i64>() {
+        Ok(number) if !user.is_instance_of::<PyBool>() => Ok(Some(number.to_string())),
+        _ => Err(PyTypeError::new_err("user is a str, an int or None")),
+    }
+}
+
+/// The id of what a call is about: a connection, or its id.
+pub(crate) fn id(who: &Bound<'_, PyAny>) -> PyResult<ConnectionId> {
+    if let Ok(connection) = who.cast::<Connection>() {
+        return Ok(connection.get().id);
+    }
+    match who.extract::<u64>() {
+        Ok(id) => Ok(ConnectionId::from_u64(id)),
+        Err(_) => Err(PyTypeError::new_err("a Connection or its id is wanted")),
+    }
+}
+
+#[pymethods]
+impl Connection {
+    /// Its number. Never used again in the engine's life.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id.as_u64()
+    }
+
+    /// The user that it was accepted as.
+    #[getter]
+    fn user(&self) -> Option<&str> {
+        self.client.user.get().map(AsRef::as_ref)
+    }
+
+    /// Address and port of the other end; None on a unix socket. Behind a proxy it is the proxy.
+    #[getter]
+    fn peer(&self) -> Option<(String, u16)> {
+        self.client
+            .peer
+            .map(|peer| (peer.ip().to_string(), peer.port()))
+    }
+
+    /// The path as sent, percent signs and all.
+    #[getter]
+    fn path(&self) -> &str {
+        self.client.path()
+    }
+
+    /// What follows the question mark, as sent; empty without one.
+    #[getter]
+    fn query_string(&self) -> &str {
+        self.client.query()
+    }
+
+    /// The query's values by name, decoded; of a name that comes twice, the first.
+    #[getter]
+    fn query<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let parse = py.import("urllib.parse")?.getattr("parse_qsl")?;
+        let pairs = parse.call1((self.client.query(), true))?;
+        first_values(py, pairs.try_iter()?.map(|pair| pair?.extract()))
+    }
+
+    /// The header fields, as a mapping whose names may be asked for in any case.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let pairs: Vec<(&str, &str)> = self.client.headers().collect();
+        py.import("roomcast._request")?
+            .getattr("Headers")?
+            .call1((pairs,))
+    }
+
+    /// Cookies by name, as sent.
+    #[getter]
+    fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let lines = self.client.headers().filter(|(name, _)| *name == "cookie");
+        let pairs = lines
+            .flat_map(|(_, line)| line.split(';'))
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| Ok((name.trim().to_owned(), value.trim().to_owned())));
+        first_values(py, pairs)
+    }
+
+    /// The subprotocols that the peer offers, the one it likes best first.
+    #[getter]
+    fn subprotocols(&self) -> Vec<&str> {
+        let lines = self.client.headers();
+        lines
+            .filter(|(name, _)| *name == "sec-websocket-protocol")
+            .flat_map(|(_, line)| line.split(','))
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+
+    /// The subprotocol that was agreed upon.
+    #[getter]
+    fn subprotocol(&self) -> Option<&str> {
+        let agreed = self.client.subprotocol.get()?.as_ref();
+        self.subprotocols().into_iter().find(|name| *name == agreed)
+    }
+
+    /// A namespace for your own attributes.
+    #[getter]
+    fn state(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if let Some(state) = &self.inner.lock().state {
+            return Ok(state.clone_ref(py));
+        }
+        let new = py
+            .import("types")?
+            .getattr("SimpleNamespace")?
+            .call0()?
+            .unbind();
+        Ok(self.inner.lock().state.get_or_insert(new).clone_ref(py))
+    }
+
+    /// Whether it was accepted and has not ended.
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.client.is_open()
+    }
+
+    /// The engine.
+    #[getter]
+    fn engine(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.link.engine(py)
+    }
+
+    /// Lets it in, as this user, into these rooms. From the return of this call on it is sent what
+    /// is published to them.
+    #[pyo3(signature = (user=None, rooms=None, subprotocol=None))]
+    fn accept(
+        &self,
+        py: Python<'_>,
+        user: Option<&Bound<'_, PyAny>>,
+        rooms: Option<&Bound<'_, PyAny>>,
+        subprotocol: Option<String>,
+    ) -> PyResult<()> {
+        let user = self::user(user)?;
+        let rooms = rooms.map_or(Ok(Vec::new()), room_names)?;
+        self.check_rooms(py, &rooms)?;
+        let pending = self.verdict(py)?;
+        pending.accept(accept(&self.client, &self.gone, user, rooms, subprotocol));
+        Ok(())
+    }
+
+    /// Turns it away with an HTTP status (400 to 599) and a line of text.
+    #[pyo3(signature = (status=403, text=""))]
+    fn refuse(&self, py: Python<'_>, status: u16, text: &str) -> PyResult<()> {
+        self.verdict(py)?.refuse(status, text);
+        self.client.on_gone();
+        Ok(())
+    }
+
+    /// Sends it a message, in its place among the publications of its rooms.
+    fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let handle = self.link.handle(py)?;
+        let encoded = payload::encoded(data)?;
+        let data = payload::data(&encoded)?;
+        let sent = handle.send(self.id, data.publication());
+        sent.map_err(|refused| errors::refused(py, refused))
+    }
+
+    /// Makes it a member of a room: it is sent everything that is published from now on.
+    fn join(&self, py: Python<'_>, room: &str) -> PyResult<Position> {
+        let joined = self.link.handle(py)?.join(self.id, room);
+        joined
+            .map(Into::into)
+            .map_err(|error| errors::command(py, error))
+    }
+
+    /// Ends a membership.
+    fn leave(&self, py: Python<'_>, room: &str) -> PyResult<()> {
+        let left = self.link.handle(py)?.leave(self.id, room);
+        left.map_err(|error| errors::command(py, error))
+    }
+
+    /// Closes it with a code and a text of up to 123 bytes, after what it is owed.
+    #[pyo3(signature = (code=1000, text=""))]
+    fn close(&self, py: Python<'_>, code: u16, text: &str) -> PyResult<()> {
+        let closed = self.link.handle(py)?.close(self.id, code, text);
+        closed.map_err(|error| errors::command(py, error))
+    }
+
+    /// The rooms that it is in. Asks its shard, so it takes about a turn.
+    fn rooms(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let handle = self.link.handle(py)?;
+        let rooms = py.detach(|| handle.rooms_of(self.id));
+        rooms.map_err(|error| errors::command(py, error))
+    }
+
+    /// Gives the verdict that an on_connect handler has returned, where it gave none.
+    fn _settle(&self, py: Python<'_>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !self.is_waiting() {
+            return Ok(());
+        }
+        if result.is_none() {
+            return self.accept(py, None, None, None);
+        }
+        if let Ok(verdict) = result.cast::<PyBool>() {
+            return match verdict.is_true() {
+                true => self.accept(py, None, None, None),
+                false => self.refuse(py, 403, "refused"),
+            };
+        }
+        if result.is(py.import("roomcast._request")?.getattr("LATER")?) {
+            return Ok(());
+        }
+        let name = result.get_type().name()?;
+        Err(PyTypeError::new_err(format!(
+            "on_connect returned {name}; it answers through accept() or refuse(), or returns None, \
+             a bool or roomcast.LATER"
+        )))
+    }
+
+    /// The next call that waits: (kind, handler, arguments); None lets go of the connection.
+    fn _next<'py>(&self, py: Python<'py>) -> PyResult<Option<Due<'py>>> {
+        let due = |call: Call| Ok((call.kind, call.handler, call.rest.tuple(py)?));
+        self.next_call().map(due).transpose()
+    }
+
+    fn __repr__(&self) -> String {
+        let user = self
+            .user()
+            .map_or(String::new(), |user| format!(" user={user:?}"));
+        let open = if self.is_open() { "" } else { " (not open)" };
+        format!("<roomcast.Connection {:x}{user}{open}>", self.id.as_u64())
+    }
+}
+
+/// One room name, or several.
+pub(crate) fn room_names(rooms: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    match rooms.extract::<String>() {
+        Ok(one) => Ok(vec![one]),
+        Err(_) => rooms.try_iter()?.map(|room| room?.extract()).collect(),
+    }
+}
+
+fn first_values<'py>(
+    py: Python<'py>,
+    pairs: impl Iterator<Item = PyResult<(String, String)>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let values = PyDict::new(py);
+    for pair in pairs {
+        let (name, value) = pair?;
+        if !values.contains(&name)? {
+            values.set_item(name, value)?;
+        }
+    }
+    Ok(values)
+}

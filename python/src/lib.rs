@@ -1,0 +1,55 @@
+//! The native module `roomcast._roomcast`: the engine, reachable from Python.
+//!
+//! The package around it (`pysrc/roomcast`) is what Python hosts use; this is its lower half and
+//! knows only the public API of the core. Shards never take the GIL and own no Python object: what
+//! they have to tell waits in a queue that one wake-up announces and one batch empties.
+
+mod client;
+mod connection;
+mod core;
+mod errors;
+mod event;
+mod link;
+mod payload;
+mod publish;
+mod room;
+mod running;
+mod settings;
+mod sockets;
+mod stats;
+mod upgrade;
+mod values;
+
+use pyo3::prelude::*;
+
+/// The native half of roomcast.
+#[pymodule(gil_used = true)]
+mod _roomcast {
+    #[pymodule_export]
+    use crate::connection::Connection;
+    #[pymodule_export]
+    use crate::core::Core;
+    #[pymodule_export]
+    use crate::errors::statuses;
+    #[pymodule_export]
+    use crate::event::PulledEvent;
+    #[pymodule_export]
+    use crate::link::on_fork;
+    #[pymodule_export]
+    use crate::payload::Buffer;
+    #[pymodule_export]
+    use crate::room::Room;
+    #[pymodule_export]
+    use crate::settings::limits;
+    #[pymodule_export]
+    use crate::upgrade::Upgrade;
+    #[pymodule_export]
+    use crate::values::{CloseReason, Position, Published, StopReport};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,84 @@
+//! A publication on its way from Python into the engine.
+//!
+//! Runs on the caller's thread. It keeps the GIL for the microsecond that it takes, since nothing
+//! that it waits for waits for Python; large payloads are copied without it.
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use roomcast::{ConnectionId, Publication, Published as Numbered, Refused};
+
+use crate::connection::{self, Connection, room_names};
+use crate::errors;
+use crate::payload;
+use crate::values::Published;
+
+/// Above this, other Python threads run while the payload is copied.
+const DETACH_BYTES: usize = 64 * 1024;
+
+/// Who is left out.
+#[derive(Default)]
+pub(crate) struct Exclusions {
+    connections: Vec<ConnectionId>,
+    rooms: Vec<String>,
+}
+
+impl Exclusions {
+    pub(crate) fn new(
+        connections: Option<&Bound<'_, PyAny>>,
+        rooms: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Exclusions {
+            connections: connections.map_or(Ok(Vec::new()), ids)?,
+            rooms: rooms.map_or(Ok(Vec::new()), room_names)?,
+        })
+    }
+}
+
+/// One connection, its id, or several of either.
+fn ids(who: &Bound<'_, PyAny>) -> PyResult<Vec<ConnectionId>> {
+    if who.is_instance_of::<Connection>() || who.extract::<u64>().is_ok() {
+        return Ok(vec![connection::id(who)?]);
+    }
+    who.try_iter()?.map(|one| connection::id(&one?)).collect()
+}
+
+/// Makes the publication, and gives it to `publish`.
+pub(crate) fn with(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    exclusions: &Exclusions,
+    publish: impl Fn(Publication<'_>) -> Result<Numbered, Refused> + Sync,
+) -> PyResult<Published> {
+    let encoded = payload::encoded(data)?;
+    let data = payload::data(&encoded)?;
+    let rooms: Vec<&str> = exclusions.rooms.iter().map(String::as_str).collect();
+    let publication = data
+        .publication()
+        .except(&exclusions.connections)
+        .except_rooms(&rooms);
+    let published = match data.len() > DETACH_BYTES {
+        true => py.detach(|| publish(publication)),
+        false => publish(publication),
+    };
+    published
+        .map(Into::into)
+        .map_err(|refused| errors::refused(py, refused))
+}
+
+/// Publishes each item. One that is refused stands in the answer as its error; a wrong type is the
+/// caller's mistake and raised, with the items before it published.
+pub(crate) fn many<'py>(
+    py: Python<'py>,
+    items: &Bound<'py, PyAny>,
+    publish: impl Fn(&Bound<'py, PyAny>) -> PyResult<Published>,
+) -> PyResult<Bound<'py, PyList>> {
+    let answers = PyList::empty(py);
+    for item in items.try_iter()? {
+        match publish(&item?) {
+            Ok(published) => answers.append(published)?,
+            Err(error) if error.value(py).hasattr("status")? => answers.append(error.value(py))?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answers)
+}

@@ -1,0 +1,484 @@
+//! A started engine: its events on their way to Python handlers, or to whoever pulls them.
+//!
+//! In: events that the shards have queued. Out: calls of handlers, on the thread that dispatches
+//! (the app's loop, or the dispatcher thread), one batch after a wake-up. Python objects exist only
+//! for connections that Python is told of. No lock is held while Python code runs.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyString};
+use roomcast::{ConnectionId, Engine, Event, EventKind, Gate, LogLevel, Peer, Pending, Request};
+
+use crate::client::{Client, Gone, Ticket};
+use crate::connection::{Call, Connection, Rest};
+use crate::event::PulledEvent;
+use crate::link::Link;
+use crate::payload;
+use crate::values::CloseReason;
+
+/// A handler, and whether it is a coroutine function.
+struct Handler {
+    function: Py<PyAny>,
+    is_async: bool,
+}
+
+/// What the Python side gives at the start.
+pub(crate) struct Hooks {
+    handlers: HashMap<String, Handler>,
+    /// `spawn(connection, kind, handler, arguments)` has a task of the loop make the call.
+    spawn: Py<PyAny>,
+    /// `report(connection, kind, error)` logs, and answers a connection that still waits.
+    report: Py<PyAny>,
+    /// `log(level, text)` gives a line of the engine to `logging`.
+    log: Py<PyAny>,
+}
+
+impl Hooks {
+    /// `handlers` maps kinds to (function, is_async).
+    pub(crate) fn new(
+        handlers: &Bound<'_, PyDict>,
+        spawn: Py<PyAny>,
+        report: Py<PyAny>,
+        log: Py<PyAny>,
+    ) -> PyResult<Hooks> {
+        let mut all = HashMap::new();
+        for (kind, handler) in handlers {
+            let (function, is_async) = handler.extract()?;
+            all.insert(kind.extract()?, Handler { function, is_async });
+        }
+        Ok(Hooks {
+            handlers: all,
+            spawn,
+            report,
+            log,
+        })
+    }
+
+    pub(crate) fn has(&self, kind: &str) -> bool {
+        self.handlers.contains_key(kind)
+    }
+}
+
+/// The kind of an event, as Python calls it; of the log none.
+const KINDS: [(EventKind, &str); 6] = [
+    (EventKind::Connecting, "connect"),
+    (EventKind::Opened, "open"),
+    (EventKind::Message, "message"),
+    (EventKind::Closed, "close"),
+    (EventKind::Backpressure, "backpressure"),
+    (EventKind::Lagged, "lag"),
+];
+
+/// Decides on the shards' threads, without Python, what is queued for it.
+pub(crate) struct Door {
+    wanted: Vec<EventKind>,
+    gone: Arc<Gone>,
+}
+
+impl Door {
+    /// Everything for a puller; for handlers only what they handle.
+    pub(crate) fn new(pull: bool, hooks: &Hooks, gone: &Arc<Gone>) -> Door {
+        let kinds = KINDS.iter().filter(|(_, name)| pull || hooks.has(name));
+        Door {
+            wanted: kinds
+                .map(|(kind, _)| *kind)
+                .chain([EventKind::Log])
+                .collect(),
+            gone: gone.clone(),
+        }
+    }
+}
+
+impl Gate for Door {
+    fn connecting(&self, request: &Arc<Request>, pending: Pending) -> Option<Pending> {
+        if self.wants(EventKind::Connecting) {
+            return Some(pending);
+        }
+        // Without handlers nobody will ask who it is.
+        let accept = match self.wanted.len() {
+            1 => roomcast::Accept::new(),
+            _ => {
+                let client = Arc::new(Client::new(request));
+                crate::connection::accept(&client, &self.gone, None, Vec::new(), None)
+            }
+        };
+        pending.accept(accept);
+        None
+    }
+
+    fn wants(&self, kind: EventKind) -> bool {
+        self.wanted.contains(&kind)
+    }
+}
+
+type Registry = HashMap<ConnectionId, Py<Connection>, RandomState>;
+
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    pub(crate) link: Arc<Link>,
+    pub(crate) gone: Arc<Gone>,
+    /// Large payloads are shared with Python instead of being copied.
+    share: bool,
+    /// None once the engine has ended: handlers often hold the engine.
+    hooks: Mutex<Option<Arc<Hooks>>>,
+    connections: Mutex<Registry>,
+    /// Events that were taken and not told yet.
+    taken: Mutex<VecDeque<Event>>,
+    /// Whose events a puller holds.
+    lent: Mutex<Vec<Peer>>,
+    dispatching: AtomicBool,
+}
+
+impl Running {
+    pub(crate) fn new(
+        engine: Engine,
+        link: Link,
+        gone: Arc<Gone>,
+        hooks: Hooks,
+        share: bool,
+    ) -> Running {
+        Running {
+            engine,
+            link: Arc::new(link),
+            gone,
+            share,
+            hooks: Mutex::new(Some(Arc::new(hooks))),
+            connections: Mutex::new(Registry::default()),
+            taken: Mutex::new(VecDeque::new()),
+            lent: Mutex::new(Vec::new()),
+            dispatching: AtomicBool::new(false),
+        }
+    }
+
+    /// Everything is told: lets go of what Python gave.
+    pub(crate) fn clear(&self) {
+        let hooks = self.hooks.lock().take();
+        let connections = std::mem::take(&mut *self.connections.lock());
+        let taken = std::mem::take(&mut *self.taken.lock());
+        drop((hooks, connections, taken));
+    }
+
+    /// Whether the engine has ended and all events are taken.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.taken.lock().is_empty() && self.link.events.is_ended()
+    }
+
+    pub(crate) fn connection(&self, py: Python<'_>, id: ConnectionId) -> Option<Py<Connection>> {
+        self.connections.lock().get(&id).map(|c| c.clone_ref(py))
+    }
+
+    fn forget(&self, id: ConnectionId) {
+        // In two steps: what is dropped may run Python code, without the lock.
+        let gone = self.connections.lock().remove(&id);
+        drop(gone);
+    }
+
+    fn remember(&self, py: Python<'_>, connection: Connection) -> PyResult<Py<Connection>> {
+        let id = connection.id;
+        let object = Py::new(py, connection)?;
+        let before = self.connections.lock().insert(id, object.clone_ref(py));
+        drop(before);
+        Ok(object)
+    }
+
+    /// The object of a peer, made when Python is first told of it.
+    fn object(&self, py: Python<'_>, peer: &Peer) -> PyResult<Option<Py<Connection>>> {
+        if let Some(known) = self.connection(py, peer.id()) {
+            return Ok(Some(known));
+        }
+        let Some(ticket) = peer.data::<Ticket>() else {
+            return Ok(None);
+        };
+        let client = ticket.client.clone();
+        let connection = Connection::new(
+            peer.id(),
+            client,
+            self.link.clone(),
+            self.gone.clone(),
+            None,
+        );
+        self.remember(py, connection).map(Some)
+    }
+
+    fn newcomer(
+        &self,
+        py: Python<'_>,
+        request: &Request,
+        pending: Pending,
+    ) -> PyResult<Py<Connection>> {
+        let client = Arc::new(Client::new(request));
+        let (id, link) = (pending.id(), self.link.clone());
+        let connection = Connection::new(id, client, link, self.gone.clone(), Some(pending));
+        self.remember(py, connection)
+    }
+
+    /// Forgets connections that ended without a close event for Python.
+    fn bury(&self) {
+        self.gone.take().into_iter().for_each(|id| self.forget(id));
+    }
+
+    /// Calls handlers for up to `max` events. Returns how many there were. An exception that is no
+    /// `Exception` (KeyboardInterrupt) comes through; what was not told waits for the next call.
+    pub(crate) fn dispatch(&self, py: Python<'_>, max: usize) -> PyResult<usize> {
+        if self.dispatching.swap(true, Ordering::Acquire) {
+            // A handler that stops the engine is inside this function already.
+            return Ok(0);
+        }
+        let told = self.dispatch_alone(py, max);
+        self.dispatching.store(false, Ordering::Release);
+        told
+    }
+
+    fn dispatch_alone(&self, py: Python<'_>, max: usize) -> PyResult<usize> {
+        let hooks = self.hooks.lock().clone();
+        let Some(hooks) = hooks else { return Ok(0) };
+        let mut batch = std::mem::take(&mut *self.taken.lock());
+        if batch.is_empty() {
+            let mut fresh = Vec::new();
+            self.link.events.drain_held(max, &mut fresh);
+            batch = fresh.into();
+        }
+        self.bury();
+        let count = batch.len();
+        while let Some(event) = batch.pop_front() {
+            if let Err(error) = self.tell(py, &hooks, event) {
+                self.taken.lock().extend(batch);
+                return Err(error);
+            }
+        }
+        Ok(count)
+    }
+
+    fn tell(&self, py: Python<'_>, hooks: &Hooks, event: Event) -> PyResult<()> {
+        match event {
+            Event::Connecting { request, pending } => {
+                let connection = self.newcomer(py, &request, pending)?;
+                drop(request);
+                self.call(py, hooks, &connection, "connect", Rest::Nothing, None)
+            }
+            Event::Log { level, text } => {
+                hooks.log.bind(py).call1((level_number(level), text))?;
+                Ok(())
+            }
+            Event::Opened { peer } => self.about(py, hooks, "open", Rest::Nothing, peer),
+            Event::Message { peer, kind, data } => {
+                let data = payload::received(py, kind, data, self.share)?;
+                self.about(py, hooks, "message", Rest::One(data.unbind()), peer)
+            }
+            Event::Closed { peer, reason } => {
+                let id = peer.id();
+                let reason = Py::new(py, CloseReason::from(&reason))?.into_any();
+                let told = self.about(py, hooks, "close", Rest::One(reason), peer);
+                self.forget(id);
+                told
+            }
+            Event::Backpressure { peer, high } => {
+                let high = PyBool::new(py, high).to_owned().into_any().unbind();
+                self.about(py, hooks, "backpressure", Rest::One(high), peer)
+            }
+            Event::Lagged { peer, room, missed } => {
+                let room = PyString::new(py, &room).into_any().unbind();
+                let missed = missed.into_pyobject(py)?.into_any().unbind();
+                self.about(py, hooks, "lag", Rest::Two(room, missed), peer)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn about(
+        &self,
+        py: Python<'_>,
+        hooks: &Hooks,
+        kind: &'static str,
+        rest: Rest,
+        peer: Peer,
+    ) -> PyResult<()> {
+        match self.object(py, &peer)? {
+            Some(connection) => self.call(py, hooks, &connection, kind, rest, Some(peer)),
+            None => {
+                self.link.events.release(&peer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Calls a handler now, has a task call it, or has it wait for the task that is at work.
+    fn call(
+        &self,
+        py: Python<'_>,
+        hooks: &Hooks,
+        connection: &Py<Connection>,
+        kind: &'static str,
+        rest: Rest,
+        peer: Option<Peer>,
+    ) -> PyResult<()> {
+        let Some(handler) = hooks.handlers.get(kind) else {
+            self.release(peer.as_ref());
+            return Ok(());
+        };
+        let call = Call {
+            kind,
+            handler: handler.function.clone_ref(py),
+            rest,
+            peer,
+        };
+        match connection.get().begin(call) {
+            None => Ok(()),
+            Some(call) if handler.is_async => self.spawn(py, hooks, connection, call),
+            Some(call) => self.call_now(py, hooks, connection, call),
+        }
+    }
+
+    fn call_now(
+        &self,
+        py: Python<'_>,
+        hooks: &Hooks,
+        connection: &Py<Connection>,
+        call: Call,
+    ) -> PyResult<()> {
+        let handler = call.handler.bind(py);
+        let result = match &call.rest {
+            Rest::Nothing => handler.call1((connection,)),
+            Rest::One(one) => handler.call1((connection, one)),
+            Rest::Two(one, two) => handler.call1((connection, one, two)),
+        };
+        let result = match result {
+            Ok(result) if call.kind == "connect" => {
+                let settled = connection.bind(py).call_method1("_settle", (&result,));
+                settled.map(|_| result)
+            }
+            other => other,
+        };
+        match result {
+            Ok(result) if !result.is_none() && result.hasattr("__await__")? => {
+                // A plain function that has called an async one: its result is awaited.
+                let given = py.import("roomcast._dispatch")?.getattr("given")?;
+                let call = Call {
+                    handler: given.unbind(),
+                    rest: Rest::One(result.unbind()),
+                    ..call
+                };
+                self.spawn(py, hooks, connection, call)
+            }
+            Ok(_) => {
+                self.release(call.peer.as_ref());
+                Ok(())
+            }
+            Err(error) => {
+                self.release(call.peer.as_ref());
+                self.report(py, hooks, connection, call.kind, error)
+            }
+        }
+    }
+
+    fn spawn(
+        &self,
+        py: Python<'_>,
+        hooks: &Hooks,
+        connection: &Py<Connection>,
+        call: Call,
+    ) -> PyResult<()> {
+        connection.get().on_busy(call.peer);
+        let arguments = (connection, call.kind, call.handler, call.rest.tuple(py)?);
+        if let Err(error) = hooks.spawn.bind(py).call1(arguments) {
+            // What waits behind it meets the same fate.
+            while connection.get().next_call().is_some() {}
+            return self.report(py, hooks, connection, call.kind, error);
+        }
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        py: Python<'_>,
+        hooks: &Hooks,
+        connection: &Py<Connection>,
+        kind: &str,
+        error: PyErr,
+    ) -> PyResult<()> {
+        if !error.is_instance_of::<PyException>(py) {
+            return Err(error);
+        }
+        hooks.report.bind(py).call1((connection, kind, error))?;
+        Ok(())
+    }
+
+    fn release(&self, peer: Option<&Peer>) {
+        if let Some(peer) = peer {
+            self.link.events.release(peer);
+        }
+    }
+
+    /// Takes up to `max` events as objects. Those of the call before are done with.
+    pub(crate) fn take(&self, py: Python<'_>, max: usize) -> PyResult<Vec<PulledEvent>> {
+        let before = std::mem::take(&mut *self.lent.lock());
+        before
+            .iter()
+            .for_each(|peer| self.link.events.release(peer));
+        self.bury();
+        let hooks = self.hooks.lock().clone();
+        let mut batch = Vec::new();
+        self.link.events.drain_held(max, &mut batch);
+        let mut pulled = Vec::with_capacity(batch.len());
+        for event in batch {
+            if let (Event::Log { level, text }, Some(hooks)) = (&event, &hooks) {
+                hooks.log.bind(py).call1((level_number(*level), text))?;
+                continue;
+            }
+            if let Some(event) = self.pulled(py, event)? {
+                pulled.push(event);
+            }
+        }
+        Ok(pulled)
+    }
+
+    fn pulled(&self, py: Python<'_>, event: Event) -> PyResult<Option<PulledEvent>> {
+        let (peer, mut event) = match event {
+            Event::Connecting { request, pending } => {
+                let connection = self.newcomer(py, &request, pending)?;
+                return Ok(Some(PulledEvent::new("connect", connection)));
+            }
+            Event::Opened { peer } => (peer, PulledEvent::of("open")),
+            Event::Message { peer, kind, data } => {
+                let data = payload::received(py, kind, data, self.share)?;
+                (peer, PulledEvent::message(data.unbind()))
+            }
+            Event::Closed { peer, reason } => {
+                (peer, PulledEvent::closed(CloseReason::from(&reason)))
+            }
+            Event::Backpressure { peer, high } => (peer, PulledEvent::backpressure(high)),
+            Event::Lagged { peer, room, missed } => (peer, PulledEvent::lagged(room, missed)),
+            _ => return Ok(None),
+        };
+        event.connection = self.object(py, &peer)?;
+        if event.kind == "close" {
+            on_gone(&peer);
+            self.forget(peer.id());
+        }
+        self.lent.lock().push(peer);
+        Ok(event.connection.is_some().then_some(event))
+    }
+}
+
+/// Before its last event is told, so that it shows there.
+fn on_gone(peer: &Peer) {
+    if let Some(ticket) = peer.data::<Ticket>() {
+        ticket.client.on_gone();
+    }
+}
+
+/// The level's number in `logging`.
+fn level_number(level: LogLevel) -> u32 {
+    match level {
+        LogLevel::Debug => 10,
+        LogLevel::Info => 20,
+        LogLevel::Warn => 30,
+        _ => 40,
+    }
+}

@@ -1,0 +1,126 @@
+//! Keyword arguments of `Engine` as the engine's configuration.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyString};
+use roomcast::{Config, Limits, Origins, Page, SlowPolicy};
+
+use crate::errors;
+
+/// Reads what `Engine.__init__` was given. Every name is known by then but those of the limits.
+pub(crate) fn config(settings: &Bound<'_, PyDict>) -> PyResult<Config> {
+    let py = settings.py();
+    let mut config = Config::new();
+    let mut limits = HashMap::new();
+    for (name, value) in settings {
+        let name: String = name.extract()?;
+        config = match name.as_str() {
+            "listen" => strings(&value)?.into_iter().fold(config, Config::listen),
+            "listen_unix" => paths(&value)?.into_iter().fold(config, Config::listen_unix),
+            "shards" => config.shards(number(&name, &value)?),
+            "own_threads" => config.own_threads(value.extract()?),
+            "reuse_port" => config.reuse_port(value.extract()?),
+            "slow_policy" => config.slow_policy(slow_policy(&value)?),
+            "origins" => config.origins(origins(&value)?),
+            "health_path" => config.health_path(value.extract()?),
+            "pages" => with_pages(config, &value)?,
+            _ => {
+                limits.insert(name.to_uppercase(), limit(&name, &value)?);
+                config
+            }
+        };
+    }
+    // In the way of the environment: one place knows the names of the limits.
+    let lookup = |variable: &str| limits.get(variable.strip_prefix("ROOMCAST_")?).cloned();
+    config
+        .from_variables(lookup)
+        .map_err(|error| errors::config(py, &error))
+}
+
+/// All limits: (name, what it is).
+#[pyfunction]
+pub(crate) fn limits() -> Vec<(&'static str, &'static str)> {
+    let names = Limits::NAMES.iter().copied();
+    names.zip(Limits::TEXTS.iter().copied()).collect()
+}
+
+fn limit(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if !Limits::NAMES.contains(&name) {
+        let text = format!("Engine() got an unexpected keyword argument '{name}'");
+        return Err(PyTypeError::new_err(text));
+    }
+    Ok(number::<u64>(name, value)?.to_string())
+}
+
+fn number<T: TryFrom<u64>>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
+    let wrong = || format!("{name} is {value}, but must be a whole number that is not negative");
+    if value.is_instance_of::<PyBool>() {
+        return Err(PyTypeError::new_err(wrong()));
+    }
+    let value: u64 = value.extract().map_err(|error: PyErr| {
+        match error.is_instance_of::<PyOverflowError>(value.py()) {
+            true => PyValueError::new_err(wrong()),
+            false => PyTypeError::new_err(wrong()),
+        }
+    })?;
+    T::try_from(value).map_err(|_| PyValueError::new_err(wrong()))
+}
+
+/// One string, or several.
+fn strings(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    match value.cast::<PyString>() {
+        Ok(one) => Ok(vec![one.extract()?]),
+        Err(_) => value.try_iter()?.map(|one| one?.extract()).collect(),
+    }
+}
+
+/// One path (`str` or `os.PathLike`), or several.
+fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+    match value.extract::<PathBuf>() {
+        Ok(one) => Ok(vec![one]),
+        Err(_) => value.try_iter()?.map(|one| one?.extract()).collect(),
+    }
+}
+
+fn slow_policy(value: &Bound<'_, PyAny>) -> PyResult<SlowPolicy> {
+    match value.extract::<String>()?.as_str() {
+        "disconnect" => Ok(SlowPolicy::Disconnect),
+        "skip" => Ok(SlowPolicy::Skip),
+        other => Err(PyValueError::new_err(format!(
+            "slow_policy is {other:?}, but must be \"disconnect\" or \"skip\""
+        ))),
+    }
+}
+
+fn origins(value: &Bound<'_, PyAny>) -> PyResult<Origins> {
+    let Ok(word) = value.cast::<PyString>() else {
+        return Ok(Origins::Listed(strings(value)?));
+    };
+    match word.to_str()? {
+        "same-host" => Ok(Origins::SameHost),
+        "any" => Ok(Origins::Any),
+        other => Err(PyValueError::new_err(format!(
+            "origins is {other:?}, but must be \"same-host\", \"any\" or a list of origins"
+        ))),
+    }
+}
+
+/// Pages by path, copied, so that shards answer without Python.
+fn with_pages(config: Config, value: &Bound<'_, PyAny>) -> PyResult<Config> {
+    if value.is_none() {
+        return Ok(config);
+    }
+    let mut pages = HashMap::new();
+    for (path, page) in value.cast::<PyDict>()? {
+        let (content_type, body): (String, Bound<'_, PyAny>) = page.extract()?;
+        let body = match body.cast::<PyString>() {
+            Ok(text) => text.to_str()?.as_bytes().to_vec(),
+            Err(_) => body.extract::<Vec<u8>>()?,
+        };
+        pages.insert(path.extract::<String>()?, Page::new(content_type, body));
+    }
+    Ok(config.pages(move |request| pages.get(request.path()).cloned()))
+}

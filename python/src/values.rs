@@ -1,0 +1,123 @@
+//! Small values that calls answer with.
+
+use pyo3::prelude::*;
+use roomcast::{CloseReason as Reason, Position as Place, Published as Numbered};
+
+/// What became of a publication.
+#[pyclass(frozen, eq, hash, get_all, module = "roomcast")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Published {
+    offset: Option<u64>,
+    members: usize,
+}
+
+impl From<Numbered> for Published {
+    fn from(published: Numbered) -> Self {
+        Published {
+            offset: published.offset,
+            members: published.members,
+        }
+    }
+}
+
+#[pymethods]
+impl Published {
+    fn __repr__(&self) -> String {
+        let offset = self.offset.map_or("None".into(), |o| o.to_string());
+        format!("Published(offset={offset}, members={})", self.members)
+    }
+}
+
+/// A place in a room's sequence of publications.
+#[pyclass(frozen, eq, hash, get_all, module = "roomcast")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Position {
+    epoch: u64,
+    offset: u64,
+}
+
+impl From<Place> for Position {
+    fn from(place: Place) -> Self {
+        Position {
+            epoch: place.epoch,
+            offset: place.offset,
+        }
+    }
+}
+
+#[pymethods]
+impl Position {
+    fn __repr__(&self) -> String {
+        format!("Position(epoch={}, offset={})", self.epoch, self.offset)
+    }
+}
+
+/// How stopping went.
+#[pyclass(frozen, eq, get_all, module = "roomcast")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StopReport {
+    connections: usize,
+    cut: usize,
+    took_ms: u64,
+}
+
+impl From<roomcast::StopReport> for StopReport {
+    fn from(report: roomcast::StopReport) -> Self {
+        StopReport {
+            connections: report.connections,
+            cut: report.cut,
+            took_ms: report.took_ms,
+        }
+    }
+}
+
+#[pymethods]
+impl StopReport {
+    fn __repr__(&self) -> String {
+        format!(
+            "StopReport(connections={}, cut={}, took_ms={})",
+            self.connections, self.cut, self.took_ms
+        )
+    }
+}
+
+/// Why a connection ended.
+#[pyclass(frozen, eq, get_all, module = "roomcast")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct CloseReason {
+    name: &'static str,
+    code: u16,
+    text: String,
+}
+
+impl From<&Reason> for CloseReason {
+    fn from(reason: &Reason) -> Self {
+        let text = match reason {
+            Reason::Peer { text, .. } => text.clone(),
+            Reason::Protocol { text, .. } => (*text).to_owned(),
+            _ => String::new(),
+        };
+        CloseReason {
+            name: reason.name(),
+            code: reason.code(),
+            text,
+        }
+    }
+}
+
+#[pymethods]
+impl CloseReason {
+    fn __repr__(&self) -> String {
+        format!(
+            "CloseReason(name={:?}, code={}, text={:?})",
+            self.name, self.code, self.text
+        )
+    }
+
+    fn __str__(&self) -> String {
+        match self.text.is_empty() {
+            true => format!("{} {}", self.name, self.code),
+            false => format!("{} {}: {}", self.name, self.code, self.text),
+        }
+    }
+}
