@@ -346,6 +346,24 @@ impl Events {
         state.ended && state.queue.is_empty()
     }
 
+    /// How many events wait.
+    #[cfg(feature = "internal-testing")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.state.lock().queue.len()
+    }
+
+    /// Another end for shards to tell: a simulated engine may fill this queue too.
+    #[cfg(feature = "internal-testing")]
+    pub(crate) fn also<G: Gate>(&self, handle: &Handle, gate: G) -> Queued<G> {
+        Queued {
+            queue: self.queue.clone(),
+            handle: handle.clone(),
+            gate,
+        }
+    }
+
     /// Lets the connection be read from again where this event held it up.
     fn taken(&self, state: &mut State, event: Event) -> Event {
         self.queue.signal(state);

@@ -9,6 +9,8 @@ mod connection;
 mod core;
 mod errors;
 mod event;
+#[cfg(feature = "internal-testing")]
+mod figures;
 mod link;
 mod payload;
 mod publish;
@@ -33,6 +35,9 @@ mod _roomcast {
     use crate::errors::statuses;
     #[pymodule_export]
     use crate::event::PulledEvent;
+    #[cfg(feature = "internal-testing")]
+    #[pymodule_export]
+    use crate::figures::{Flood, Publisher};
     #[pymodule_export]
     use crate::link::on_fork;
     #[pymodule_export]

@@ -156,6 +156,15 @@ impl Running {
         }
     }
 
+    /// What a simulated engine that feeds these handlers decides at its door.
+    #[cfg(feature = "internal-testing")]
+    pub(crate) fn door(&self) -> Option<Door> {
+        let hooks = self.hooks.lock();
+        hooks
+            .as_ref()
+            .map(|hooks| Door::new(false, hooks, &self.gone))
+    }
+
     /// Everything is told: lets go of what Python gave.
     pub(crate) fn clear(&self) {
         let hooks = self.hooks.lock().take();

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::engine;
+use crate::events::{Events, Gate};
 use crate::handle::Handle;
 use crate::host::{Callbacks, Handler};
+use crate::identity::Host;
 use crate::inbox::{Inbox, Wake};
 use crate::shard::net::{Incoming, Net, Ready};
 use crate::shard::shared::{Ask, Clock, Stage};
@@ -237,6 +239,28 @@ impl Sim {
     /// # Panics
     /// When the config cannot work.
     pub fn shards(config: Config, handler: impl Handler, shards: usize) -> Vec<Sim> {
+        Sim::telling(config, shards, |handle| {
+            let handle = handle.clone();
+            Arc::new(Callbacks { handler, handle })
+        })
+    }
+
+    /// An engine of one shard whose events go into another engine's queue. It is not told when
+    /// they are taken, so its config has to leave room for all that wait.
+    ///
+    /// # Panics
+    /// When the config cannot work.
+    pub fn into_queue(config: Config, gate: impl Gate, events: &Events) -> Sim {
+        Sim::telling(config, 1, |handle| Arc::new(events.also(handle, gate)))
+            .pop()
+            .expect("one shard was asked for")
+    }
+
+    fn telling(
+        config: Config,
+        shards: usize,
+        host: impl FnOnce(&Handle) -> Arc<dyn Host>,
+    ) -> Vec<Sim> {
         config.check().expect("the config of a test works");
         let now = Arc::new(AtomicU64::new(1));
         let clock = Clock::Virtual(now.clone());
@@ -244,10 +268,7 @@ impl Sim {
         let inboxes = (0..shards).map(inbox).collect();
         let shared = Arc::new(engine::shared(config, clock, inboxes));
         let handle = Handle { shared };
-        let host = Arc::new(Callbacks {
-            handler,
-            handle: handle.clone(),
-        });
+        let host = host(&handle);
         let sim = |me: usize| Sim {
             me,
             shard: Shard::new(me, SimNet::new(&now), handle.shared.clone(), host.clone()),
