@@ -5,6 +5,7 @@ Two WebSocket clients use it as two pages would. The page itself is tried by tes
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -35,6 +36,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
 
     def address(self) -> str:
@@ -223,8 +225,9 @@ def test_a_signal_ends_it_quietly_with_everybody_connected(number: int) -> None:
     with page(program.address()) as first:
         first.say("users 5")
         first.until(r"s .* synth=5 .*")
-        program.process.send_signal(number)
-        assert close_code(first.socket) == 1012
+        # To the whole group, as a terminal does.
+        os.killpg(program.process.pid, number)
+        assert close_code(first.socket) == 1001
         assert program.end() == (0, "")
 
 

@@ -15,7 +15,6 @@ import base64
 import math
 import os
 import selectors
-import signal
 import socket
 import sys
 import time
@@ -264,8 +263,6 @@ class Crowd:
 
 
 def main() -> None:
-    # Ctrl-C in a terminal reaches this process too; it ends when its parent does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     host, _, port = sys.argv[1].rpartition(":")
     Crowd((host, int(port))).run()
 

@@ -68,7 +68,8 @@ class CrowdProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         host, port = self._engine.addresses[0]
         command = [sys.executable, "-m", crowd.__name__, f"{host}:{port}"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)
+        # In a group of its own, where the Ctrl-C of a terminal does not reach it.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, process_group=0)
         assert process.stdin
         # An order that finds the pipe full is lost: this thread must not wait.
         os.set_blocking(process.stdin.fileno(), False)
