@@ -72,6 +72,15 @@ impl Durations {
         0
     }
 
+    /// Upper bounds in nanoseconds, ascending, and how many were recorded below each and above the
+    /// one before; empty ones are left out.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<(u64, u64)> {
+        let counts = self.counts.iter().copied().enumerate();
+        let filled = counts.filter(|(_, count)| *count > 0);
+        filled.map(|(i, count)| (upper_ns(i), count)).collect()
+    }
+
     /// What was recorded since an earlier snapshot.
     #[must_use]
     pub fn since(&self, earlier: &Durations) -> Durations {
@@ -249,5 +258,8 @@ mod tests {
         assert!(all.quantile_ns(0.5) < 20_000);
         assert!(all.quantile_ns(1.0) >= 10_000_000);
         assert_eq!(all.since(&all.clone()).count(), 0);
+        let buckets = all.buckets();
+        assert_eq!((buckets.len(), buckets[0].1, buckets[1].1), (2, 99, 1));
+        assert!(buckets[0].0 >= 10_000 && buckets[1].0 >= 10_000_000);
     }
 }
