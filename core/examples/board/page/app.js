@@ -144,7 +144,7 @@ function onCounts(counts, { synth, synthmax }) {
       + `${synthmax.toLocaleString('en')}. Each is a WebSocket client.`;
   } else {
     one('[data-testid=crowd]').textContent =
-      'Synthetic users are real WebSocket clients in the server’s process.';
+      'Synthetic users are real WebSocket clients on the server’s machine.';
   }
 }
 
