@@ -361,10 +361,16 @@ impl Core {
         Ok(self.running(py)?.connection(py, id))
     }
 
-    /// The engine's figures now; counters count from the start.
-    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    /// The engine's figures now; counters count from the start. With an earlier dict, durations are
+    /// of what was recorded after it.
+    #[pyo3(signature = (since=None))]
+    fn stats<'py>(
+        &self,
+        py: Python<'py>,
+        since: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let running = self.running(py)?;
-        stats::dict(py, &running.engine.snapshot())
+        stats::dict(py, &running.engine.snapshot(), since)
     }
 
     /// Takes over a connected socket, of which `data` was read already; the HTTP head is read,

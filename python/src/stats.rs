@@ -1,10 +1,24 @@
 //! The engine's figures as a dict.
 
+use std::collections::HashMap;
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use roomcast::{Durations, Snapshot};
 
-pub(crate) fn dict<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyDict>> {
+const QUANTILES: [(&str, f64); 4] = [
+    ("p50_ns", 0.5),
+    ("p90_ns", 0.9),
+    ("p99_ns", 0.99),
+    ("max_ns", 1.0),
+];
+
+/// `since` is an earlier dict: durations are of what was recorded after it.
+pub(crate) fn dict<'py>(
+    py: Python<'py>,
+    snapshot: &Snapshot,
+    since: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
     let all = PyDict::new(py);
     for (name, value) in snapshot.figures() {
         all.set_item(name, value)?;
@@ -14,24 +28,54 @@ pub(crate) fn dict<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<
         closed.set_item(reason, count)?;
     }
     all.set_item("closed", closed)?;
-    all.set_item("turn", durations(py, &snapshot.turn)?)?;
-    let flush = &snapshot.publish_to_flush;
-    all.set_item("publish_to_flush", durations(py, flush)?)?;
-    let small = &snapshot.publish_to_flush_small;
-    all.set_item("publish_to_flush_small", durations(py, small)?)?;
+    for (name, recorded) in [
+        ("turn", &snapshot.turn),
+        ("publish_to_flush", &snapshot.publish_to_flush),
+        ("publish_to_flush_small", &snapshot.publish_to_flush_small),
+    ] {
+        let before = match since {
+            Some(earlier) => buckets(earlier, name)?,
+            None => HashMap::new(),
+        };
+        all.set_item(name, durations(py, recorded, &before)?)?;
+    }
     Ok(all)
 }
 
-fn durations<'py>(py: Python<'py>, durations: &Durations) -> PyResult<Bound<'py, PyDict>> {
+/// The buckets of an earlier dict.
+fn buckets(earlier: &Bound<'_, PyDict>, name: &str) -> PyResult<HashMap<u64, u64>> {
+    let recorded = earlier.as_any().get_item(name)?.get_item("buckets")?;
+    recorded.try_iter()?.map(|pair| pair?.extract()).collect()
+}
+
+fn durations<'py>(
+    py: Python<'py>,
+    recorded: &Durations,
+    before: &HashMap<u64, u64>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let buckets = recorded.buckets();
+    let earlier = |bound| before.get(bound).copied().unwrap_or_default();
+    let since: Vec<_> = buckets
+        .iter()
+        .map(|(bound, count)| (*bound, count.saturating_sub(earlier(bound))))
+        .filter(|(_, count)| *count > 0)
+        .collect();
     let all = PyDict::new(py);
-    all.set_item("count", durations.count())?;
-    for (name, share) in [
-        ("p50_ns", 0.5),
-        ("p90_ns", 0.9),
-        ("p99_ns", 0.99),
-        ("max_ns", 1.0),
-    ] {
-        all.set_item(name, durations.quantile_ns(share))?;
+    let count: u64 = since.iter().map(|(_, count)| count).sum();
+    all.set_item("count", count)?;
+    for (name, share) in QUANTILES {
+        all.set_item(name, quantile(&since, (count as f64 * share).ceil() as u64))?;
     }
+    all.set_item("buckets", buckets)?;
     Ok(all)
+}
+
+/// The bound below which so many lie; 0 when there are none.
+fn quantile(buckets: &[(u64, u64)], rank: u64) -> u64 {
+    let mut seen = 0;
+    let mut reached = buckets.iter().filter(|(_, count)| {
+        seen += count;
+        seen >= rank
+    });
+    reached.next().map_or(0, |(bound, _)| *bound)
 }

@@ -42,6 +42,7 @@ from ._roomcast import (
     Upgrade,
     __version__,
 )
+from ._types import Data, Who
 from .errors import (
     Answered,
     Behind,
@@ -68,6 +69,7 @@ __all__ = [
     "CloseReason",
     "ConfigError",
     "Connection",
+    "Data",
     "Engine",
     "Event",
     "Events",
@@ -90,5 +92,6 @@ __all__ = [
     "Stopped",
     "Upgrade",
     "UsageError",
+    "Who",
     "__version__",
 ]

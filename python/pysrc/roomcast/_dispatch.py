@@ -128,6 +128,14 @@ class Dispatcher:
         return self.done.is_set()
 
 
+class Puller(Dispatcher):
+    """Calls nobody: the host takes the events."""
+
+    def finish(self, seconds: float) -> None:
+        # What was not taken yet can still be.
+        self.done.set()
+
+
 class ThreadDispatcher(Dispatcher):
     """Calls handlers on a thread of its own: for programs without an event loop."""
 

@@ -14,7 +14,15 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from ._dispatch import Dispatcher, LoopDispatcher, ThreadDispatcher, logger, report, running_loop
+from ._dispatch import (
+    Dispatcher,
+    LoopDispatcher,
+    Puller,
+    ThreadDispatcher,
+    logger,
+    report,
+    running_loop,
+)
 from ._events import Events
 from ._limits import Limits
 from ._roomcast import Core, StopReport, on_fork
@@ -164,8 +172,9 @@ class Engine(Core):
             UsageError: it runs already, or there are async handlers and no loop.
         """
         with self._lock:
-            if self._dispatcher is not None and not self._is_forked():
-                raise UsageError("the engine is started already")
+            before = self._dispatcher
+            if before is not None and not before.done.is_set() and not self._is_forked():
+                raise UsageError("the engine is started already, or has not ended yet")
             dispatcher = self._choose(loop or running_loop())
             self._start(
                 self._handlers, dispatcher.spawn, report, logger.log, self._pull, self._share
@@ -176,7 +185,7 @@ class Engine(Core):
 
     def _choose(self, loop: asyncio.AbstractEventLoop | None) -> Dispatcher:
         if self._pull:
-            return Dispatcher(self)
+            return Puller(self)
         if loop is not None:
             return LoopDispatcher(self, loop)
         for kind, (_, is_async) in self._handlers.items():
@@ -194,12 +203,8 @@ class Engine(Core):
         """
         until = monotonic() + (STOP_SECONDS if timeout is None else timeout) + 1.0
         result = self._stop(timeout)
-        with self._lock:
-            dispatcher, self._dispatcher = self._dispatcher, None
-        if dispatcher is not None:
-            if self._pull:
-                return result
-            dispatcher.finish(max(0.0, until - monotonic()))
+        if self._dispatcher is not None:
+            self._dispatcher.finish(max(0.0, until - monotonic()))
         return result
 
     async def astop(self, timeout: float | None = None) -> StopReport:
@@ -224,6 +229,7 @@ class Engine(Core):
             left = 0.5 if until is None else min(0.5, until - monotonic())
             if left <= 0:
                 return False
+            # Now and then back here, where signals are seen.
             dispatcher.done.wait(left)
         return True
 
@@ -268,7 +274,7 @@ class Engine(Core):
     def __repr__(self) -> str:
         if self.is_running:
             state = "running"
-        elif self._dispatcher is None:
+        elif self._dispatcher is None or self._dispatcher.done.is_set():
             state = "not running"
         else:
             state = "stopping"

@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import PurePosixPath
 
 import roomcast
-from roomcast import CloseReason, Connection, Engine, Gone, Refused
+from roomcast import CloseReason, Connection, Engine, Refused
 
 from . import crowd, lines
 from .boards import Boards, Member
@@ -108,15 +108,15 @@ class Host:
 
     def on_open(self, conn: Connection) -> None:
         member: Member = conn.state.member
-        # A peer may be gone at any time, and `on_close` hears of it: nothing to do about it here.
-        with suppress(Gone, Refused):
+        # What the engine cannot take just now is not said; the next move will be.
+        with suppress(Refused):
             if not member.synthetic:
                 conn.send(self.boards.greeting(member) + "\n" + self.meter.history())
             self.boards.enter(conn, member)
 
     def on_message(self, conn: Connection, data: str | bytes | memoryview) -> None:
         member: Member = conn.state.member
-        with suppress(Gone, Refused):
+        with suppress(Refused):
             if not member.may_say_more(time.monotonic()):
                 conn.close(1008, "too many messages a second")
                 return
@@ -158,7 +158,7 @@ class Host:
 
     def sample(self) -> str:
         counts, synthetic = self.boards.counts()
-        stats, most = self.engine.stats(), crowd.users_max()
+        stats, most = self.engine.stats(since=self.meter.stats), crowd.users_max()
         return self.meter.sample(time.monotonic(), stats, counts, synthetic, most)
 
 

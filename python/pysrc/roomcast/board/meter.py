@@ -22,6 +22,11 @@ class Meter:
         # Replaced as a whole, never changed: another thread may be reading it.
         self._lines: tuple[str, ...] = ()
 
+    @property
+    def stats(self) -> Stats | None:
+        """The figures of the sample before: durations are wanted since then."""
+        return self._last[1] if self._last else None
+
     def history(self) -> str:
         """The samples so far, a line each."""
         return "\n".join(self._lines)

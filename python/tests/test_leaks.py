@@ -1,0 +1,134 @@
+"""What stays behind when many have come and gone."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import sys
+import weakref
+from typing import Any
+
+import pytest
+
+import roomcast
+from conftest import auntil, until
+
+HEAD = (
+    b"GET /room HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+#: A masked text frame "hi" and a masked close frame.
+TALK = b"\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0"
+AT_ONCE = 100
+IN_ALL = 10_000
+
+
+def resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def visits(engine: roomcast.Engine, count: int) -> None:
+    """So many come, say something and leave."""
+    for _ in range(count // AT_ONCE):
+        ends = []
+        for _ in range(AT_ONCE):
+            ours, theirs = socket.socketpair()
+            engine.adopt(theirs)
+            ours.sendall(HEAD + TALK)
+            ends.append(ours)
+        for end in ends:
+            end.settimeout(20)
+            while end.recv(4096):
+                pass
+            end.close()
+
+
+class Count:
+    """Handlers of each kind that keep nothing."""
+
+    def __init__(self, engine: roomcast.Engine, asynchronous: bool) -> None:
+        self.closed = 0
+        self.last: weakref.ref[roomcast.Connection] | None = None
+
+        def connect(connection: roomcast.Connection) -> None:
+            connection.state.me = connection
+            connection.accept(user="u", rooms=["a"])
+
+        async def message(connection: roomcast.Connection, data: str) -> None:
+            await asyncio.sleep(0)
+            connection.send(data)
+
+        def plain(connection: roomcast.Connection, data: str) -> None:
+            connection.send(data)
+
+        def closes(connection: roomcast.Connection, reason: roomcast.CloseReason) -> None:
+            self.closed += 1
+            self.last = weakref.ref(connection)
+            # A cycle through native code would not be found: the host's own is the host's.
+            del connection.state.me
+
+        engine.on_connect(connect)
+        engine.on_message(message if asynchronous else plain)
+        engine.on_close(closes)
+
+
+def settled() -> tuple[int, int]:
+    gc.collect()
+    blocks = sys.getallocatedblocks()
+    return resident(), blocks
+
+
+def check(first: tuple[int, int], second: tuple[int, int]) -> None:
+    grown, blocks = second[0] - first[0], second[1] - first[1]
+    assert blocks < 2_000, f"{blocks} blocks of Python's stay behind {IN_ALL} connections"
+    assert grown < 200 * IN_ALL, f"{grown / IN_ALL:.0f} bytes a connection stay behind"
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_ten_thousand_connections_leave_nothing(
+    roomcast_engine: Any, asynchronous: bool
+) -> None:
+    engine = roomcast_engine()
+    count = Count(engine, asynchronous)
+    async with engine:
+        await asyncio.to_thread(visits, engine, 2_000)
+        await auntil(lambda: count.closed == 2_000)
+        first = settled()
+        await asyncio.to_thread(visits, engine, IN_ALL)
+        await auntil(lambda: count.closed == 2_000 + IN_ALL)
+        check(first, settled())
+        assert count.last is not None and count.last() is None
+        assert engine.rooms() == {}
+
+
+def test_nor_do_those_that_only_spoke(roomcast_engine: Any) -> None:
+    # Objects are made for messages, and there is no close event to end them.
+    engine = roomcast_engine()
+    seen: list[weakref.ref[roomcast.Connection]] = []
+    engine.on_message(lambda connection, data: seen.append(weakref.ref(connection)))
+    engine.start()
+    visits(engine, 2_000)
+    until(lambda: len(seen) == 2_000)
+    seen.clear()
+    first = settled()
+    visits(engine, IN_ALL)
+    until(lambda: len(seen) == IN_ALL)
+    visits(engine, AT_ONCE)
+    until(lambda: sum(ref() is not None for ref in seen) <= 2 * AT_ONCE)
+    seen.clear()
+    check(first, settled())
+
+
+def test_publishing_keeps_no_reference(roomcast_engine: Any) -> None:
+    engine = roomcast_engine()
+    engine.start()
+    data, text, room = b"x" * 1000, "y" * 1000, engine.room("a")
+    before = sys.getrefcount(data), sys.getrefcount(text), sys.getrefcount(engine)
+    for _ in range(1000):
+        engine.publish("a", data)
+        room.publish(text)
+        engine.publish_many([("a", data), ("b", text)])
+    assert (sys.getrefcount(data), sys.getrefcount(text), sys.getrefcount(engine)) == before
