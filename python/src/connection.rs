@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 use roomcast::{Accept, ConnectionId, Peer, Pending, Status};
 
 use crate::client::{Client, Gone, Ticket};
@@ -397,6 +398,34 @@ impl Connection {
     fn _next<'py>(&self, py: Python<'py>) -> PyResult<Option<Due<'py>>> {
         let due = |call: Call| Ok((call.kind, call.handler, call.rest.tuple(py)?));
         self.next_call().map(due).transpose()
+    }
+
+    /// What of Python's it holds: a host's `state` may well lead back to it.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Where somebody is at work with it, it is no garbage.
+        let Some(inner) = self.inner.try_lock() else {
+            return Ok(());
+        };
+        visit.call(&inner.state)?;
+        for call in &inner.waiting {
+            visit.call(&call.handler)?;
+            match &call.rest {
+                Rest::Nothing => {}
+                Rest::One(one) => visit.call(one)?,
+                Rest::Two(one, two) => {
+                    visit.call(one)?;
+                    visit.call(two)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let mut inner = self.inner.lock();
+        let (state, waiting) = (inner.state.take(), std::mem::take(&mut inner.waiting));
+        drop(inner);
+        drop((state, waiting));
     }
 
     fn __repr__(&self) -> String {

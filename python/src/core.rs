@@ -367,7 +367,7 @@ impl Core {
     fn stats<'py>(
         &self,
         py: Python<'py>,
-        since: Option<&Bound<'py, PyDict>>,
+        since: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let running = self.running(py)?;
         stats::dict(py, &running.engine.snapshot(), since)

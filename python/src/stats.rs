@@ -17,7 +17,7 @@ const QUANTILES: [(&str, f64); 4] = [
 pub(crate) fn dict<'py>(
     py: Python<'py>,
     snapshot: &Snapshot,
-    since: Option<&Bound<'py, PyDict>>,
+    since: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let all = PyDict::new(py);
     for (name, value) in snapshot.figures() {
@@ -43,8 +43,8 @@ pub(crate) fn dict<'py>(
 }
 
 /// The buckets of an earlier dict.
-fn buckets(earlier: &Bound<'_, PyDict>, name: &str) -> PyResult<HashMap<u64, u64>> {
-    let recorded = earlier.as_any().get_item(name)?.get_item("buckets")?;
+fn buckets(earlier: &Bound<'_, PyAny>, name: &str) -> PyResult<HashMap<u64, u64>> {
+    let recorded = earlier.get_item(name)?.get_item("buckets")?;
     recorded.try_iter()?.map(|pair| pair?.extract()).collect()
 }
 

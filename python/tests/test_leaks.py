@@ -67,8 +67,6 @@ class Count:
         def closes(connection: roomcast.Connection, reason: roomcast.CloseReason) -> None:
             self.closed += 1
             self.last = weakref.ref(connection)
-            # A cycle through native code would not be found: the host's own is the host's.
-            del connection.state.me
 
         engine.on_connect(connect)
         engine.on_message(message if asynchronous else plain)

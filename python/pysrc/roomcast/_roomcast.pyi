@@ -1,7 +1,7 @@
 """The native half of roomcast. Import its names from ``roomcast``."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from socket import socket
 from types import SimpleNamespace
 from typing import Any, Literal, TypeAlias, final
@@ -419,7 +419,7 @@ class Core:
     def connection(self, id: int) -> Connection | None:
         """The object of a connection that a handler was called for and that has not ended."""
 
-    def stats(self, since: dict[str, Any] | None = None) -> dict[str, Any]:
+    def stats(self, since: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The engine's figures now. Counters count from the start, which is the last one. Besides
         whole numbers: ``closed`` by reason, and ``turn``, ``publish_to_flush`` and
         ``publish_to_flush_small``, each with ``count``, ``p50_ns``, ``p90_ns``, ``p99_ns``,
