@@ -4,6 +4,7 @@
 //! knows only the public API of the core. Shards never take the GIL and own no Python object: what
 //! they have to tell waits in a queue that one wake-up announces and one batch empties.
 
+mod buffer;
 mod client;
 mod connection;
 mod core;
@@ -28,6 +29,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _roomcast {
     #[pymodule_export]
+    use crate::buffer::Buffer;
+    #[pymodule_export]
     use crate::connection::Connection;
     #[pymodule_export]
     use crate::core::Core;
@@ -40,8 +43,6 @@ mod _roomcast {
     use crate::figures::{Flood, Publisher};
     #[pymodule_export]
     use crate::link::on_fork;
-    #[pymodule_export]
-    use crate::payload::Buffer;
     #[pymodule_export]
     use crate::room::Room;
     #[pymodule_export]

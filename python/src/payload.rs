@@ -5,16 +5,15 @@
 //! call. Inwards: text is `str`, small binary is `bytes`, and large binary a `memoryview` of the
 //! engine's own buffer, which lives as long as a view of it.
 
-use std::ffi::c_int;
-
 use bytes::Bytes;
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyBufferError, PyTypeError};
-use pyo3::ffi;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 use roomcast::{Kind, Publication};
+
+use crate::buffer::Buffer;
 
 /// From so many bytes on, sharing a buffer is cheaper than copying it.
 pub(crate) const LARGE_BYTES: usize = 2048;
@@ -113,47 +112,5 @@ pub(crate) fn received<'py>(
             Ok(PyMemoryView::from(&buffer.into_any())?.into_any())
         }
         Kind::Binary => Ok(PyBytes::new(py, &data).into_any()),
-    }
-}
-
-/// Bytes of the engine's, seen by Python through the buffer protocol.
-#[pyclass(frozen, module = "roomcast._roomcast")]
-pub(crate) struct Buffer(Bytes);
-
-#[pymethods]
-impl Buffer {
-    fn __len__(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Fills a view of the bytes.
-    ///
-    /// # Safety
-    /// `view` is NULL or a `Py_buffer` to be filled: CPython's contract for `bf_getbuffer`.
-    unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>,
-        view: *mut ffi::Py_buffer,
-        flags: c_int,
-    ) -> PyResult<()> {
-        if view.is_null() {
-            return Err(PyBufferError::new_err("the view is NULL"));
-        }
-        let (data, len) = (slf.get().0.as_ptr(), slf.get().0.len());
-        // SAFETY: `view` is CPython's to be filled. The bytes are never moved or changed, and live
-        // as long as `slf`, to which the call adds a reference for the view (read-only: 1).
-        let result = unsafe {
-            ffi::PyBuffer_FillInfo(
-                view,
-                slf.as_ptr(),
-                data.cast_mut().cast(),
-                len as ffi::Py_ssize_t,
-                1,
-                flags,
-            )
-        };
-        match result {
-            0 => Ok(()),
-            _ => Err(PyErr::fetch(slf.py())),
-        }
     }
 }

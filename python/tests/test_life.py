@@ -351,7 +351,7 @@ def test_sigterm_and_ctrl_c_end_a_program_as_they_end_any() -> None:
     assert (child.returncode, out) == (0, "down False\n")
 
 
-def test_an_engine_that_was_not_started_works_in_a_forked_child_and_a_started_one_says_why() -> None:
+def test_after_a_fork_an_unstarted_engine_works_and_a_started_one_says_why() -> None:
     out = program(
         """
         import os, roomcast, warnings

@@ -95,6 +95,14 @@
 //! connection may have just one. The others go on. A peer that waits for the host is neither idle
 //! nor dead: its timers rest.
 //!
+//! A host that works on events after it has taken them (in tasks, in another language) takes them
+//! with [`drain_held`](crate::Events::drain_held): then they count until it calls
+//! [`release`](crate::Events::release), and a peer whose messages are not worked off is held up.
+//!
+//! With [`start_with_gate`](crate::Engine::start_with_gate) a [`Gate`](crate::Gate) decides on the
+//! shards' threads what is queued at all: it may let a connection in itself, and leave out kinds of
+//! events that the host does not want. What is left out holds nobody up.
+//!
 //! # Verdicts, now or later
 //!
 //! Whichever way it is told, the host answers a request through [`Pending`](crate::Pending), at

@@ -16,8 +16,8 @@ const STAGES: &[(u8, &[&str])] = &[
     (
         0,
         &[
-            "close", "command", "config", "error", "event", "id", "identity", "log", "metrics", "page",
-            "payload", "request", "sync",
+            "close", "command", "config", "error", "event", "id", "identity", "log", "metrics",
+            "page", "payload", "request", "sync",
         ],
     ),
     (1, &["transport", "dialect", "history", "outbound", "inbox"]),
