@@ -35,10 +35,12 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn running(&self, py: Python<'_>) -> PyResult<Arc<Running>> {
-        match &*self.running.read() {
+        // Not under the lock: an error runs Python code, where threads switch.
+        let running = self.running.read().clone();
+        match running {
             Some(running) => {
                 running.link.handle(py)?;
-                Ok(running.clone())
+                Ok(running)
             }
             None => Err(errors::error(
                 py,

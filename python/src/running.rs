@@ -173,9 +173,11 @@ impl Running {
         drop((hooks, connections, taken));
     }
 
-    /// Whether the engine has ended and all events are taken.
+    /// Whether the engine has ended and all events were told.
     pub(crate) fn is_ended(&self) -> bool {
-        self.taken.lock().is_empty() && self.link.events.is_ended()
+        !self.dispatching.load(Ordering::Acquire)
+            && self.taken.lock().is_empty()
+            && self.link.events.is_ended()
     }
 
     pub(crate) fn connection(&self, py: Python<'_>, id: ConnectionId) -> Option<Py<Connection>> {

@@ -226,6 +226,59 @@ def test_stopping_in_a_handler_on_the_loop() -> None:
     assert out.splitlines() == ["['stopped', 'stopping']"] * 2
 
 
+@pytest.mark.parametrize("loop", ["", "asyncio.run", "uvloop.run"])
+def test_stopping_in_the_middle_of_a_batch(loop: str) -> None:
+    out = program(
+        f"""
+        import asyncio, roomcast, socket, threading, time, uvloop
+        from roomcast.testing import Client
+        engine = roomcast.Engine(shards=1)
+        told, objects, gate = [], {{}}, threading.Event()
+        @engine.on_message
+        def message(c, data):
+            gate.wait(20)
+            assert objects.setdefault(c.id, c) is c
+            told.append(data)
+            if data == "0 0":
+                engine.stop()
+        @engine.on_close
+        def closes(c, reason):
+            assert objects[c.id] is c
+            told.append(reason.name)
+        clients = []
+        def visit():
+            for n in range(5):
+                ours, theirs = socket.socketpair()
+                engine.adopt(theirs)
+                client = Client(ours)
+                clients.append(client)
+                client.send(f"{{n}} 0")
+                client.send(f"{{n}} 1")
+            # All wait in the queue, behind the first, whose handler waits here.
+            while engine.stats()["messages_in"] < 10:
+                time.sleep(0.001)
+            gate.set()
+        async def main():
+            engine.start()
+            thread = threading.Thread(target=visit)
+            thread.start()
+            while not told.count("stopping") == 5:
+                await asyncio.sleep(0.001)
+            thread.join()
+        if "{loop}":
+            {loop or "str"}(main())
+        else:
+            engine.start()
+            visit()
+            assert engine.wait(20)
+        for client in clients:
+            client.end()
+        print(len(told), told.count("stopping"), engine.is_running)
+        """
+    )
+    assert out == "15 5 False\n"
+
+
 def test_an_exception_that_leaves_the_loop_takes_no_event_with_it() -> None:
     out = program(
         """

@@ -260,8 +260,10 @@ class LoopDispatcher(Dispatcher):
         if engine is None:
             return
         if running_loop() is self._loop:
+            # Inside a handler, the batch that it belongs to comes first.
             self._tell_rest(engine)
-            self._on_done()
+            if self.done.is_set():
+                self._on_done()
         elif self._loop.is_running():
             if not self.done.wait(seconds):
                 logger.warning("the loop is still busy %.1f s after the engine", seconds)
