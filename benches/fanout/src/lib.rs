@@ -1,5 +1,5 @@
-//! What the load generator and the yardsticks of the fan-out bench share: system calls, WebSocket
-//! frame headers, opening connections, a histogram. Linux only. Must never know what is measured or which server
+//! What the programs of the fan-out bench share: system calls, WebSocket frame headers, opening
+//! connections, a histogram, clocks. Linux only. Must never know what is measured or which server
 //! answers. Single-threaded callers.
 
 pub mod clocks;

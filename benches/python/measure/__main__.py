@@ -59,8 +59,8 @@ def main() -> int:
             outcome = Outcome(faults=[f"{name} broke off: {error!r}"])
         rows += outcome.rows
         faults += outcome.faults
-        print(table(outcome.rows), flush=True)
-    text = f"{environment(runs)}\n\n{table(rows)}"
+        print(table(outcome.rows, not words.smoke), flush=True)
+    text = f"{environment(runs)}\n\n{table(rows, not words.smoke)}"
     if words.markdown:
         write(words.markdown, text + "".join(f"\nFAULT: {fault}\n" for fault in faults))
     for fault in faults:

@@ -22,6 +22,8 @@ REQUESTS_PER_SECOND = 20.0
 # Who publishes, beside what kind of endpoint; the first is the target's.
 WAYS = (("thread", "async"), ("thread", "sync"), ("loop", "async"), ("loop", "sync"))
 
+PUBLISHERS = {"thread": "a thread", "loop": "the app's loop"}
+
 
 class Requests:
     """Sends requests at random moments until it is left."""
@@ -88,9 +90,9 @@ def app(setting: Setting) -> Outcome:
                 rate[way] = requests.ok / seconds
     for way in WAYS:
         by, endpoint = way
-        name = f"broadcast by the app's {by}" if by == "loop" else "broadcast by a thread"
         kind = "async def" if endpoint == "async" else "def"
-        notes = f"slowest {worst[way]:.1f} ms; beside {rate[way]:.0f} requests/s of `{kind}`"
+        name = f"broadcast by {PUBLISHERS[by]}, p99 beside `{kind}`"
+        notes = f"slowest {worst[way]:.1f} ms; {rate[way]:.0f} requests/s answered"
         most = 20.0 if by == "thread" else None
-        outcome.rows.append(Row(f"{name}, p99", p99[way], "ms", at_most=most, notes=notes))
+        outcome.rows.append(Row(name, p99[way], "ms", at_most=most, notes=notes))
     return outcome

@@ -13,7 +13,7 @@ def inbound(setting: Setting) -> Outcome:
     outcome = Outcome()
     rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
     costs: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    messages = setting.few(2_000_000, 5_000)
+    messages = setting.few(2_000_000, 4_800)
     for _ in range(setting.runs):
         for kind in KINDS:
             with Child(setting.host("inbound.py", kind.replace(" ", "-")), core=None) as host:

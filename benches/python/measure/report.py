@@ -49,11 +49,12 @@ class Row:
             return f"≥ {show(self.at_least, self.unit)}"
         return "reported"
 
-    def line(self) -> str:
+    def line(self, judged: bool) -> str:
         middle = show(median(self.values), self.unit) if self.values else "-"
         ends = (min(self.values), max(self.values)) if self.values else ()
+        verdict = self.verdict if judged else "not judged"
         spread = " - ".join(show(end, self.unit) for end in ends)
-        cells = [self.name, middle, spread, self.target, self.verdict, self.notes]
+        cells = [self.name, middle, spread, self.target, verdict, self.notes]
         return f"| {' | '.join(cells)} |"
 
 
@@ -64,9 +65,12 @@ def show(value: float, unit: str) -> str:
     return number if unit == "x" else f"{number}{'' if unit == '/s' else ' '}{unit}"
 
 
-def table(rows: Sequence[Row]) -> str:
-    head = "| figure | median | low - high | target | verdict | notes |\n|---|---|---|---|---|---|\n"
-    return head + "".join(row.line() + "\n" for row in rows)
+def table(rows: Sequence[Row], judged: bool = True) -> str:
+    """In Markdown; not judged are rows that were measured too briefly to mean anything."""
+    head = ("figure", "median", "low - high", "target", "verdict", "notes")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines += [row.line(judged) for row in rows]
+    return "".join(line + "\n" for line in lines)
 
 
 def environment(runs: int) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from contract import announce, listener, run
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 
 async def echo(connection: ServerConnection) -> None:
-    async for data in connection:
-        await connection.send(data)
+    # Readers of the bench go without goodbye.
+    with suppress(ConnectionClosed):
+        async for data in connection:
+            await connection.send(data)
 
 
 async def main() -> None:

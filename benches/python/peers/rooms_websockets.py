@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 
 from contract import announce, listener, rooms_of, run
 from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed
 
 MEMBERS: defaultdict[str, set[ServerConnection]] = defaultdict(set)
 
@@ -16,9 +18,11 @@ async def member(connection: ServerConnection) -> None:
     for room in rooms:
         MEMBERS[room].add(connection)
     try:
-        async for data in connection:
-            others = MEMBERS[rooms[0]]
-            broadcast(others - {connection} if skip else others, data)
+        # Readers of the bench go without goodbye.
+        with suppress(ConnectionClosed):
+            async for data in connection:
+                others = MEMBERS[rooms[0]]
+                broadcast(others - {connection} if skip else others, data)
     finally:
         for room in rooms:
             MEMBERS[room].discard(connection)
