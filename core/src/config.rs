@@ -148,7 +148,7 @@ limits! {
     /// socket is closed all the same. Default 2 s.
     close_timeout_ms: u64 = 2_000;
     /// Milliseconds over which `stop` spreads the close frames, so that clients do not come back
-    /// all at once; at most one for each connection. Default 500.
+    /// all at once; at most ten for each connection of a shard. Default 500.
     stop_spread_ms: u64 = 500;
     /// Milliseconds in which `stop` ends, whatever peers do. Default 5 s.
     stop_timeout_ms: u64 = 5_000;

@@ -14,14 +14,14 @@ use roomcast::{
     StartError,
 };
 
-use crate::client::{Client, Wire, upgrade};
+use crate::client::{Client, PATIENCE, Wire, upgrade};
 use crate::house::{config, open, open_with, until};
 
 #[test]
 fn stop_tells_every_peer_within_the_spread_and_counts_them() {
     let spread = Duration::from_millis(400);
     let house = open(config().shards(2).stop_spread_ms(400));
-    let clients: Vec<_> = (0..40).map(|_| house.client("r")).collect();
+    let clients: Vec<_> = (0..80).map(|_| house.client("r")).collect();
     let ids: Vec<_> = clients.iter().map(|c| c.1).collect();
     house.engine.publish("r", "owed").unwrap();
     let began = Instant::now();
@@ -44,10 +44,10 @@ fn stop_tells_every_peer_within_the_spread_and_counts_them() {
     assert!(seen.iter().all(|s| s.0 == 1001));
     let early = seen.iter().filter(|s| s.1 < spread / 2).count();
     assert!(
-        (5..=35).contains(&early),
-        "spread out: {early} of 40 in the first half"
+        (10..=70).contains(&early),
+        "spread out: {early} of 80 in the first half"
     );
-    assert_eq!((report.connections, report.cut), (40, 0));
+    assert_eq!((report.connections, report.cut), (80, 0));
     assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(report.took_ms >= 390 && u128::from(report.took_ms) <= took.as_millis() + 1);
     for id in ids {
@@ -57,6 +57,21 @@ fn stop_tells_every_peer_within_the_spread_and_counts_them() {
         std::net::TcpStream::connect(house.address()).is_err(),
         "closed"
     );
+}
+
+#[test]
+fn stopping_with_few_peers_waits_for_no_spread() {
+    let house = open(config().stop_spread_ms(60_000).stop_timeout_ms(200_000));
+    let (mut client, _) = house.client("r");
+    let began = Instant::now();
+    let reader = thread::spawn(move || {
+        let code = client.close_frame().0;
+        client.close(code, "");
+        client.end();
+    });
+    assert_eq!(house.engine.stop_within(PATIENCE).connections, 1);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    reader.join().unwrap();
 }
 
 #[test]

@@ -17,6 +17,8 @@ use crate::transport::ws;
 
 /// Most that a peer has to take the end of our stream after its last frame.
 const LINGER_MS: u64 = 1_000;
+/// How much each connection adds to the time over which a stop is spread.
+const SPREAD_EACH_MS: u64 = 10;
 const PING: &[u8] = &[0x89, 0x00];
 
 /// The engine is stopping: who is still to be told, in which order.
@@ -317,10 +319,9 @@ impl<N: Net> Shard<N> {
         let timeout_ms = self.shared.stop_timeout_ms.load(Ordering::Relaxed);
         let timeout_ns = timeout_ms.saturating_mul(1_000_000);
         // A few that come back together hurt nobody, and need not be waited for.
-        let spread_ms = self.shared.limits.stop_spread_ms;
-        let spread_ms = spread_ms
-            .min(stopping.order.len() as u64)
-            .min(timeout_ms / 2);
+        let few_ms = stopping.order.len() as u64 * SPREAD_EACH_MS;
+        let most_ms = self.shared.limits.stop_spread_ms.min(timeout_ms / 2);
+        let spread_ms = most_ms.min(few_ms);
         let spread_ns = spread_ms * 1_000_000;
         let passed = self.now_ns.saturating_sub(stopping.began_ns);
         let all = stopping.order.len();

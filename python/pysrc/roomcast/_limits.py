@@ -83,7 +83,7 @@ class Limits(TypedDict, total=False):
     close_timeout_ms: int
 
     #: Milliseconds over which ``stop`` spreads the close frames, so that clients do not come
-    #: back all at once; at most one for each connection. Default 500.
+    #: back all at once; at most ten for each connection of a shard. Default 500.
     stop_spread_ms: int
 
     #: Milliseconds in which ``stop`` ends, whatever peers do. Default 5 s.
