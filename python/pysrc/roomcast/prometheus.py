@@ -1,0 +1,159 @@
+"""The engine's figures for `prometheus_client`.
+
+Stage: integration, above the engine's public API. In come snapshots of `engine.stats()`, one for
+each scrape; out go metric families named `roomcast_...`. Runs on the thread that scrapes.
+
+    prometheus_client.REGISTRY.register(roomcast.prometheus.Collector(engine))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+try:
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+        Metric,
+    )
+    from prometheus_client.registry import Collector as _Base
+except ImportError as error:
+    raise ImportError(
+        "roomcast.prometheus needs prometheus_client: pip install prometheus-client"
+    ) from error
+
+from roomcast import RoomcastError
+
+if TYPE_CHECKING:
+    from roomcast import Engine
+
+__all__ = ["Collector"]
+
+_GAUGES = {
+    "connections": "Connections now, handshakes included.",
+    "rooms": "Rooms that exist.",
+    "tape_bytes": "Bytes that rooms keep now for members who have not got them yet.",
+    "outbox_bytes": "Bytes that wait for single connections now.",
+    "inbox_bytes": "Bytes of commands that wait for shards now.",
+}
+_COUNTERS = {
+    "accepted": "Sockets accepted or adopted.",
+    "opened": "WebSockets opened.",
+    "rejected_full": "Sockets answered with 503 because of connections_max.",
+    "rejected_http": "Requests answered with an error status.",
+    "accept_exhausted": "Times that the process had no file descriptor for a connection.",
+    "messages_in": "Messages received.",
+    "bytes_in": "Bytes read from sockets.",
+    "bytes_out": "Bytes written to sockets.",
+    "publications": "Publications handed to delivery groups.",
+    "sends": "Messages sent to single connections, users or all.",
+    "deliveries": "Frames written, one for each publication and member, or private message.",
+    "writes": "Writes to sockets.",
+    "joins": "Memberships that began.",
+    "leaves": "Memberships that ended.",
+    "lagged": "Publications that members jumped over under the policy skip.",
+    "too_slow": "Connections given up as too slow.",
+    "turns": "Turns of the shards.",
+    "reads_paused": "Reads put off because the host or the peer did not take its data.",
+    "refused": "Publications and messages that were refused.",
+}
+_DURATIONS = {
+    "turn": "How long turns of the shards took, without the wait",
+    "publish_to_flush": "From publish until the members in step had been offered the publication",
+    "publish_to_flush_small": "The same, of rooms with at most 64 members on their shard",
+}
+_QUANTILES = {"0.5": "p50_ns", "0.9": "p90_ns", "0.99": "p99_ns", "1": "max_ns"}
+# Powers of two, 2 us to 1 s: bounds of the engine's own buckets, so that none is cut.
+_BOUNDS_NS = [1 << power for power in range(11, 31)]
+# What has a family of its own form, or none.
+_NESTED = {"closed", *_DURATIONS}
+
+
+class Collector(_Base):
+    """Reads `engine.stats()` at each scrape.
+
+    `Collector(engine)` for one engine; `Collector(chat=engine, feed=other)` for several, told
+    apart by the label `engine`. An engine that does not run has no figures. Each process has
+    figures of its own: `prometheus_client`'s multi-process mode does not join collectors.
+    """
+
+    def __init__(self, engine: Engine | None = None, /, **named: Engine) -> None:
+        if (engine is None) == (not named):
+            raise TypeError("Collector takes one engine, or several by name")
+        self._engines: dict[tuple[str, ...], Engine] = (
+            {(name,): one for name, one in named.items()} if engine is None else {(): engine}
+        )
+        self._labels = ["engine"] if named else []
+
+    def collect(self) -> Iterable[Metric]:
+        """Families for the registry."""
+        found = {
+            label: stats
+            for label, engine in self._engines.items()
+            if (stats := _stats(engine)) is not None
+        }
+        if found:
+            yield from self._figures(found)
+            yield self._closed(found)
+            for name, text in _DURATIONS.items():
+                yield from self._durations(name, text, found)
+
+    def _figures(self, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterator[Metric]:
+        names = dict.fromkeys(name for stats in found.values() for name in stats)
+        for name in names:
+            if name in _NESTED:
+                continue
+            # A figure that is newer than these lists is a gauge, which may do anything.
+            kind = CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily
+            text = _COUNTERS.get(name) or _GAUGES.get(name, name)
+            family = kind(f"roomcast_{name}", text, labels=self._labels)
+            for label, stats in found.items():
+                family.add_metric(label, stats[name])
+            yield family
+
+    def _closed(self, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Metric:
+        family = CounterMetricFamily(
+            "roomcast_closed", "Connections that ended.", labels=[*self._labels, "reason"]
+        )
+        for label, stats in found.items():
+            for reason, count in stats["closed"].items():
+                family.add_metric([*label, reason], count)
+        return family
+
+    def _durations(
+        self, name: str, text: str, found: Mapping[tuple[str, ...], Mapping[str, Any]]
+    ) -> Iterator[Metric]:
+        histogram = HistogramMetricFamily(
+            f"roomcast_{name}_seconds", f"{text}.", labels=self._labels
+        )
+        quantiles = GaugeMetricFamily(
+            f"roomcast_{name}_quantile_seconds",
+            f"{text}: upper bounds of quantiles since the start.",
+            labels=[*self._labels, "quantile"],
+        )
+        for label, stats in found.items():
+            durations = stats[name]
+            histogram.add_metric(label, _cumulated(durations), sum_value=None)
+            for quantile, key in _QUANTILES.items():
+                quantiles.add_metric([*label, quantile], durations[key] / 1e9)
+        yield histogram
+        yield quantiles
+
+
+def _cumulated(durations: Mapping[str, Any]) -> list[tuple[str, float]]:
+    counts: list[tuple[int, int]] = durations["buckets"]
+    found = [
+        (str(bound / 1e9), float(sum(count for upper, count in counts if upper <= bound)))
+        for bound in _BOUNDS_NS
+    ]
+    return [*found, ("+Inf", float(sum(count for _, count in counts)))]
+
+
+def _stats(engine: Engine) -> Mapping[str, Any] | None:
+    try:
+        return engine.stats() if engine.is_running else None
+    except RoomcastError:
+        # It stopped between the question and the answer.
+        return None
