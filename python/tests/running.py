@@ -57,7 +57,12 @@ class Program:
         trace: TracebackType | None,
     ) -> None:
         if self._child.poll() is None:
-            self._child.kill()
+            # Asked first, so that it ends children of its own.
+            self._child.terminate()
+            try:
+                self._child.wait(DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
         self._child.wait()
         self._reader.join()
         assert self._child.stdout is not None
