@@ -213,13 +213,17 @@ impl Queue {
         })
     }
 
+    /// Changes the state, and wakes whoever waits where there is something to take.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
         change(&mut state);
+        if state.queue.is_empty() && !state.ended {
+            return;
+        }
         let wakers = std::mem::take(&mut state.wakers);
         self.signal(&mut state);
         drop(state);
-        self.arrived.notify_one();
+        self.arrived.notify_all();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -319,19 +323,6 @@ impl Events {
             let resume = Ask::Resume(peer.id);
             self.handle.shared.ask(peer.id.shard(), resume);
         }
-    }
-
-    /// Waits until an event waits or the engine has stopped; false when that did not happen in
-    /// time.
-    pub fn wait(&self, timeout: Duration) -> bool {
-        let until = Instant::now() + timeout;
-        let mut state = self.queue.state.lock();
-        while state.queue.is_empty() && !state.ended {
-            if self.queue.arrived.wait_until(&mut state, until).timed_out() {
-                return !state.queue.is_empty() || state.ended;
-            }
-        }
-        true
     }
 
     /// The next event, for any executor; None once the engine has stopped and all are taken.
@@ -479,7 +470,7 @@ impl<G: Gate> Queued<G> {
             id: who.id,
             identity: who.identity.cloned(),
         });
-        self.queue.change(|state| state.queue.push_back(event));
+        self.queue.state.lock().queue.push_back(event);
     }
 }
 
@@ -489,8 +480,8 @@ impl<G: Gate> Host for Queued<G> {
         if let Some(pending) = self.gate.connecting(&request, pending)
             && self.gate.wants(EventKind::Connecting)
         {
-            self.queue
-                .change(|s| s.queue.push_back(Event::Connecting { request, pending }));
+            let event = Event::Connecting { request, pending };
+            self.queue.state.lock().queue.push_back(event);
         }
     }
 
@@ -544,8 +535,12 @@ impl<G: Gate> Host for Queued<G> {
         true
     }
 
+    /// One wake-up for all that a turn has brought.
+    fn on_told(&self) {
+        self.queue.change(|_| {});
+    }
+
     fn on_stopped(&self) {
         self.queue.change(|state| state.ended = true);
-        self.queue.arrived.notify_all();
     }
 }

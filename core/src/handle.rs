@@ -223,7 +223,7 @@ impl Handle {
 
     fn rouse(&self, shards: &[usize]) {
         for &shard in shards {
-            self.shared.inboxes[shard].rouse();
+            self.shared.rouse(shard);
         }
     }
 
@@ -346,7 +346,7 @@ impl Handle {
             self.shared.directory.leave(&room, shard);
             return Err(CommandError::Stopped);
         }
-        self.shared.inboxes[shard].rouse();
+        self.shared.rouse(shard);
         Ok(position)
     }
 
@@ -442,6 +442,8 @@ impl Handle {
         let asked = shards.len();
         for shard in shards {
             self.shared.ask(shard, ask(reply.clone()));
+            // It is waited for, so no cork may hold it back.
+            self.shared.inboxes[shard].rouse();
         }
         let mut state = reply.state.lock();
         while state.0 < asked {
@@ -467,6 +469,30 @@ impl Handle {
             || *self.shared.turner.lock() == Some(me)
     }
 
+    /// Holds back wake-ups: while the cork lives, what this thread asks of this engine wakes no
+    /// shard that sleeps. Dropping it wakes them. So a host that works off a batch of events has
+    /// all its publications leave together, in one write to each member.
+    ///
+    /// Keep it for microseconds: until then, nobody may see what was published. Calls that wait for
+    /// shards (`members`, `stop`) wake them all the same.
+    ///
+    /// ```
+    /// # let engine = roomcast::Engine::start(roomcast::Config::new().shards(1), ())?;
+    /// let cork = engine.cork();
+    /// for text in ["one", "two", "three"] {
+    ///     engine.publish("lobby", text)?;
+    /// }
+    /// drop(cork);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn cork(&self) -> Cork<'_> {
+        Cork {
+            before: self.shared.cork(),
+            handle: self,
+        }
+    }
+
     /// Whether the engine is stopping or has stopped.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -486,6 +512,20 @@ impl Handle {
         all.rooms = self.shared.directory.len() as u64;
         all.refused = self.shared.refused.load(Ordering::Relaxed);
         all
+    }
+}
+
+/// Holds back the wake-ups of one thread: [`Handle::cork`].
+#[derive(Debug)]
+pub struct Cork<'a> {
+    handle: &'a Handle,
+    /// What the thread held back before; also keeps the cork on its thread.
+    before: *const Shared,
+}
+
+impl Drop for Cork<'_> {
+    fn drop(&mut self) {
+        self.handle.shared.uncork(self.before);
     }
 }
 

@@ -322,5 +322,7 @@ impl<H: Handler> Host for Callbacks<H> {
         false
     }
 
+    fn on_told(&self) {}
+
     fn on_stopped(&self) {}
 }

@@ -50,6 +50,8 @@ pub(crate) trait Host: Send + Sync {
     fn keeps_up(&self, who: Who<'_>) -> bool;
     /// Whether each connection needs an identity, to count its events.
     fn counts_events(&self) -> bool;
+    /// A batch of all these was told.
+    fn on_told(&self);
     /// The last shard has ended; nothing more will be told.
     fn on_stopped(&self);
 }

@@ -77,7 +77,7 @@ pub use crate::config::{Config, Limits, Origins, SlowPolicy};
 pub use crate::engine::{Engine, Stream, Upgrade, Upgraded};
 pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
-pub use crate::handle::{Handle, Room};
+pub use crate::handle::{Cork, Handle, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
 pub use crate::log::LogLevel;
 pub use crate::metrics::{Durations, Snapshot};

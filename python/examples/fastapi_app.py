@@ -39,13 +39,14 @@ def current_user(request: Request) -> str:
 @engine.on_connect
 async def connect(conn: roomcast.Connection) -> None:
     user = await roomcast.asgi.authenticate(conn, current_user)
-    conn.accept(user=user, rooms=[conn.path.removeprefix("/ws/")])
+    conn.state.room = conn.path.removeprefix("/ws/")
+    conn.accept(user=user, rooms=[conn.state.room])
 
 
 @engine.on_message
 async def message(conn: roomcast.Connection, data: str | bytes | memoryview) -> None:
     if isinstance(data, str):
-        engine.publish(conn.rooms()[0], {"from": conn.user, "says": data})
+        engine.publish(conn.state.room, {"from": conn.user, "says": data})
 
 
 async def tell_the_time() -> None:

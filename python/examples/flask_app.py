@@ -35,12 +35,13 @@ app = Flask(__name__)
 
 @engine.on_connect
 def connect(conn: roomcast.Connection) -> None:
-    conn.accept(rooms=[conn.path.removeprefix("/")])
+    conn.state.room = conn.path.removeprefix("/")
+    conn.accept(rooms=[conn.state.room])
 
 
 @engine.on_message
 def message(conn: roomcast.Connection, data: str | bytes | memoryview) -> None:
-    engine.publish(conn.rooms()[0], data, exclude=conn)
+    engine.publish(conn.state.room, data, exclude=conn)
 
 
 @app.post("/rooms/<room>")

@@ -12,7 +12,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use roomcast::{Accept, ConnectionId, Peer, Pending, Status};
+use roomcast::{Accept, ConnectionId, Handle, Peer, Pending, Status};
 
 use crate::client::{Client, Gone, Ticket};
 use crate::errors;
@@ -130,6 +130,17 @@ impl Connection {
     /// Whether the host has yet to decide on it.
     pub(crate) fn is_waiting(&self) -> bool {
         self.inner.lock().pending.is_some()
+    }
+
+    /// The handle, for what is done to a connection that has its verdict.
+    fn decided(&self, py: Python<'_>) -> PyResult<&Handle> {
+        match self.is_waiting() {
+            true => Err(errors::usage(
+                py,
+                "this connection waits for its verdict: accept() it first, which also takes rooms",
+            )),
+            false => self.link.handle(py),
+        }
     }
 
     fn verdict(&self, py: Python<'_>) -> PyResult<Pending> {
@@ -335,7 +346,7 @@ impl Connection {
 
     /// Sends it a message, in its place among the publications of its rooms.
     fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let handle = self.link.handle(py)?;
+        let handle = self.decided(py)?;
         let encoded = payload::encoded(data)?;
         let data = payload::data(&encoded)?;
         let sent = handle.send(self.id, data.publication());
@@ -344,7 +355,7 @@ impl Connection {
 
     /// Makes it a member of a room: it is sent everything that is published from now on.
     fn join(&self, py: Python<'_>, room: &str) -> PyResult<Position> {
-        let joined = self.link.handle(py)?.join(self.id, room);
+        let joined = self.decided(py)?.join(self.id, room);
         joined
             .map(Into::into)
             .map_err(|error| errors::command(py, error))
@@ -352,14 +363,14 @@ impl Connection {
 
     /// Ends a membership.
     fn leave(&self, py: Python<'_>, room: &str) -> PyResult<()> {
-        let left = self.link.handle(py)?.leave(self.id, room);
+        let left = self.decided(py)?.leave(self.id, room);
         left.map_err(|error| errors::command(py, error))
     }
 
     /// Closes it with a code and a text of up to 123 bytes, after what it is owed.
     #[pyo3(signature = (code=1000, text=""))]
     fn close(&self, py: Python<'_>, code: u16, text: &str) -> PyResult<()> {
-        let closed = self.link.handle(py)?.close(self.id, code, text);
+        let closed = self.decided(py)?.close(self.id, code, text);
         closed.map_err(|error| errors::command(py, error))
     }
 

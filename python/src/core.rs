@@ -79,14 +79,11 @@ impl Drop for Core {
         let Some(running) = self.running.get_mut().take() else {
             return;
         };
-        if running.link.is_forked() {
-            // The parent's threads hold what these are; here they are only memory.
-            std::mem::forget(running);
-            return;
-        }
-        running.engine.begin_stop();
         running.clear();
-        std::thread::spawn(move || drop(running));
+        if !running.link.is_forked() {
+            running.engine().begin_stop();
+            std::thread::spawn(move || drop(running));
+        }
     }
 }
 
@@ -141,19 +138,25 @@ impl Core {
 
     /// Asks the engine to stop, and waits for its end only as long as `timeout` seconds say.
     fn _stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<StopReport> {
+        if self.running.read().is_none() {
+            return Ok(roomcast::StopReport::default().into());
+        }
         let running = self.running(py)?;
         let report = py.detach(|| match timeout {
-            Some(seconds) => running.engine.stop_within(duration(seconds)),
-            None => running.engine.stop(),
+            Some(seconds) => running.engine().stop_within(duration(seconds)),
+            None => running.engine().stop(),
         });
         Ok(report.into())
     }
 
     fn _begin_stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        if self.running.read().is_none() {
+            return Ok(());
+        }
         let running = self.running(py)?;
         match timeout {
-            Some(seconds) => running.engine.begin_stop_within(duration(seconds)),
-            None => running.engine.begin_stop(),
+            Some(seconds) => running.engine().begin_stop_within(duration(seconds)),
+            None => running.engine().begin_stop(),
         }
         Ok(())
     }
@@ -172,12 +175,6 @@ impl Core {
     /// Takes up to `max` waiting events.
     fn _take(&self, py: Python<'_>, max: usize) -> PyResult<Vec<PulledEvent>> {
         self.running(py)?.take(py, max)
-    }
-
-    /// Waits for an event or the end, without the GIL; False when neither came in time.
-    fn _wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        let running = self.running(py)?;
-        Ok(py.detach(|| running.link.events.wait(duration(timeout))))
     }
 
     /// Whether the engine has ended and everything was taken.
@@ -205,7 +202,7 @@ impl Core {
         let running = self.running.read();
         running
             .as_ref()
-            .is_some_and(|r| !r.link.is_forked() && !r.engine.is_stopping())
+            .is_some_and(|r| !r.link.is_forked() && !r.engine().is_stopping())
     }
 
     /// Whether the engine is stopping or has stopped.
@@ -214,14 +211,14 @@ impl Core {
         self.running
             .read()
             .as_ref()
-            .is_some_and(|r| r.engine.is_stopping())
+            .is_some_and(|r| r.engine().is_stopping())
     }
 
     /// Where the TCP listeners listen: (host, port), in the order given.
     #[getter]
     fn addresses(&self, py: Python<'_>) -> PyResult<Vec<(String, u16)>> {
         let running = self.running(py)?;
-        let addresses = running.engine.addresses().iter();
+        let addresses = running.engine().addresses().iter();
         Ok(addresses.map(|a| (a.ip().to_string(), a.port())).collect())
     }
 
@@ -296,8 +293,17 @@ impl Core {
     }
 
     /// Sends a message to all connections of a user.
-    fn send_user(&self, py: Python<'_>, user: &str, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.send_with(py, data, |handle, message| handle.send_user(user, message))
+    fn send_user(
+        &self,
+        py: Python<'_>,
+        user: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let user = connection::user(Some(user))?;
+        self.send_with(py, data, |handle, message| match &user {
+            Some(user) => handle.send_user(user, message),
+            None => Ok(()),
+        })
     }
 
     /// Sends a message to every open connection.
@@ -372,7 +378,7 @@ impl Core {
         since: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let running = self.running(py)?;
-        stats::dict(py, &running.engine.snapshot(), since)
+        stats::dict(py, &running.engine().snapshot(), since)
     }
 
     /// Takes over a connected socket, of which `data` was read already; the HTTP head is read,
@@ -386,7 +392,7 @@ impl Core {
     ) -> PyResult<()> {
         let running = self.running(py)?;
         let stream = sockets::take(sock)?;
-        let adopted = running.engine.adopt(stream, &data.unwrap_or_default());
+        let adopted = running.engine().adopt(stream, &data.unwrap_or_default());
         adopted.map_err(|error| errors::adopt(py, &error))
     }
 
@@ -412,7 +418,7 @@ impl Core {
     /// One turn of an engine without threads, on this thread.
     fn _turn(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let running = self.running(py)?;
-        Ok(py.detach(|| running.engine.turn(duration(timeout))))
+        Ok(py.detach(|| running.engine().turn(duration(timeout))))
     }
 
     /// Seconds that a host without our threads may sleep on the descriptor; None for as long as it
@@ -420,7 +426,7 @@ impl Core {
     fn next_turn(&self, py: Python<'_>) -> PyResult<Option<f64>> {
         Ok(self
             .running(py)?
-            .engine
+            .engine()
             .next_turn()
             .map(|d| d.as_secs_f64()))
     }
@@ -428,7 +434,7 @@ impl Core {
     /// The descriptor that becomes readable when an engine without threads has something to do.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         self.running(py)?
-            .engine
+            .engine()
             .fd()
             .ok_or_else(|| errors::usage(py, "fileno() is for engines with own_threads=False"))
     }

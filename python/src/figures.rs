@@ -119,7 +119,7 @@ impl Publisher {
                 let now = monotonic + base.elapsed().as_nanos() as u64;
                 let mut data = [0; 64];
                 data[..8].copy_from_slice(&now.to_le_bytes());
-                let _ = running.engine.publish(&room, &data);
+                let _ = running.engine().publish(&room, &data);
             }
         });
         Ok(Publisher {

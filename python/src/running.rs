@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
@@ -117,10 +118,38 @@ impl Gate for Door {
     }
 }
 
+/// How long publications of a batch wait for each other.
+const CORK_MAX: Duration = Duration::from_micros(200);
+/// A handler that takes longer has its publications sent without waiting for the batch.
+const QUICK_MAX: Duration = Duration::from_micros(50);
+/// Calls after which one that was slow is forgotten.
+const FORGOTTEN_AFTER: u32 = 1_000;
+
+/// Whether handlers are so quick that one may wait for the next.
+#[derive(Clone, Default)]
+struct Pace {
+    /// Calls until the last slow one is forgotten.
+    slow: u32,
+}
+
+impl Pace {
+    fn is_quick(&self) -> bool {
+        self.slow == 0
+    }
+
+    fn on_call(&mut self, took: Duration) {
+        self.slow = match took > QUICK_MAX {
+            true => FORGOTTEN_AFTER,
+            false => self.slow.saturating_sub(1),
+        };
+    }
+}
+
 type Registry = HashMap<ConnectionId, Py<Connection>, RandomState>;
 
 pub(crate) struct Running {
-    pub(crate) engine: Engine,
+    /// Taken out only at the end.
+    engine: Option<Engine>,
     pub(crate) link: Arc<Link>,
     pub(crate) gone: Arc<Gone>,
     /// Large payloads are shared with Python instead of being copied.
@@ -133,6 +162,7 @@ pub(crate) struct Running {
     /// Whose events a puller holds.
     lent: Mutex<Vec<Peer>>,
     dispatching: AtomicBool,
+    pace: Mutex<Pace>,
 }
 
 impl Running {
@@ -144,7 +174,7 @@ impl Running {
         share: bool,
     ) -> Running {
         Running {
-            engine,
+            engine: Some(engine),
             link: Arc::new(link),
             gone,
             share,
@@ -153,7 +183,14 @@ impl Running {
             taken: Mutex::new(VecDeque::new()),
             lent: Mutex::new(Vec::new()),
             dispatching: AtomicBool::new(false),
+            pace: Mutex::new(Pace::default()),
         }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.engine
+            .as_ref()
+            .expect("it is taken out at the end only")
     }
 
     /// What a simulated engine that feeds these handlers decides at its door.
@@ -257,13 +294,41 @@ impl Running {
         }
         self.bury();
         let count = batch.len();
-        while let Some(event) = batch.pop_front() {
-            if let Err(error) = self.tell(py, &hooks, event) {
-                self.taken.lock().extend(batch);
-                return Err(error);
-            }
+        let mut pace = self.pace.lock().clone();
+        let told = self.tell_all(py, &hooks, &mut batch, &mut pace);
+        *self.pace.lock() = pace;
+        if !batch.is_empty() {
+            self.taken.lock().extend(batch);
         }
-        Ok(count)
+        told.map(|()| count)
+    }
+
+    /// Tells a batch, and where handlers are quick, has what they publish leave together.
+    fn tell_all(
+        &self,
+        py: Python<'_>,
+        hooks: &Hooks,
+        batch: &mut VecDeque<Event>,
+        pace: &mut Pace,
+    ) -> PyResult<()> {
+        let handle = self.link.handle(py)?;
+        let mut cork = None;
+        let mut since = Instant::now();
+        let mut before = since;
+        while let Some(event) = batch.pop_front() {
+            if cork.is_none() && !batch.is_empty() && pace.is_quick() {
+                since = before;
+                cork = Some(handle.cork());
+            }
+            self.tell(py, hooks, event)?;
+            let now = Instant::now();
+            pace.on_call(now - before);
+            if now - since > CORK_MAX || !pace.is_quick() {
+                cork = None;
+            }
+            before = now;
+        }
+        Ok(())
     }
 
     fn tell(&self, py: Python<'_>, hooks: &Hooks, event: Event) -> PyResult<()> {
@@ -481,6 +546,15 @@ impl Running {
 fn on_gone(peer: &Peer) {
     if let Some(ticket) = peer.data::<Ticket>() {
         ticket.client.on_gone();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.link.is_forked() {
+            // The parent's threads are at work with what this is there; here it is only memory.
+            std::mem::forget(self.engine.take());
+        }
     }
 }
 

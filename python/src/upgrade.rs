@@ -51,7 +51,7 @@ impl Upgrade {
         running: Arc<Running>,
         parts: http::request::Parts,
     ) -> PyResult<Self> {
-        let upgrade = running.engine.upgrade(&parts);
+        let upgrade = running.engine().upgrade(&parts);
         let upgrade = upgrade.map_err(|error| errors::adopt(py, &error))?;
         let client = Arc::new(Client::new(upgrade.request()));
         drop(upgrade);
@@ -72,7 +72,7 @@ impl Upgrade {
         rooms: Vec<String>,
         subprotocol: Option<String>,
     ) -> PyResult<()> {
-        let upgrade = self.running.engine.upgrade(&self.parts);
+        let upgrade = self.running.engine().upgrade(&self.parts);
         let upgrade = upgrade.map_err(|error| errors::adopt(py, &error))?;
         let accept = connection::accept(&self.client, &self.gone, user, rooms, subprotocol);
         let upgrade = upgrade.accept(accept);

@@ -87,11 +87,16 @@ def test_an_address_in_use_is_an_os_error_that_says_what_to_do() -> None:
         ({"slow_policy": "drop"}, ValueError, "disconnect"),
         ({"origins": "all"}, ValueError, "same-host"),
         ({"large": "view"}, ValueError, "memoryview"),
+        ({"handlers": "loop"}, ValueError, "thread"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         roomcast.Engine(**settings)
+
+
+def test_an_engine_that_could_not_be_made_can_be_shown() -> None:
+    assert repr(roomcast.Engine.__new__(roomcast.Engine)) == "<roomcast.Engine not running>"
 
 
 def test_limits_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,6 +409,58 @@ def test_sigterm_and_ctrl_c_end_a_program_as_they_end_any() -> None:
     assert (child.returncode, out) == (0, "down False\n")
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("call", ["engine.serve()", "asyncio.run(engine.aserve())"])
+def test_serving_is_a_whole_program(name: str, call: str) -> None:
+    import signal
+    import textwrap
+
+    from roomcast.testing import Client
+
+    code = f"""
+        import asyncio, roomcast, signal
+        engine = roomcast.Engine("127.0.0.1:0", shards=1)
+        before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+        engine.on_connect(lambda c: print(engine.port, flush=True))
+        import threading
+        def tell():
+            while not engine.is_running: pass
+            print(engine.port, flush=True)
+        threading.Thread(target=tell).start()
+        report = {call}
+        assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+        print(report.connections, report.cut)
+        """
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    client = Client.connect("127.0.0.1", int(child.stdout.readline()))
+    assert client.status == 101
+    child.stdout.readline()
+    child.send_signal(getattr(signal, name))
+    assert client.expect_close()[0] == 1001
+    client.end()
+    out, _ = child.communicate(timeout=PATIENCE)
+    assert (child.returncode, out) == (0, "1 0\n")
+
+
+def test_stopping_what_was_never_started_is_nothing() -> None:
+    engine = roomcast.Engine()
+    assert engine.stop().connections == 0
+    asyncio.run(engine.astop())
+
+
+async def test_plain_handlers_may_block_on_a_thread_beside_the_loop(roomcast_client: Any) -> None:
+    engine = roomcast.Engine(shards=1, handlers="thread")
+    where: list[threading.Thread] = []
+    engine.on_message(lambda c, data: where.append(threading.current_thread()))
+    async with engine:
+        roomcast_client(engine).send("x")
+        await auntil(lambda: where)
+    assert where[0].name == "roomcast-dispatch"
+
+
 def test_after_a_fork_an_unstarted_engine_works_and_a_started_one_says_why() -> None:
     out = program(
         """
@@ -461,6 +518,32 @@ def test_a_started_engine_may_be_started_anew_in_a_child() -> None:
             process.join(20)
             assert process.exitcode == 0, process.exitcode
             engine.stop()
+        """
+    )
+
+
+def test_engines_in_children_are_not_harmed_by_threads_that_waited_in_the_parent() -> None:
+    # A thread that is parked on a lock at the fork stays in that lock's queue in the child, where
+    # its memory belongs to others.
+    program(
+        """
+        import os, roomcast, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        def engine():
+            engine = roomcast.Engine("127.0.0.1:0", shards=1)
+            engine.on_message(lambda c, data: None)
+            return engine
+        for _ in range(40):
+            mine, other = engine(), engine()
+            mine.start()
+            pid = os.fork()
+            if pid == 0:
+                other.start()
+                other.publish("a", "x")
+                other.stop()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+            mine.stop()
         """
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import datetime
 import json
 import subprocess
 import sys
@@ -70,11 +71,15 @@ def test_what_cannot_be_a_payload_is_a_type_error(house: Any, data: Any) -> None
 def test_both_json_encoders_give_the_same_text() -> None:
     import roomcast._json
 
-    value = {"ä": [1.5, True, None, {"n": "\u2028"}], "list": [[], {}]}
+    value = {"ä": [1.5, True, None, {"n": "\u2028"}], "list": [[], {}], 7: (1, 2)}
     plain = roomcast._json._PLAIN.encode(value)
     chosen = roomcast._json.encode(value)
     text = chosen.decode() if isinstance(chosen, bytes) else chosen
-    assert text == plain and json.loads(text) == value
+    assert text == plain and json.loads(text)["7"] == [1, 2]
+    for odd in ({"d": datetime.date(2026, 1, 1)}, [{1, 2}], {"x": object()}):
+        for encode in (roomcast._json.encode, roomcast._json._PLAIN.encode):
+            with pytest.raises(TypeError):
+                encode(odd)
     without = (
         "import sys; sys.modules['orjson'] = None\n"
         "import roomcast._json as j; assert j.encode.__self__ is j._PLAIN"
@@ -162,6 +167,9 @@ def test_some_are_left_out(house: Any) -> None:
 def test_one_user_all_and_membership(house: Any) -> None:
     engine, enter = house
     ada, bob = enter("/a?user=ada"), enter("/b?user=bob")
+    with pytest.raises(TypeError, match="user"):
+        engine.send_user(1.5, "x")
+    engine.send_user(7, "nobody")
     engine.send_user("ada", "1")
     engine.send_all("2")
     assert (ada.receive(), ada.receive(), bob.receive()) == ("1", "2", "2")

@@ -125,6 +125,9 @@ def test_a_verdict_may_come_later_and_only_once(
     until(lambda: waiting)
     with pytest.raises(roomcast.RoomNameError):
         waiting[0].accept(rooms=["x" * 300])
+    for early in (lambda: waiting[0].join("a"), lambda: waiting[0].send("x")):
+        with pytest.raises(roomcast.UsageError, match="accept"):
+            early()
     waiting[0].accept(rooms="a")
     assert client.status == 101
     with pytest.raises(roomcast.Answered) as error:

@@ -11,6 +11,7 @@ mod house;
 mod adopt;
 mod budgets;
 mod closing;
+mod cork;
 mod doors;
 mod files;
 mod gate;

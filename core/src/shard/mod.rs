@@ -270,6 +270,10 @@ impl<N: Net> Shard<N> {
 
     /// Tells the host all that was collected, in order; then the arena is free again.
     fn tell(&mut self) {
+        self.arena_used = 0;
+        if self.told.is_empty() {
+            return;
+        }
         let counters = &self.shared.counters[self.me];
         for Told { slot, what } in self.told.drain(..) {
             let who = self.router.who(slot);
@@ -296,7 +300,7 @@ impl<N: Net> Shard<N> {
                 What::Lagged(room, missed) => self.host.on_lagged(who, room.name(), missed),
             }
         }
-        self.arena_used = 0;
+        self.host.on_told();
     }
 
     /// Takes the inbox and does what it asks, in order.

@@ -2,6 +2,7 @@
 //!
 //! Made once at the start, then only read, locked or counted in. Any thread.
 
+use std::cell::Cell;
 use std::thread::ThreadId;
 use std::time::Instant;
 
@@ -117,6 +118,11 @@ pub(crate) struct Ending {
     pub(crate) shards_left: usize,
 }
 
+thread_local! {
+    /// The engine whose shards this thread does not wake for now. Compared, never followed.
+    static CORKED: Cell<*const Shared> = const { Cell::new(std::ptr::null()) };
+}
+
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) skip: bool,
@@ -168,7 +174,11 @@ impl Shared {
         let now = self.clock.now_ns().max(1);
         let order = Ordering::Relaxed;
         if self.stop_ns.compare_exchange(0, now, order, order).is_ok() {
-            (0..self.inboxes.len()).for_each(|shard| self.ask(shard, Ask::Stop));
+            for inbox in &self.inboxes {
+                inbox.push(Ask::Stop, 0);
+                // Its end is waited for, so no cork may hold it back.
+                inbox.rouse();
+            }
         }
     }
 
@@ -179,7 +189,27 @@ impl Shared {
             _ => 0,
         };
         self.inboxes[shard].push(ask, bytes);
-        self.inboxes[shard].rouse();
+        self.rouse(shard);
+    }
+
+    /// Wakes a shard that sleeps, unless this thread holds a cork.
+    pub(crate) fn rouse(&self, shard: usize) {
+        if !std::ptr::eq(CORKED.get(), self) {
+            self.inboxes[shard].rouse();
+        }
+    }
+
+    /// From now on this thread wakes no shard of this engine; gives what was so before.
+    pub(crate) fn cork(&self) -> *const Shared {
+        CORKED.replace(self)
+    }
+
+    /// The end of that.
+    pub(crate) fn uncork(&self, before: *const Shared) {
+        CORKED.set(before);
+        if !std::ptr::eq(before, self) {
+            self.inboxes.iter().for_each(Inbox::rouse);
+        }
     }
 
     /// The shard with the fewest connections.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import sys
 import threading
 import weakref
@@ -150,7 +151,7 @@ class ThreadDispatcher(Dispatcher):
             if not main.is_alive() and engine.is_running:
                 engine._stop(None)
             try:
-                if engine._wait(LOOK_SECONDS):
+                if wait(engine, LOOK_SECONDS):
                     engine._dispatch(BATCH)
             except BaseException:
                 # There is nobody above this thread whom SystemExit could reach.
@@ -207,7 +208,7 @@ class LoopDispatcher(Dispatcher):
         while main.is_alive() and (engine := self._engine()) is not None:
             if self.done.is_set():
                 return
-            waits = engine._wait(LOOK_SECONDS)
+            waits = wait(engine, LOOK_SECONDS)
             del engine
             if not waits:
                 continue
@@ -295,6 +296,14 @@ class LoopDispatcher(Dispatcher):
             if late:
                 await asyncio.wait(late, timeout=1.0)
                 return
+
+
+def wait(engine: Engine, seconds: float) -> bool:
+    """Waits for an event or the end, without the GIL; False when neither came in time. By the
+    descriptor and by no lock, so that a fork finds no thread of ours in the queue of one."""
+    poller = select.poll()
+    poller.register(engine._events_fd(), select.POLLIN)
+    return bool(poller.poll(seconds * 1000))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

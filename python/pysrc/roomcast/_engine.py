@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import inspect
 import os
+import signal
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 from ._dispatch import (
@@ -64,6 +66,9 @@ class Engine(Core):
         origins: which web pages may connect: those of the same host, those listed too, or any.
         health_path: answers GET with 200 while the engine runs; None for none.
         pages: what plain GET requests are answered with: path to (content type, body).
+        handlers: where they are called. "auto" is on the event loop that ``start`` is called in, else
+            on a thread of the engine's; "thread" is always on that thread, for plain handlers that
+            block (an ORM) beside an async app.
         pull: events are taken with ``events()`` instead of by handlers.
         from_env: limits are overridden by variables such as ``ROOMCAST_CONNECTIONS_MAX``.
         large: how binary messages of 2 KiB and more come: as a ``memoryview`` of the engine's
@@ -73,6 +78,9 @@ class Engine(Core):
     Raises:
         ConfigError: a setting cannot work; the message names it and what it may be.
     """
+
+    #: Here for engines whose construction has failed.
+    _dispatcher: Dispatcher | None = None
 
     def __init__(
         self,
@@ -86,6 +94,7 @@ class Engine(Core):
         origins: Literal["same-host", "any"] | Iterable[str] = "same-host",
         health_path: str | None = "/health",
         pages: Mapping[str, tuple[str, str | bytes]] | None = None,
+        handlers: Literal["auto", "thread"] = "auto",
         pull: bool = False,
         from_env: bool = False,
         large: Literal["memoryview", "bytes"] = "memoryview",
@@ -93,6 +102,8 @@ class Engine(Core):
     ) -> None:
         if large not in ("memoryview", "bytes"):
             raise ValueError(f'large is {large!r}, but must be "memoryview" or "bytes"')
+        if handlers not in ("auto", "thread"):
+            raise ValueError(f'handlers is {handlers!r}, but must be "auto" or "thread"')
         settings = {
             "listen": listen,
             "listen_unix": listen_unix,
@@ -107,10 +118,10 @@ class Engine(Core):
         }
         self._configure(settings, from_env)
         self._own_threads = own_threads
+        self._on_thread = handlers == "thread"
         self._pull = pull
         self._share = large == "memoryview"
         self._handlers: dict[str, tuple[Callable[..., Any], bool]] = {}
-        self._dispatcher: Dispatcher | None = None
         self._lock = threading.Lock()
 
     # Handlers.
@@ -175,7 +186,7 @@ class Engine(Core):
             before = self._dispatcher
             if before is not None and not before.done.is_set() and not self._is_forked():
                 raise UsageError("the engine is started already, or has not ended yet")
-            dispatcher = self._choose(loop or running_loop())
+            dispatcher = self._choose(None if self._on_thread else loop or running_loop())
             self._start(
                 self._handlers, dispatcher.spawn, report, logger.log, self._pull, self._share
             )
@@ -233,6 +244,26 @@ class Engine(Core):
             dispatcher.done.wait(left)
         return True
 
+    def serve(self) -> StopReport:
+        """Runs a whole program: starts, waits for Ctrl-C or SIGTERM (or a ``stop`` from anywhere),
+        and stops. On the main thread, whose signal handlers are put back afterwards."""
+        ends = threading.Event()
+        self.start()
+        with signals(lambda number, frame: ends.set()):
+            while not ends.wait(0.2) and not self.wait(0.0):
+                pass
+        return self.stop()
+
+    async def aserve(self) -> StopReport:
+        """As ``serve``, on a running loop."""
+        loop, ends = asyncio.get_running_loop(), asyncio.Event()
+        self.start()
+        with signals(lambda number, frame: loop.call_soon_threadsafe(ends.set)):
+            while not ends.is_set() and not self.wait(0.0):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ends.wait(), 0.2)
+        return await self.astop()
+
     def turn(self, timeout: float = 0.0) -> bool:
         """With ``own_threads=False``: waits for at most so many seconds, then does what there is to
         do, handlers included. False once the engine has stopped."""
@@ -279,6 +310,20 @@ class Engine(Core):
         else:
             state = "stopping"
         return f"<roomcast.Engine {state}>"
+
+
+@contextlib.contextmanager
+def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """SIGINT and SIGTERM go to this handler inside the block, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def is_async(handler: Callable[..., Any]) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ._dispatch import BATCH, LOOK_SECONDS
+from ._dispatch import BATCH, LOOK_SECONDS, wait
 
 if TYPE_CHECKING:
     from ._engine import Engine
@@ -36,7 +36,7 @@ class Events:
                 raise StopIteration
             if not self._batch:
                 # Now and then back in Python, where signals are seen.
-                self._engine._wait(LOOK_SECONDS)
+                wait(self._engine, LOOK_SECONDS)
         return self._batch.popleft()
 
     def __aiter__(self) -> Events:
@@ -62,7 +62,7 @@ class Events:
         try:
             loop.add_reader(fd, wake)
         except NotImplementedError:
-            await asyncio.to_thread(self._engine._wait, LOOK_SECONDS)
+            await asyncio.to_thread(wait, self._engine, LOOK_SECONDS)
             return
         try:
             await readable

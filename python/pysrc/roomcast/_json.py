@@ -1,15 +1,28 @@
-"""JSON for publications: orjson's encoder where it is installed, else the standard library's."""
+"""JSON for publications: orjson's encoder where it is installed, else the standard library's.
+
+Both give the same text, and both refuse what is not JSON (dates, sets, objects); only NaN differs,
+which orjson writes as null.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 _PLAIN = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 encode: Callable[[Any], bytes | str]
 try:
-    from orjson import dumps as encode
+    import orjson
 except ImportError:
     encode = _PLAIN.encode
+else:
+    encode = partial(
+        orjson.dumps,
+        option=orjson.OPT_NON_STR_KEYS
+        | orjson.OPT_PASSTHROUGH_DATETIME
+        | orjson.OPT_PASSTHROUGH_DATACLASS
+        | orjson.OPT_PASSTHROUGH_SUBCLASS,
+    )

@@ -55,8 +55,8 @@ class NotOpened(Exception):
 class Client:
     """A WebSocket client for tests.
 
-    Making one sends the handshake and waits for nothing. `status`, `receive` and `send` wait for
-    the answer first. Messages that nobody has received yet wait in memory, in order.
+    Making one sends the handshake and waits for nothing. `status` and `receive` wait for the
+    answer, and what is sent before it goes out behind it. Messages that nobody has received yet wait in memory, in order.
     """
 
     def __init__(
@@ -76,6 +76,8 @@ class Client:
         self._end: Exception | None = None
         self._status = 0
         self._close_sent = False
+        # Frames that wait for the handshake's answer; None behind it.
+        self._early: bytearray | None = bytearray()
         # The response's headers, names in lower case, and the text of a refusal.
         self.response_headers: dict[str, str] = {}
         self.text = ""
@@ -112,11 +114,11 @@ class Client:
         return self.response_headers.get("sec-websocket-protocol")
 
     def send(self, data: str | bytes) -> None:
-        """Sends a message: text for `str`, binary for `bytes`. In an async test await `astatus`
-        or `areceive` before the first one, since a client may not send before it is answered."""
-        if self._wait_status() != 101:
-            raise NotOpened(self._status, self.text)
+        """Sends a message: text for `str`, binary for `bytes`. Before the handshake's answer it
+        is kept, and goes out behind it. Raises `NotOpened` after a refusal."""
         opcode, payload = (_TEXT, data.encode()) if isinstance(data, str) else (_BINARY, data)
+        if self._answered.is_set() and self._status != 101:
+            raise NotOpened(self._status, self.text)
         self._send_frame(opcode, payload)
 
     def send_json(self, data: Any) -> None:
@@ -170,7 +172,6 @@ class Client:
 
     def close(self, code: int = 1000, text: str = "") -> None:
         """Sends a close frame and does not wait; `expect_close` waits for the answer."""
-        self._wait_status()
         with contextlib.suppress(OSError):
             self._send_frame(_CLOSE, struct.pack(">H", code) + text.encode())
 
@@ -206,7 +207,17 @@ class Client:
         mask = b"\x00" * 4
         with self._writing:
             self._close_sent |= opcode == _CLOSE
-            self._sock.sendall(head + mask + payload)
+            if self._early is None:
+                self._sock.sendall(head + mask + payload)
+            else:
+                self._early += head + mask + payload
+
+    def _send_early(self) -> None:
+        """The handshake is answered: sends what had to wait for that."""
+        with self._writing:
+            early, self._early = self._early, None
+            if early:
+                self._sock.sendall(early)
 
     def _wait_status(self, timeout: float = _TIMEOUT) -> int:
         if not self._answered.is_set():
@@ -261,6 +272,8 @@ class Client:
             size = int(self.response_headers.get("content-length", "0"))
             self.text = stream.exactly(size).decode("utf-8", "replace").rstrip("\n")
         self._status = status
+        if status == 101:
+            self._send_early()
         self._answered.set()
         return None if status == 101 else NotOpened(status, self.text)
 
