@@ -309,6 +309,12 @@ impl Config {
         self
     }
 
+    /// The numbers as they are set by now.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Overrides limits from environment variables: `ROOMCAST_` and the limit's name in upper
     /// case, such as `ROOMCAST_CONNECTIONS_MAX=5000`. Variables that are not set change nothing.
     ///

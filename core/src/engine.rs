@@ -398,6 +398,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         loads: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
         total: AtomicUsize::new(0),
         refused: AtomicU64::new(0),
+        corked_ns: AtomicU64::new(0),
         stop_ns: AtomicU64::new(0),
         stop_timeout_ms,
         ending: PlainMutex::new(Ending {

@@ -465,16 +465,20 @@ impl Handle {
     pub(crate) fn is_on_shard(&self) -> bool {
         let me = std::thread::current().id();
         let threads = self.shared.threads.get();
-        threads.is_some_and(|threads| threads.contains(&me))
-            || *self.shared.turner.lock() == Some(me)
+        match threads {
+            Some(threads) => threads.contains(&me),
+            // Without threads of ours, who turns it is the shard; before the first turn nobody is.
+            None => self.shared.turner.lock().is_none_or(|turner| turner == me),
+        }
     }
 
     /// Holds back wake-ups: while the cork lives, what this thread asks of this engine wakes no
-    /// shard that sleeps. Dropping it wakes them. So a host that works off a batch of events has
-    /// all its publications leave together, in one write to each member.
+    /// shard that dozes. Dropping it wakes them. So a host that works off a batch of events has
+    /// its publications leave together, in one write to each member.
     ///
-    /// Keep it for microseconds: until then, nobody may see what was published. Calls that wait for
-    /// shards (`members`, `stop`) wake them all the same.
+    /// A shard dozes for a millisecond at most, and only where corks were in use just before, so
+    /// nothing waits longer than that. Calls that wait for shards (`members`, `stop`) are not held
+    /// back.
     ///
     /// ```
     /// # let engine = roomcast::Engine::start(roomcast::Config::new().shards(1), ())?;

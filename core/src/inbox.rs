@@ -19,6 +19,8 @@ pub(crate) struct Inbox<C> {
     /// Bytes of the payloads that wait, counted by those who push.
     bytes: AtomicUsize,
     asleep: AtomicBool,
+    /// The sleep is a short one, whatever happens.
+    dozing: AtomicBool,
     /// Set by the shard when its tapes are full.
     full: AtomicBool,
     waker: Box<dyn Wake>,
@@ -30,6 +32,7 @@ impl<C> Inbox<C> {
             queue: Mutex::new(Some(Vec::new())),
             bytes: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
+            dozing: AtomicBool::new(false),
             full: AtomicBool::new(false),
             waker,
         }
@@ -61,6 +64,19 @@ impl<C> Inbox<C> {
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
             self.waker.wake();
         }
+    }
+
+    /// Wakes the shard if it sleeps for longer than a moment.
+    pub(crate) fn rouse_from_sleep(&self) {
+        if !self.dozing.load(Ordering::Relaxed) {
+            self.rouse();
+        }
+    }
+
+    /// Whether the shard's next sleep will be a short one. To be said before `may_sleep`, through
+    /// whose lock everybody who pushes later sees it.
+    pub(crate) fn set_dozing(&self, dozing: bool) {
+        self.dozing.store(dozing, Ordering::Relaxed);
     }
 
     /// Wakes whoever sleeps on the shard's poller, though there is nothing to do.
@@ -177,6 +193,33 @@ mod loom_models {
                 assert!(
                     bell.load(Ordering::SeqCst),
                     "asleep with a command and no wake-up"
+                );
+            }
+        });
+    }
+
+    /// A corked push wakes a shard that sleeps, unless its last word was that it only dozes.
+    #[test]
+    fn loom_a_corked_push_waits_for_a_dozing_shard_only() {
+        loom::model(|| {
+            let bell = Arc::new(Flag::new(false));
+            let inbox = Arc::new(Inbox::new(Box::new(Bell(bell.clone()))));
+            // It has dozed before, and now goes to sleep for long.
+            inbox.set_dozing(true);
+            let publisher = {
+                let inbox = inbox.clone();
+                thread::spawn(move || {
+                    inbox.push(1u32, 0);
+                    inbox.rouse_from_sleep();
+                })
+            };
+            inbox.set_dozing(false);
+            let sleeps = inbox.may_sleep();
+            publisher.join().expect("the publisher ends");
+            if sleeps {
+                assert!(
+                    bell.load(Ordering::SeqCst),
+                    "asleep for long, and not woken"
                 );
             }
         });

@@ -4,12 +4,17 @@
 //! object; when the engine lets go of it, the connection is noted as gone, and the next dispatch
 //! forgets its object.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
+use pyo3::prelude::*;
 use roomcast::{ConnectionId, Request};
+
+use crate::connection::Connection;
 
 const WAITING: u8 = 0;
 const OPEN: u8 = 1;
@@ -91,6 +96,33 @@ pub(crate) struct Gone(Mutex<Vec<ConnectionId>>);
 impl Gone {
     pub(crate) fn take(&self) -> Vec<ConnectionId> {
         std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// Objects of connections that were accepted, by id, until their last event.
+#[derive(Default)]
+pub(crate) struct Registry(Mutex<HashMap<ConnectionId, Py<Connection>, RandomState>>);
+
+impl Registry {
+    pub(crate) fn find(&self, py: Python<'_>, id: ConnectionId) -> Option<Py<Connection>> {
+        self.0.lock().get(&id).map(|known| known.clone_ref(py))
+    }
+
+    // In two steps each: what is let go of may run Python code, and that without the lock.
+
+    pub(crate) fn add(&self, id: ConnectionId, connection: Py<Connection>) {
+        let before = self.0.lock().insert(id, connection);
+        drop(before);
+    }
+
+    pub(crate) fn remove(&self, id: ConnectionId) {
+        let gone = self.0.lock().remove(&id);
+        drop(gone);
+    }
+
+    pub(crate) fn clear(&self) {
+        let all = std::mem::take(&mut *self.0.lock());
+        drop(all);
     }
 }
 

@@ -14,10 +14,11 @@ use pyo3::types::{PyBool, PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use roomcast::{Accept, ConnectionId, Handle, Peer, Pending, Status};
 
-use crate::client::{Client, Gone, Ticket};
+use crate::client::{Client, Gone, Registry, Ticket};
 use crate::errors;
 use crate::link::Link;
 use crate::payload;
+use crate::running::Running;
 use crate::values::Position;
 
 /// What a handler is told beside the connection.
@@ -67,6 +68,7 @@ pub(crate) struct Connection {
     pub(crate) client: Arc<Client>,
     link: Arc<Link>,
     gone: Arc<Gone>,
+    registry: Arc<Registry>,
     inner: Mutex<Inner>,
 }
 
@@ -74,16 +76,16 @@ impl Connection {
     pub(crate) fn new(
         id: ConnectionId,
         client: Arc<Client>,
-        link: Arc<Link>,
-        gone: Arc<Gone>,
+        running: &Running,
         pending: Option<Pending>,
     ) -> Self {
         let _ = client.known.set(id);
         Connection {
             id,
             client,
-            link,
-            gone,
+            link: running.link.clone(),
+            gone: running.gone.clone(),
+            registry: running.registry.clone(),
             inner: Mutex::new(Inner {
                 pending,
                 ..Inner::default()
@@ -125,6 +127,12 @@ impl Connection {
             self.link.events.release(&peer);
         }
         call
+    }
+
+    /// Nobody will decide on it: it is turned away.
+    pub(crate) fn abandon(&self) {
+        let pending = self.inner.lock().pending.take();
+        drop(pending);
     }
 
     /// Whether the host has yet to decide on it.
@@ -269,7 +277,7 @@ impl Connection {
         let pairs = lines
             .flat_map(|(_, line)| line.split(';'))
             .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| Ok((name.trim().to_owned(), value.trim().to_owned())));
+            .map(|(name, value)| Ok((trim(name).to_owned(), trim(value).to_owned())));
         first_values(py, pairs)
     }
 
@@ -280,7 +288,7 @@ impl Connection {
         lines
             .filter(|(name, _)| *name == "sec-websocket-protocol")
             .flat_map(|(_, line)| line.split(','))
-            .map(str::trim)
+            .map(trim)
             .filter(|name| !name.is_empty())
             .collect()
     }
@@ -322,17 +330,19 @@ impl Connection {
     /// is published to them.
     #[pyo3(signature = (user=None, rooms=None, subprotocol=None))]
     fn accept(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         user: Option<&Bound<'_, PyAny>>,
         rooms: Option<&Bound<'_, PyAny>>,
         subprotocol: Option<String>,
     ) -> PyResult<()> {
+        let (py, own) = (slf.py(), slf.get());
         let user = self::user(user)?;
         let rooms = rooms.map_or(Ok(Vec::new()), room_names)?;
-        self.check_rooms(py, &rooms)?;
-        let pending = self.verdict(py)?;
-        pending.accept(accept(&self.client, &self.gone, user, rooms, subprotocol));
+        own.check_rooms(py, &rooms)?;
+        let pending = own.verdict(py)?;
+        // Known from now on; whoever has gone by then is forgotten with the ticket.
+        own.registry.add(own.id, slf.clone().unbind());
+        pending.accept(accept(&own.client, &own.gone, user, rooms, subprotocol));
         Ok(())
     }
 
@@ -382,17 +392,18 @@ impl Connection {
     }
 
     /// Gives the verdict that an on_connect handler has returned, where it gave none.
-    fn _settle(&self, py: Python<'_>, result: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !self.is_waiting() {
+    fn _settle(slf: &Bound<'_, Self>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        if !slf.get().is_waiting() {
             return Ok(());
         }
         if result.is_none() {
-            return self.accept(py, None, None, None);
+            return Self::accept(slf, None, None, None);
         }
         if let Ok(verdict) = result.cast::<PyBool>() {
             return match verdict.is_true() {
-                true => self.accept(py, None, None, None),
-                false => self.refuse(py, 403, "refused"),
+                true => Self::accept(slf, None, None, None),
+                false => slf.get().refuse(py, 403, "refused"),
             };
         }
         if result.is(py.import("roomcast._request")?.getattr("LATER")?) {
@@ -446,6 +457,21 @@ impl Connection {
         let open = if self.is_open() { "" } else { " (not open)" };
         format!("<roomcast.Connection {:x}{user}{open}>", self.id.as_u64())
     }
+}
+
+/// In a fork the locks of the parent's threads may be held for ever.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.link.is_forked() {
+            let inner = self.inner.get_mut();
+            std::mem::forget((inner.pending.take(), inner.peer.take()));
+        }
+    }
+}
+
+/// White space of HTTP (RFC 9110 §5.6.3), and no byte of a longer character.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// One room name, or several.

@@ -188,6 +188,11 @@ impl Core {
         Ok(self.running(py)?.link.events.as_raw_fd())
     }
 
+    /// Seconds that a stop may take when nothing else is said.
+    fn _stop_seconds(&self) -> f64 {
+        self.config.lock().limits().stop_timeout_ms as f64 / 1000.0
+    }
+
     /// Whether this process is a fork of the one that started the engine.
     fn _is_forked(&self) -> bool {
         self.running
@@ -366,7 +371,7 @@ impl Core {
     /// The object of a connection that a handler was called for and that has not ended.
     fn connection(&self, py: Python<'_>, id: u64) -> PyResult<Option<Py<Connection>>> {
         let id = roomcast::ConnectionId::from_u64(id);
-        Ok(self.running(py)?.connection(py, id))
+        Ok(self.running(py)?.registry.find(py, id))
     }
 
     /// The engine's figures now; counters count from the start. With an earlier dict, durations are

@@ -1,6 +1,7 @@
 //! `Event`: what a host that pulls is told.
 
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::connection::Connection;
 use crate::values::CloseReason;
@@ -76,6 +77,12 @@ impl PulledEvent {
 
 #[pymethods]
 impl PulledEvent {
+    /// A host may keep it in its connection's `state`, which is where such a cycle is broken.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.connection)?;
+        visit.call(&self.data)
+    }
+
     fn __repr__(&self) -> String {
         format!("<roomcast.Event {}>", self.kind)
     }

@@ -13,8 +13,18 @@ use crate::values::{Position, Published};
 /// A held room. While this object exists, the room does too, with its numbering.
 #[pyclass(frozen, module = "roomcast")]
 pub(crate) struct Room {
-    pub(crate) room: roomcast::Room,
-    pub(crate) link: Arc<Link>,
+    /// Taken out only at the end.
+    held: Option<roomcast::Room>,
+    link: Arc<Link>,
+}
+
+/// In a fork the locks of the parent's threads may be held for ever.
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.link.is_forked() {
+            std::mem::forget(self.held.take());
+        }
+    }
 }
 
 #[pymethods]
@@ -22,21 +32,21 @@ impl Room {
     /// Its name.
     #[getter]
     fn name(&self) -> &str {
-        self.room.name()
+        self.held().name()
     }
 
     /// Members now.
     #[getter]
     fn members(&self, py: Python<'_>) -> PyResult<usize> {
         self.link.handle(py)?;
-        Ok(self.room.members())
+        Ok(self.held().members())
     }
 
     /// Epoch and offset now.
     #[getter]
     fn position(&self, py: Python<'_>) -> PyResult<Position> {
         self.link.handle(py)?;
-        Ok(self.room.position().into())
+        Ok(self.held().position().into())
     }
 
     /// Publishes to all members. Any thread; never waits for a peer.
@@ -51,7 +61,7 @@ impl Room {
         self.link.handle(py)?;
         let exclusions = Exclusions::new(exclude, exclude_rooms)?;
         publish::with(py, data, &exclusions, |publication| {
-            self.room.publish(publication)
+            self.held().publish(publication)
         })
     }
 
@@ -65,19 +75,26 @@ impl Room {
         let exclusions = Exclusions::default();
         publish::many(py, items, |item| {
             publish::with(py, item, &exclusions, |publication| {
-                self.room.publish(publication)
+                self.held().publish(publication)
             })
         })
     }
 
     fn __repr__(&self) -> String {
-        format!("<roomcast.Room {:?}>", self.room.name())
+        format!("<roomcast.Room {:?}>", self.held().name())
     }
 }
 
 impl Room {
     pub(crate) fn new(handle: &Handle, link: Arc<Link>, name: &str) -> Result<Room, Refused> {
         let room = handle.room(name).map_err(|_| Refused::RoomName)?;
-        Ok(Room { room, link })
+        Ok(Room {
+            held: Some(room),
+            link,
+        })
+    }
+
+    fn held(&self) -> &roomcast::Room {
+        self.held.as_ref().expect("it is taken out at the end only")
     }
 }

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
-use roomcast::{ConnectionId, Engine, Event, EventKind, Gate, LogLevel, Peer, Pending, Request};
+use roomcast::{Engine, Event, EventKind, Gate, LogLevel, Peer, Pending, Request};
 
-use crate::client::{Client, Gone, Ticket};
+use crate::client::{Client, Gone, Registry, Ticket};
 use crate::connection::{Call, Connection, Rest};
 use crate::event::PulledEvent;
 use crate::link::Link;
@@ -120,33 +119,6 @@ impl Gate for Door {
 
 /// How long publications of a batch wait for each other.
 const CORK_MAX: Duration = Duration::from_micros(200);
-/// A handler that takes longer has its publications sent without waiting for the batch.
-const QUICK_MAX: Duration = Duration::from_micros(50);
-/// Calls after which one that was slow is forgotten.
-const FORGOTTEN_AFTER: u32 = 1_000;
-
-/// Whether handlers are so quick that one may wait for the next.
-#[derive(Clone, Default)]
-struct Pace {
-    /// Calls until the last slow one is forgotten.
-    slow: u32,
-}
-
-impl Pace {
-    fn is_quick(&self) -> bool {
-        self.slow == 0
-    }
-
-    fn on_call(&mut self, took: Duration) {
-        self.slow = match took > QUICK_MAX {
-            true => FORGOTTEN_AFTER,
-            false => self.slow.saturating_sub(1),
-        };
-    }
-}
-
-type Registry = HashMap<ConnectionId, Py<Connection>, RandomState>;
-
 pub(crate) struct Running {
     /// Taken out only at the end.
     engine: Option<Engine>,
@@ -156,13 +128,12 @@ pub(crate) struct Running {
     share: bool,
     /// None once the engine has ended: handlers often hold the engine.
     hooks: Mutex<Option<Arc<Hooks>>>,
-    connections: Mutex<Registry>,
+    pub(crate) registry: Arc<Registry>,
     /// Events that were taken and not told yet.
     taken: Mutex<VecDeque<Event>>,
     /// Whose events a puller holds.
     lent: Mutex<Vec<Peer>>,
     dispatching: AtomicBool,
-    pace: Mutex<Pace>,
 }
 
 impl Running {
@@ -179,11 +150,10 @@ impl Running {
             gone,
             share,
             hooks: Mutex::new(Some(Arc::new(hooks))),
-            connections: Mutex::new(Registry::default()),
+            registry: Arc::default(),
             taken: Mutex::new(VecDeque::new()),
             lent: Mutex::new(Vec::new()),
             dispatching: AtomicBool::new(false),
-            pace: Mutex::new(Pace::default()),
         }
     }
 
@@ -205,9 +175,9 @@ impl Running {
     /// Everything is told: lets go of what Python gave.
     pub(crate) fn clear(&self) {
         let hooks = self.hooks.lock().take();
-        let connections = std::mem::take(&mut *self.connections.lock());
         let taken = std::mem::take(&mut *self.taken.lock());
-        drop((hooks, connections, taken));
+        drop((hooks, taken));
+        self.registry.clear();
     }
 
     /// Whether the engine has ended and all events were told.
@@ -217,41 +187,18 @@ impl Running {
             && self.link.events.is_ended()
     }
 
-    pub(crate) fn connection(&self, py: Python<'_>, id: ConnectionId) -> Option<Py<Connection>> {
-        self.connections.lock().get(&id).map(|c| c.clone_ref(py))
-    }
-
-    fn forget(&self, id: ConnectionId) {
-        // In two steps: what is dropped may run Python code, without the lock.
-        let gone = self.connections.lock().remove(&id);
-        drop(gone);
-    }
-
-    fn remember(&self, py: Python<'_>, connection: Connection) -> PyResult<Py<Connection>> {
-        let id = connection.id;
-        let object = Py::new(py, connection)?;
-        let before = self.connections.lock().insert(id, object.clone_ref(py));
-        drop(before);
-        Ok(object)
-    }
-
     /// The object of a peer, made when Python is first told of it.
     fn object(&self, py: Python<'_>, peer: &Peer) -> PyResult<Option<Py<Connection>>> {
-        if let Some(known) = self.connection(py, peer.id()) {
+        if let Some(known) = self.registry.find(py, peer.id()) {
             return Ok(Some(known));
         }
         let Some(ticket) = peer.data::<Ticket>() else {
             return Ok(None);
         };
         let client = ticket.client.clone();
-        let connection = Connection::new(
-            peer.id(),
-            client,
-            self.link.clone(),
-            self.gone.clone(),
-            None,
-        );
-        self.remember(py, connection).map(Some)
+        let connection = Py::new(py, Connection::new(peer.id(), client, self, None))?;
+        self.registry.add(peer.id(), connection.clone_ref(py));
+        Ok(Some(connection))
     }
 
     fn newcomer(
@@ -261,14 +208,16 @@ impl Running {
         pending: Pending,
     ) -> PyResult<Py<Connection>> {
         let client = Arc::new(Client::new(request));
-        let (id, link) = (pending.id(), self.link.clone());
-        let connection = Connection::new(id, client, link, self.gone.clone(), Some(pending));
-        self.remember(py, connection)
+        Py::new(
+            py,
+            Connection::new(pending.id(), client, self, Some(pending)),
+        )
     }
 
     /// Forgets connections that ended without a close event for Python.
     fn bury(&self) {
-        self.gone.take().into_iter().for_each(|id| self.forget(id));
+        let gone = self.gone.take().into_iter();
+        gone.for_each(|id| self.registry.remove(id));
     }
 
     /// Calls handlers for up to `max` events. Returns how many there were. An exception that is no
@@ -294,39 +243,28 @@ impl Running {
         }
         self.bury();
         let count = batch.len();
-        let mut pace = self.pace.lock().clone();
-        let told = self.tell_all(py, &hooks, &mut batch, &mut pace);
-        *self.pace.lock() = pace;
+        let told = self.tell_all(py, &hooks, &mut batch);
         if !batch.is_empty() {
             self.taken.lock().extend(batch);
         }
         told.map(|()| count)
     }
 
-    /// Tells a batch, and where handlers are quick, has what they publish leave together.
-    fn tell_all(
-        &self,
-        py: Python<'_>,
-        hooks: &Hooks,
-        batch: &mut VecDeque<Event>,
-        pace: &mut Pace,
-    ) -> PyResult<()> {
+    /// Tells a batch, and has what its handlers publish leave together, unless they are slow.
+    fn tell_all(&self, py: Python<'_>, hooks: &Hooks, batch: &mut VecDeque<Event>) -> PyResult<()> {
         let handle = self.link.handle(py)?;
         let mut cork = None;
-        let mut since = Instant::now();
-        let mut before = since;
         while let Some(event) = batch.pop_front() {
-            if cork.is_none() && !batch.is_empty() && pace.is_quick() {
-                since = before;
-                cork = Some(handle.cork());
+            if cork.is_none() && !batch.is_empty() {
+                cork = Some((handle.cork(), Instant::now()));
             }
             self.tell(py, hooks, event)?;
-            let now = Instant::now();
-            pace.on_call(now - before);
-            if now - since > CORK_MAX || !pace.is_quick() {
+            if cork
+                .as_ref()
+                .is_some_and(|(_, since)| since.elapsed() > CORK_MAX)
+            {
                 cork = None;
             }
-            before = now;
         }
         Ok(())
     }
@@ -349,9 +287,10 @@ impl Running {
             }
             Event::Closed { peer, reason } => {
                 let id = peer.id();
+                on_gone(&peer);
                 let reason = Py::new(py, CloseReason::from(&reason))?.into_any();
                 let told = self.about(py, hooks, "close", Rest::One(reason), peer);
-                self.forget(id);
+                self.registry.remove(id);
                 told
             }
             Event::Backpressure { peer, high } => {
@@ -425,13 +364,6 @@ impl Running {
             Rest::Two(one, two) => handler.call1((connection, one, two)),
         };
         let result = match result {
-            Ok(result) if call.kind == "connect" => {
-                let settled = connection.bind(py).call_method1("_settle", (&result,));
-                settled.map(|_| result)
-            }
-            other => other,
-        };
-        match result {
             Ok(result) if !result.is_none() && result.hasattr("__await__")? => {
                 // A plain function that has called an async one: its result is awaited.
                 let given = py.import("roomcast._dispatch")?.getattr("given")?;
@@ -440,17 +372,16 @@ impl Running {
                     rest: Rest::One(result.unbind()),
                     ..call
                 };
-                self.spawn(py, hooks, connection, call)
+                return self.spawn(py, hooks, connection, call);
             }
-            Ok(_) => {
-                self.release(call.peer.as_ref());
-                Ok(())
+            Ok(result) if call.kind == "connect" => {
+                let settled = connection.bind(py).call_method1("_settle", (&result,));
+                settled.map(|_| ())
             }
-            Err(error) => {
-                self.release(call.peer.as_ref());
-                self.report(py, hooks, connection, call.kind, error)
-            }
-        }
+            other => other.map(|_| ()),
+        };
+        self.release(call.peer.as_ref());
+        result.or_else(|error| self.report(py, hooks, connection, call.kind, error))
     }
 
     fn spawn(
@@ -479,6 +410,7 @@ impl Running {
         error: PyErr,
     ) -> PyResult<()> {
         if !error.is_instance_of::<PyException>(py) {
+            connection.get().abandon();
             return Err(error);
         }
         hooks.report.bind(py).call1((connection, kind, error))?;
@@ -499,17 +431,19 @@ impl Running {
             .for_each(|peer| self.link.events.release(peer));
         self.bury();
         let hooks = self.hooks.lock().clone();
-        let mut batch = Vec::new();
-        self.link.events.drain_held(max, &mut batch);
+        let mut batch = std::mem::take(&mut *self.taken.lock());
+        if batch.is_empty() {
+            let mut fresh = Vec::new();
+            self.link.events.drain_held(max, &mut fresh);
+            batch = fresh.into();
+        }
         let mut pulled = Vec::with_capacity(batch.len());
-        for event in batch {
+        while let Some(event) = batch.pop_front() {
             if let (Event::Log { level, text }, Some(hooks)) = (&event, &hooks) {
                 hooks.log.bind(py).call1((level_number(*level), text))?;
                 continue;
             }
-            if let Some(event) = self.pulled(py, event)? {
-                pulled.push(event);
-            }
+            pulled.extend(self.pulled(py, event)?);
         }
         Ok(pulled)
     }
@@ -535,7 +469,7 @@ impl Running {
         event.connection = self.object(py, &peer)?;
         if event.kind == "close" {
             on_gone(&peer);
-            self.forget(peer.id());
+            self.registry.remove(peer.id());
         }
         self.lent.lock().push(peer);
         Ok(event.connection.is_some().then_some(event))
@@ -553,7 +487,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.link.is_forked() {
             // The parent's threads are at work with what this is there; here it is only memory.
-            std::mem::forget(self.engine.take());
+            std::mem::forget((self.engine.take(), std::mem::take(self.taken.get_mut())));
         }
     }
 }

@@ -14,6 +14,10 @@ pub(crate) fn take(socket: &Bound<'_, PyAny>) -> PyResult<Stream> {
     if !socket.is_instance(&module.getattr("socket")?)? {
         return Err(PyTypeError::new_err("a connected socket.socket is wanted"));
     }
+    if socket.hasattr("do_handshake")? {
+        let text = "a TLS socket cannot be handed over: end TLS in front of the engine";
+        return Err(PyValueError::new_err(text));
+    }
     let is = |name: &str, constant: &str| -> PyResult<bool> {
         socket.getattr(name)?.eq(module.getattr(constant)?)
     };

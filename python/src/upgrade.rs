@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use roomcast::{Status, Upgraded};
 
-use crate::client::{Client, Gone};
+use crate::client::Client;
 use crate::connection::{self, room_names};
 use crate::errors;
 use crate::running::Running;
@@ -18,8 +18,6 @@ use crate::sockets;
 pub(crate) struct Upgrade {
     running: Arc<Running>,
     parts: http::request::Parts,
-    client: Arc<Client>,
-    gone: Arc<Gone>,
     made: Mutex<Option<(Vec<u8>, Upgraded)>>,
 }
 
@@ -53,14 +51,10 @@ impl Upgrade {
     ) -> PyResult<Self> {
         let upgrade = running.engine().upgrade(&parts);
         let upgrade = upgrade.map_err(|error| errors::adopt(py, &error))?;
-        let client = Arc::new(Client::new(upgrade.request()));
         drop(upgrade);
-        let gone = running.gone.clone();
         Ok(Upgrade {
             running,
             parts,
-            client,
-            gone,
             made: Mutex::new(None),
         })
     }
@@ -74,7 +68,8 @@ impl Upgrade {
     ) -> PyResult<()> {
         let upgrade = self.running.engine().upgrade(&self.parts);
         let upgrade = upgrade.map_err(|error| errors::adopt(py, &error))?;
-        let accept = connection::accept(&self.client, &self.gone, user, rooms, subprotocol);
+        let client = Arc::new(Client::new(upgrade.request()));
+        let accept = connection::accept(&client, &self.running.gone, user, rooms, subprotocol);
         let upgrade = upgrade.accept(accept);
         let response = upgrade.response();
         let mut bytes = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
@@ -127,11 +122,14 @@ impl Upgrade {
         leftover: Option<Vec<u8>>,
     ) -> PyResult<()> {
         self.running.link.handle(py)?;
-        let Some((_, upgraded)) = self.made.lock().take() else {
+        if self.made.lock().is_none() {
             let text = "read `response` and send it first; a socket is adopted once";
             return Err(errors::error(py, Status::Answered, text));
-        };
+        }
         let stream = sockets::take(sock)?;
+        let Some((_, upgraded)) = self.made.lock().take() else {
+            return Err(errors::error(py, Status::Answered, Status::Answered.text()));
+        };
         let adopted = upgraded.adopt(stream, &leftover.unwrap_or_default());
         adopted.map_err(|error| errors::adopt(py, &error))
     }

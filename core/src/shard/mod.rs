@@ -40,6 +40,8 @@ use crate::transport::ws::{Payload, ReadLimits};
 const READ_BYTES: usize = 64 * 1024;
 /// What all sockets are read into before the host is told.
 const ARENA_BYTES: usize = 256 * 1024;
+/// The longest sleep while corks are in use: what is asked under one is done by then.
+const DOZE: Duration = Duration::from_millis(1);
 /// Connections accepted in one turn.
 const ACCEPTS: usize = 64;
 
@@ -194,6 +196,8 @@ impl<N: Net> Shard<N> {
             || !self.to_read.is_empty()
             || !self.dying.is_empty()
             || (waiting_to_accept && now >= self.accept_after_ns);
+        let dozes = self.shared.is_corked(now);
+        self.shared.inboxes[self.me].set_dozing(dozes);
         if busy || !self.shared.inboxes[self.me].may_sleep() {
             return Some(Duration::ZERO);
         }
@@ -205,7 +209,8 @@ impl<N: Net> Shard<N> {
         let accept = waiting_to_accept
             .then(|| Duration::from_nanos(self.accept_after_ns.saturating_sub(now)));
         let stop = self.stopping.is_some().then_some(Duration::from_millis(5));
-        [timer, accept, stop].into_iter().flatten().min()
+        let doze = dozes.then_some(DOZE);
+        [timer, accept, stop, doze].into_iter().flatten().min()
     }
 
     fn wait(&mut self, wait: Option<Duration>) -> io::Result<()> {

@@ -118,8 +118,11 @@ pub(crate) struct Ending {
     pub(crate) shards_left: usize,
 }
 
+/// For so long after a cork shards sleep shortly, in case of another.
+const CORKED_NS: u64 = 50_000_000;
+
 thread_local! {
-    /// The engine whose shards this thread does not wake for now. Compared, never followed.
+    /// The engine whose dozing shards this thread does not wake for now. Compared, never followed.
     static CORKED: Cell<*const Shared> = const { Cell::new(std::ptr::null()) };
 }
 
@@ -138,6 +141,8 @@ pub(crate) struct Shared {
     pub(crate) loads: Box<[AtomicUsize]>,
     pub(crate) total: AtomicUsize,
     pub(crate) refused: AtomicU64,
+    /// When a cork was made last; 0 for never.
+    pub(crate) corked_ns: AtomicU64,
     /// 0 while running; nanoseconds of the clock when the stop began.
     pub(crate) stop_ns: AtomicU64,
     /// `stop_timeout_ms`, or what the host said when it stopped.
@@ -192,16 +197,24 @@ impl Shared {
         self.rouse(shard);
     }
 
-    /// Wakes a shard that sleeps, unless this thread holds a cork.
+    /// Wakes a shard that sleeps; where this thread holds a cork, not from a short sleep.
     pub(crate) fn rouse(&self, shard: usize) {
-        if !std::ptr::eq(CORKED.get(), self) {
-            self.inboxes[shard].rouse();
+        match std::ptr::eq(CORKED.get(), self) {
+            true => self.inboxes[shard].rouse_from_sleep(),
+            false => self.inboxes[shard].rouse(),
         }
     }
 
-    /// From now on this thread wakes no shard of this engine; gives what was so before.
+    /// From now on this thread lets dozing shards of this engine doze; gives what was so before.
     pub(crate) fn cork(&self) -> *const Shared {
+        self.corked_ns.store(self.clock.now_ns(), Ordering::Relaxed);
         CORKED.replace(self)
+    }
+
+    /// Whether a cork was held lately, so that shards only doze.
+    pub(crate) fn is_corked(&self, now_ns: u64) -> bool {
+        let corked_ns = self.corked_ns.load(Ordering::Relaxed);
+        corked_ns != 0 && now_ns.saturating_sub(corked_ns) < CORKED_NS
     }
 
     /// The end of that.

@@ -9,12 +9,14 @@ to do, so that the order of a connection's events is kept and no connection wait
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import select
 import sys
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -32,22 +34,33 @@ logger = logging.getLogger("roomcast")
 BATCH = 256
 #: How long a thread waits at a time; it looks at signals and at the end of the program in between.
 LOOK_SECONDS = 0.2
+#: How the names of our threads begin.
+OURS = "roomcast-"
 
 Handler = Callable[..., Any]
+#: Kind, handler, and its arguments behind the connection.
+Call = tuple[str, Handler, tuple[Any, ...]]
+
+
+def log(level: int, text: str) -> None:
+    """Gives a line of the engine to `logging`, whose filters and handlers may fail as they like."""
+    with contextlib.suppress(Exception):
+        logger.log(level, text)
 
 
 def report(connection: Connection, kind: str, error: Exception) -> None:
-    """Logs what a handler raised; a connection that waits for its verdict is turned away."""
-    status, text = 500, "the host has failed"
-    if kind == "connect" and isinstance(error, Reject):
-        status, text = error.status, error.text
-    else:
-        logger.error("on_%s has failed for %r", kind, connection, exc_info=error)
+    """A handler has raised: answers a connection that waits for its verdict, and logs. It does not
+    raise itself."""
+    rejects = kind == "connect" and isinstance(error, Reject)
     if kind == "connect":
-        try:
+        status, text = 500, "the host has failed"
+        if isinstance(error, Reject):
+            status, text = error.status, error.text
+        with contextlib.suppress(Answered):
             connection.refuse(status, text)
-        except Answered:
-            pass
+    if not rejects:
+        with contextlib.suppress(Exception):
+            logger.error("on_%s has failed for %r", kind, connection, exc_info=error)
 
 
 def given(_: Connection, awaitable: Any) -> Any:
@@ -55,35 +68,46 @@ def given(_: Connection, awaitable: Any) -> Any:
     return awaitable
 
 
-async def serve(connection: Connection, kind: str, handler: Handler, rest: tuple[Any, ...]) -> None:
-    """Makes the calls of one connection, one after the other, until none is due."""
-    while True:
-        try:
-            result = handler(connection, *rest)
-            if type(result) is CoroutineType or hasattr(result, "__await__"):
-                result = await result
-            if kind == "connect":
-                connection._settle(result)
-        except Exception as error:
-            report(connection, kind, error)
-        except BaseException:
-            abandon(connection, kind)
-            raise
-        due = connection._next()
-        if due is None:
-            return
-        kind, handler, rest = due
+class Work:
+    """What one task does: the calls of one connection, one after the other, until none is due."""
 
+    __slots__ = ("_call", "_connection", "begun")
 
-def abandon(connection: Connection, kind: str) -> None:
-    """The task was cancelled: nobody will make the calls that wait behind it."""
-    if kind == "connect":
-        try:
-            connection.refuse(503, "the host is stopping")
-        except Answered:
-            pass
-    while connection._next() is not None:
-        pass
+    def __init__(self, connection: Connection, call: Call) -> None:
+        self._connection = connection
+        self._call: Call | None = call
+        self.begun = False
+
+    async def run(self) -> None:
+        """Makes the calls. Cancelled, it leaves what is due to `rest`."""
+        self.begun = True
+        connection = self._connection
+        while self._call is not None:
+            kind, handler, arguments = self._call
+            try:
+                result = handler(connection, *arguments)
+                if type(result) is CoroutineType or hasattr(result, "__await__"):
+                    result = await result
+                if kind == "connect":
+                    connection._settle(result)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Not this task was cancelled, but something that the handler has awaited.
+                report(connection, kind, RuntimeError(f"cancelled: {error}"))
+            except Exception as error:
+                report(connection, kind, error)
+            self._call = connection._next()
+
+    def rest(self) -> Call | None:
+        """Of a task that was cancelled: the next call that is due, behind the one that is lost."""
+        if self.begun and self._call is not None:
+            if self._call[0] == "connect":
+                with contextlib.suppress(Answered):
+                    self._connection.refuse(503, "the host was interrupted")
+            self._call = self._connection._next()
+        return self._call
 
 
 class Dispatcher:
@@ -101,7 +125,7 @@ class Dispatcher:
         self, connection: Connection, kind: str, handler: Handler, rest: tuple[Any, ...]
     ) -> None:
         """Has an async handler called."""
-        if handler is given:
+        if handler is given and hasattr(rest[0], "close"):
             rest[0].close()
         raise UsageError(
             f"on_{kind} is asynchronous and there is no event loop to run it on: start the engine "
@@ -120,9 +144,10 @@ class Dispatcher:
     def _tell_rest(self, engine: Engine) -> None:
         while engine._dispatch(BATCH):
             pass
-        self._end_if_told(engine)
+        self.end_if_told(engine)
 
-    def _end_if_told(self, engine: Engine) -> bool:
+    def end_if_told(self, engine: Engine) -> bool:
+        """Whether handlers were told everything there was, to the engine's end."""
         if engine._is_ended() and not self.done.is_set():
             engine._clear()
             self.done.set()
@@ -141,30 +166,36 @@ class ThreadDispatcher(Dispatcher):
     """Calls handlers on a thread of its own: for programs without an event loop."""
 
     def begin(self) -> None:
-        # Not a daemon: a handler at work is never cut off. It ends with the main thread instead.
-        self._thread = threading.Thread(target=self._run, name="roomcast-dispatch", daemon=False)
+        # Not a daemon: a handler at work is never cut off. It ends with the program instead.
+        self._thread = threading.Thread(target=self._run, name=f"{OURS}dispatch", daemon=False)
         self._thread.start()
 
     def _run(self) -> None:
-        main = threading.main_thread()
+        left = False
         while (engine := self._engine()) is not None:
-            if not main.is_alive() and engine.is_running:
+            if has_ended() and engine.is_running:
                 engine._stop(None)
             try:
-                if wait(engine, LOOK_SECONDS):
+                if left or wait(engine, LOOK_SECONDS):
+                    left = False
                     engine._dispatch(BATCH)
             except BaseException:
-                # There is nobody above this thread whom SystemExit could reach.
-                logger.critical("a handler has left its thread", exc_info=True)
-            if self._end_if_told(engine):
+                # There is nobody above this thread whom SystemExit could reach. What it has left
+                # untold is not announced by the descriptor.
+                left = True
+                with contextlib.suppress(Exception):
+                    logger.critical("a handler has left its thread", exc_info=True)
+            if self.end_if_told(engine):
                 return
             del engine
 
     def finish(self, seconds: float) -> None:
-        if threading.current_thread() is not self._thread:
-            self._thread.join(seconds)
-            if self._thread.is_alive():
-                logger.warning("a handler is still at work %.1f s after the engine", seconds)
+        thread = getattr(self, "_thread", None)
+        if thread is None or threading.current_thread() is thread:
+            return
+        thread.join(seconds)
+        if thread.is_alive():
+            logger.warning("a handler is still at work, %.1f s after the engine has ended", seconds)
 
 
 class LoopDispatcher(Dispatcher):
@@ -172,8 +203,11 @@ class LoopDispatcher(Dispatcher):
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(engine)
+        self._engine = weakref.ref(engine, self._on_gone)
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
+        #: Tasks that wait for the end of the others.
+        self._stopping: set[asyncio.Task[Any] | None] = set()
         self._told = asyncio.Event()
         self._fd = -1
 
@@ -182,6 +216,14 @@ class LoopDispatcher(Dispatcher):
             self._watch()
         else:
             self._loop.call_soon_threadsafe(self._watch)
+
+    def _on_gone(self, _: object) -> None:
+        """Nobody holds the engine any more: its descriptor is about to be somebody else's."""
+        if running_loop() is self._loop:
+            self._unwatch()
+        else:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._unwatch)
 
     def _watch(self) -> None:
         engine = self._engine()
@@ -193,11 +235,11 @@ class LoopDispatcher(Dispatcher):
             self._fd = fd
         except NotImplementedError:
             # Such as the proactor loop: a thread waits, and wakes the loop once for each batch.
-            thread = threading.Thread(target=self._wake, name="roomcast-wake", daemon=False)
+            thread = threading.Thread(target=self._wake, name=f"{OURS}wake", daemon=False)
             thread.start()
 
     def _wake(self) -> None:
-        main, told = threading.main_thread(), threading.Event()
+        told = threading.Event()
 
         def tell() -> None:
             try:
@@ -205,7 +247,7 @@ class LoopDispatcher(Dispatcher):
             finally:
                 told.set()
 
-        while main.is_alive() and (engine := self._engine()) is not None:
+        while not has_ended() and (engine := self._engine()) is not None:
             if self.done.is_set():
                 return
             waits = wait(engine, LOOK_SECONDS)
@@ -218,7 +260,7 @@ class LoopDispatcher(Dispatcher):
             except RuntimeError:
                 return
             while not told.wait(LOOK_SECONDS):
-                if self._loop.is_closed() or not main.is_alive():
+                if self._loop.is_closed() or has_ended():
                     return
 
     def _on_readable(self) -> None:
@@ -231,7 +273,7 @@ class LoopDispatcher(Dispatcher):
             # The rest of the batch waits, and the descriptor may not tell of it.
             self._loop.call_soon(self._on_readable)
             raise
-        if self._end_if_told(engine):
+        if self.end_if_told(engine):
             self._on_done()
 
     def _on_done(self) -> None:
@@ -246,15 +288,32 @@ class LoopDispatcher(Dispatcher):
     def spawn(
         self, connection: Connection, kind: str, handler: Handler, rest: tuple[Any, ...]
     ) -> None:
-        work = serve(connection, kind, handler, rest)
+        self._work(connection, (kind, handler, rest))
+
+    def _work(self, connection: Connection, call: Call) -> None:
+        work = Work(connection, call)
         if sys.version_info >= (3, 12):
             # What does not have to wait is done without another round of the loop.
-            task = asyncio.Task(work, loop=self._loop, eager_start=True)
+            task = asyncio.Task(work.run(), loop=self._loop, eager_start=True)
         else:
-            task = self._loop.create_task(work)
-        if not task.done():
+            task = self._loop.create_task(work.run())
+        if task.done():
+            self._on_work_done(work, connection, task)
+        else:
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._on_work_done, work, connection))
+
+    def _on_work_done(self, work: Work, connection: Connection, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is None:
+            return
+        # Its connection goes on in another task, unless the end is why it was cancelled.
+        call = work.rest()
+        if call is not None and not self.done.is_set() and not self._loop.is_closed():
+            self._work(connection, call)
+        else:
+            while call is not None:
+                call = connection._next()
 
     def finish(self, seconds: float) -> None:
         engine = self._engine()
@@ -289,13 +348,24 @@ class LoopDispatcher(Dispatcher):
     async def settle(self, seconds: float) -> None:
         """Waits for the tasks of handlers; those that take longer are cancelled."""
         until = monotonic() + seconds
-        while tasks := self._tasks - {asyncio.current_task()}:
+        self._stopping.add(asyncio.current_task())
+        while tasks := self._tasks - self._stopping:
             _, late = await asyncio.wait(tasks, timeout=max(0.0, until - monotonic()))
             for task in late:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=1.0)
                 return
+
+
+def has_ended() -> bool:
+    """Whether the program is over but for threads of ours: the main thread has ended, and so have
+    all others that hold the interpreter up."""
+    main = threading.main_thread()
+    return not main.is_alive() and all(
+        thread is main or thread.daemon or thread.name.startswith(OURS)
+        for thread in threading.enumerate()
+    )
 
 
 def wait(engine: Engine, seconds: float) -> bool:

@@ -6,36 +6,36 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
 import inspect
 import os
 import signal
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 from ._dispatch import (
+    BATCH,
     Dispatcher,
     LoopDispatcher,
     Puller,
     ThreadDispatcher,
-    logger,
+    log,
     report,
     running_loop,
 )
 from ._events import Events
 from ._limits import Limits
-from ._roomcast import Core, StopReport, on_fork
+from ._roomcast import Core, Event, StopReport, on_fork
 from .errors import UsageError
 
 os.register_at_fork(after_in_child=on_fork)
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-#: Seconds that are allowed for a stop when nothing else is said: the default of stop_timeout_ms.
-STOP_SECONDS = 5.0
 
 _started: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -118,6 +118,8 @@ class Engine(Core):
         }
         self._configure(settings, from_env)
         self._own_threads = own_threads
+        #: Events of a batch that no iterator has given yet.
+        self._pulled: deque[Event] = deque()
         self._on_thread = handlers == "thread"
         self._pull = pull
         self._share = large == "memoryview"
@@ -167,10 +169,10 @@ class Engine(Core):
 
     def events(self) -> Events:
         """Everything that happens, for ``for`` and ``async for``, until the engine has stopped.
-        Only with ``pull=True``; use one iterator at a time."""
+        Only with ``pull=True``; several iterators share the events."""
         if not self._pull:
             raise UsageError("events() needs Engine(pull=True); without it, use handlers")
-        return Events(self)
+        return Events(self, self._pulled)
 
     # Life.
 
@@ -187,11 +189,14 @@ class Engine(Core):
             if before is not None and not before.done.is_set() and not self._is_forked():
                 raise UsageError("the engine is started already, or has not ended yet")
             dispatcher = self._choose(None if self._on_thread else loop or running_loop())
-            self._start(
-                self._handlers, dispatcher.spawn, report, logger.log, self._pull, self._share
-            )
+            self._start(self._handlers, dispatcher.spawn, report, log, self._pull, self._share)
+            try:
+                dispatcher.begin()
+            except BaseException:
+                self._stop(0.0)
+                self._clear()
+                raise
             self._dispatcher = dispatcher
-        dispatcher.begin()
         _started.add(self)
 
     def _choose(self, loop: asyncio.AbstractEventLoop | None) -> Dispatcher:
@@ -212,25 +217,30 @@ class Engine(Core):
         are told the rest. After ``timeout`` seconds (default ``stop_timeout_ms``) whoever is left
         is cut. Any thread, also in a handler; in async code use ``astop``, since this one blocks.
         """
-        until = monotonic() + (STOP_SECONDS if timeout is None else timeout) + 1.0
+        dispatcher, seconds = self._dispatcher, self._seconds(timeout)
+        until = monotonic() + seconds + 1.0
         result = self._stop(timeout)
-        if self._dispatcher is not None:
-            self._dispatcher.finish(max(0.0, until - monotonic()))
+        if dispatcher is not None:
+            dispatcher.finish(max(1.0, until - monotonic()))
         return result
 
     async def astop(self, timeout: float | None = None) -> StopReport:
         """As ``stop``, without blocking the loop. Async handlers at work are waited for, and
         cancelled when the time is over."""
-        seconds = STOP_SECONDS if timeout is None else timeout
+        dispatcher, seconds = self._dispatcher, self._seconds(timeout)
         until = monotonic() + seconds + 1.0
-        dispatcher = self._dispatcher
+        if not isinstance(dispatcher, LoopDispatcher) or not dispatcher.is_on(running_loop()):
+            return await asyncio.to_thread(self.stop, timeout)
         self._begin_stop(timeout)
-        if isinstance(dispatcher, LoopDispatcher) and dispatcher.is_on(running_loop()):
-            await dispatcher.told(seconds + 1.0)
-            result = self.stop(timeout)
-            await dispatcher.settle(max(0.1, until - monotonic()))
-            return result
-        return await asyncio.to_thread(self.stop, timeout)
+        await dispatcher.told(seconds + 5.0)
+        # It has ended, so this does not wait.
+        result = self.stop(timeout)
+        await dispatcher.settle(max(0.1, until - monotonic()))
+        return result
+
+    def _seconds(self, timeout: float | None) -> float:
+        """How long a stop may take; for ever is a year."""
+        return min(self._stop_seconds() if timeout is None else timeout, 31_536_000.0)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the engine has stopped, or for so many seconds; whether it has. Ctrl-C ends
@@ -269,8 +279,10 @@ class Engine(Core):
         do, handlers included. False once the engine has stopped."""
         runs = self._turn(timeout)
         if not self._pull and not isinstance(self._dispatcher, LoopDispatcher):
-            while self._dispatch(256):
+            while self._dispatch(BATCH):
                 pass
+            if self._dispatcher is not None:
+                self._dispatcher.end_if_told(self)
         return runs
 
     @property
@@ -328,7 +340,7 @@ def signals(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
 
 def is_async(handler: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine; looks through ``functools.partial`` and objects."""
-    while hasattr(handler, "func"):
+    while isinstance(handler, functools.partial):
         handler = handler.func
     call = getattr(type(handler), "__call__", None)
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)

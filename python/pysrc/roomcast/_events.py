@@ -18,9 +18,10 @@ class Events:
     ``connection_events_max`` until the batch that it came with has been iterated over, so a
     connection whose events are not taken is not read from."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, batch: deque[Event]) -> None:
         self._engine = engine
-        self._batch: deque[Event] = deque()
+        # The engine's, so that another iterator goes on where this one was left.
+        self._batch = batch
 
     def _fill(self) -> bool:
         """Whether there is an event; False at the end of all."""

@@ -61,6 +61,10 @@ class Reject(Exception):
     (400 to 599) and this line of text."""
 
     def __init__(self, status: int = 403, text: str = "refused") -> None:
+        if not isinstance(status, int) or not isinstance(text, str):
+            raise TypeError("Reject(status, text) takes an HTTP status and a str")
+        if not 400 <= status <= 599:
+            raise ValueError(f"status is {status}, but must be from 400 to 599")
         super().__init__(status, text)
         self.status = status
         self.text = text
