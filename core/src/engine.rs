@@ -399,6 +399,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         total: AtomicUsize::new(0),
         refused: AtomicU64::new(0),
         corked_ns: AtomicU64::new(0),
+        corks: AtomicUsize::new(0),
         stop_ns: AtomicU64::new(0),
         stop_timeout_ms,
         ending: PlainMutex::new(Ending {

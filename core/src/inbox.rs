@@ -109,6 +109,11 @@ impl<C> Inbox<C> {
         empty
     }
 
+    /// The shard is about to sleep shortly, though something waits.
+    pub(crate) fn doze(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+    }
+
     /// The shard is awake.
     pub(crate) fn on_awake(&self) {
         self.asleep.store(false, Ordering::Relaxed);

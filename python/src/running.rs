@@ -118,7 +118,7 @@ impl Gate for Door {
 }
 
 /// How long publications of a batch wait for each other.
-const CORK_MAX: Duration = Duration::from_micros(200);
+const CORK_MAX: Duration = Duration::from_micros(500);
 pub(crate) struct Running {
     /// Taken out only at the end.
     engine: Option<Engine>,

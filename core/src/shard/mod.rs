@@ -41,7 +41,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// What all sockets are read into before the host is told.
 const ARENA_BYTES: usize = 256 * 1024;
 /// The longest sleep while corks are in use: what is asked under one is done by then.
-const DOZE: Duration = Duration::from_millis(1);
+const DOZE: Duration = Duration::from_nanos(DOZE_NS);
+const DOZE_NS: u64 = 1_000_000;
 /// Connections accepted in one turn.
 const ACCEPTS: usize = 64;
 
@@ -97,6 +98,8 @@ pub(crate) struct Shard<N: Net> {
     /// When the wait of this turn was over, and when the turn before ended.
     now_ns: u64,
     ended_ns: u64,
+    /// Since when the inbox is left alone because of a cork; 0 for not.
+    put_off_ns: u64,
 }
 
 impl<N: Net> Shard<N> {
@@ -137,6 +140,7 @@ impl<N: Net> Shard<N> {
             passed: Vec::new(),
             now_ns: 0,
             ended_ns: 0,
+            put_off_ns: 0,
         }
     }
 
@@ -197,8 +201,9 @@ impl<N: Net> Shard<N> {
             || !self.dying.is_empty()
             || (waiting_to_accept && now >= self.accept_after_ns);
         let dozes = self.shared.is_corked(now);
-        self.shared.inboxes[self.me].set_dozing(dozes);
-        if busy || !self.shared.inboxes[self.me].may_sleep() {
+        let inbox = &self.shared.inboxes[self.me];
+        inbox.set_dozing(dozes);
+        if busy || !(inbox.may_sleep() || self.may_doze()) {
             return Some(Duration::ZERO);
         }
         let tick_ns = TICK_MS * 1_000_000;
@@ -211,6 +216,32 @@ impl<N: Net> Shard<N> {
         let stop = self.stopping.is_some().then_some(Duration::from_millis(5));
         let doze = dozes.then_some(DOZE);
         [timer, accept, stop, doze].into_iter().flatten().min()
+    }
+
+    /// Whether what waits in the inbox is put off, until its cork is gone.
+    fn may_doze(&self) -> bool {
+        if self.put_off_ns == 0 {
+            return false;
+        }
+        // Said before the last look at the corks: whoever drops one after that wakes us.
+        self.shared.inboxes[self.me].doze();
+        let may = self.shared.is_held();
+        if !may {
+            self.shared.inboxes[self.me].on_awake();
+        }
+        may
+    }
+
+    /// Whether the inbox is left alone for now: a cork is held, so more of the same batch comes in a
+    /// moment, and one sweep will do for all of it.
+    fn puts_off(&mut self) -> bool {
+        let since = match self.put_off_ns {
+            0 => self.now_ns.max(1),
+            since => since,
+        };
+        let puts_off = self.shared.is_held() && self.now_ns.saturating_sub(since) < DOZE_NS;
+        self.put_off_ns = if puts_off { since } else { 0 };
+        puts_off
     }
 
     fn wait(&mut self, wait: Option<Duration>) -> io::Result<()> {
@@ -310,6 +341,15 @@ impl<N: Net> Shard<N> {
 
     /// Takes the inbox and does what it asks, in order.
     fn step(&mut self) {
+        if !self.puts_off() {
+            self.take_inbox();
+        }
+        self.fire_timers();
+        self.go_on_stopping();
+        self.take_notices();
+    }
+
+    fn take_inbox(&mut self) {
         let mut asks = std::mem::take(&mut self.asks);
         self.shared.inboxes[self.me].take(&mut asks);
         let mut bytes = 0;
@@ -331,9 +371,6 @@ impl<N: Net> Shard<N> {
         if asks.capacity() <= 65_536 {
             self.asks = asks;
         }
-        self.fire_timers();
-        self.go_on_stopping();
-        self.take_notices();
     }
 
     fn flush(&mut self) {

@@ -141,8 +141,9 @@ pub(crate) struct Shared {
     pub(crate) loads: Box<[AtomicUsize]>,
     pub(crate) total: AtomicUsize,
     pub(crate) refused: AtomicU64,
-    /// When a cork was made last; 0 for never.
+    /// When a cork was made last; 0 for never. And how many are held.
     pub(crate) corked_ns: AtomicU64,
+    pub(crate) corks: AtomicUsize,
     /// 0 while running; nanoseconds of the clock when the stop began.
     pub(crate) stop_ns: AtomicU64,
     /// `stop_timeout_ms`, or what the host said when it stopped.
@@ -208,7 +209,13 @@ impl Shared {
     /// From now on this thread lets dozing shards of this engine doze; gives what was so before.
     pub(crate) fn cork(&self) -> *const Shared {
         self.corked_ns.store(self.clock.now_ns(), Ordering::Relaxed);
+        self.corks.fetch_add(1, Ordering::SeqCst);
         CORKED.replace(self)
+    }
+
+    /// Whether a thread holds a cork, so that more will come in a moment.
+    pub(crate) fn is_held(&self) -> bool {
+        self.corks.load(Ordering::SeqCst) > 0
     }
 
     /// Whether a cork was held lately, so that shards only doze.
@@ -220,6 +227,7 @@ impl Shared {
     /// The end of that.
     pub(crate) fn uncork(&self, before: *const Shared) {
         CORKED.set(before);
+        self.corks.fetch_sub(1, Ordering::SeqCst);
         if !std::ptr::eq(before, self) {
             self.inboxes.iter().for_each(Inbox::rouse);
         }

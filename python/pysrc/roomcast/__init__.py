@@ -12,8 +12,7 @@
     def message(connection, data):
         engine.publish("lobby", data)
 
-    with engine:
-        engine.wait()
+    engine.serve()
 
 The engine's threads serve the connections; your interpreter is never in the path of a broadcast.
 """

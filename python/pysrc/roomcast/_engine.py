@@ -255,10 +255,12 @@ class Engine(Core):
         return True
 
     def serve(self) -> StopReport:
-        """Runs a whole program: starts, waits for Ctrl-C or SIGTERM (or a ``stop`` from anywhere),
-        and stops. On the main thread, whose signal handlers are put back afterwards."""
+        """Runs a whole program: starts if that was not done, waits for Ctrl-C or SIGTERM (or a
+        ``stop`` from anywhere), and stops. On the main thread, whose signal handlers are put back
+        afterwards."""
         ends = threading.Event()
-        self.start()
+        if not self.is_running:
+            self.start()
         with signals(lambda number, frame: ends.set()):
             while not ends.wait(0.2) and not self.wait(0.0):
                 pass
@@ -267,7 +269,8 @@ class Engine(Core):
     async def aserve(self) -> StopReport:
         """As ``serve``, on a running loop."""
         loop, ends = asyncio.get_running_loop(), asyncio.Event()
-        self.start()
+        if not self.is_running:
+            self.start()
         with signals(lambda number, frame: loop.call_soon_threadsafe(ends.set)):
             while not ends.is_set() and not self.wait(0.0):
                 with contextlib.suppress(TimeoutError):
