@@ -232,8 +232,8 @@ impl<N: Net> Shard<N> {
         may
     }
 
-    /// Whether the inbox is left alone for now: a cork is held, so more of the same batch comes in a
-    /// moment, and one sweep will do for all of it.
+    /// Whether the inbox is left alone for now: a cork is held, so more of the same batch comes in
+    /// a moment, and one sweep will do for all of it.
     fn puts_off(&mut self) -> bool {
         let since = match self.put_off_ns {
             0 => self.now_ns.max(1),

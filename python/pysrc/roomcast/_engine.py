@@ -66,9 +66,9 @@ class Engine(Core):
         origins: which web pages may connect: those of the same host, those listed too, or any.
         health_path: answers GET with 200 while the engine runs; None for none.
         pages: what plain GET requests are answered with: path to (content type, body).
-        handlers: where they are called. "auto" is on the event loop that ``start`` is called in, else
-            on a thread of the engine's; "thread" is always on that thread, for plain handlers that
-            block (an ORM) beside an async app.
+        handlers: where they are called. "auto" is on the event loop that ``start`` is called in,
+            else on a thread of the engine's; "thread" is always on that thread, for plain handlers
+            that block (an ORM) beside an async app.
         pull: events are taken with ``events()`` instead of by handlers.
         from_env: limits are overridden by variables such as ``ROOMCAST_CONNECTIONS_MAX``.
         large: how binary messages of 2 KiB and more come: as a ``memoryview`` of the engine's

@@ -56,7 +56,8 @@ class Client:
     """A WebSocket client for tests.
 
     Making one sends the handshake and waits for nothing. `status` and `receive` wait for the
-    answer, and what is sent before it goes out behind it. Messages that nobody has received yet wait in memory, in order.
+    answer, and what is sent before it goes out behind it. Messages that nobody has received yet
+    wait in memory, in order.
     """
 
     def __init__(
