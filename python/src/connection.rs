@@ -208,6 +208,11 @@ pub(crate) fn user(user: Option<&Bound<'_, PyAny>>) -> PyResult<Option<String>> 
     }
 }
 
+/// A close code; 0, which nobody may send, for what is none at all.
+pub(crate) fn close_code(code: i64) -> u16 {
+    u16::try_from(code).unwrap_or_default()
+}
+
 /// The id of what a call is about: a connection, or its id.
 pub(crate) fn id(who: &Bound<'_, PyAny>) -> PyResult<ConnectionId> {
     if let Ok(connection) = who.cast::<Connection>() {
@@ -379,8 +384,8 @@ impl Connection {
 
     /// Closes it with a code and a text of up to 123 bytes, after what it is owed.
     #[pyo3(signature = (code=1000, text=""))]
-    fn close(&self, py: Python<'_>, code: u16, text: &str) -> PyResult<()> {
-        let closed = self.decided(py)?.close(self.id, code, text);
+    fn close(&self, py: Python<'_>, code: i64, text: &str) -> PyResult<()> {
+        let closed = self.decided(py)?.close(self.id, close_code(code), text);
         closed.map_err(|error| errors::command(py, error))
     }
 

@@ -275,6 +275,7 @@ impl Core {
         let running = self.running(py)?;
         let handle = running.link.handle(py)?;
         let exclusions = Exclusions::default();
+        let _together = handle.cork();
         publish::many(py, items, |item| {
             let (room, data): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
             let room: &str = room.extract()?;
@@ -331,8 +332,8 @@ impl Core {
 
     /// Closes a connection, after what it is owed.
     #[pyo3(signature = (who, code=1000, text=""))]
-    fn close(&self, py: Python<'_>, who: &Bound<'_, PyAny>, code: u16, text: &str) -> PyResult<()> {
-        let id = connection::id(who)?;
+    fn close(&self, py: Python<'_>, who: &Bound<'_, PyAny>, code: i64, text: &str) -> PyResult<()> {
+        let (id, code) = (connection::id(who)?, connection::close_code(code));
         self.with(py, |handle| handle.close(id, code, text))
     }
 

@@ -4,7 +4,7 @@
 //! that it waits for waits for Python; large payloads are copied without it.
 
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyInt, PyList};
 use roomcast::{ConnectionId, Publication, Published as Numbered, Refused};
 
 use crate::connection::{self, Connection, room_names};
@@ -36,7 +36,7 @@ impl Exclusions {
 
 /// One connection, its id, or several of either.
 fn ids(who: &Bound<'_, PyAny>) -> PyResult<Vec<ConnectionId>> {
-    if who.is_instance_of::<Connection>() || who.extract::<u64>().is_ok() {
+    if who.is_instance_of::<Connection>() || who.is_instance_of::<PyInt>() {
         return Ok(vec![connection::id(who)?]);
     }
     who.try_iter()?.map(|one| connection::id(&one?)).collect()

@@ -71,7 +71,7 @@ impl Room {
         py: Python<'py>,
         items: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.link.handle(py)?;
+        let _together = self.link.handle(py)?.cork();
         let exclusions = Exclusions::default();
         publish::many(py, items, |item| {
             publish::with(py, item, &exclusions, |publication| {

@@ -119,6 +119,8 @@ impl Gate for Door {
 
 /// How long publications of a batch wait for each other.
 const CORK_MAX: Duration = Duration::from_micros(500);
+
+/// An engine between its start and the end of its last event.
 pub(crate) struct Running {
     /// Taken out only at the end.
     engine: Option<Engine>,

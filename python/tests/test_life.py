@@ -626,6 +626,17 @@ def test_a_host_without_our_threads_turns_the_engine(roomcast_client: Any) -> No
     assert not engine.turn(0.0)
 
 
+async def test_a_host_that_turns_the_engine_stops_it_in_async_code_too() -> None:
+    engine = roomcast.Engine(own_threads=False)
+    with pytest.raises(roomcast.Stopped):
+        engine.port
+    async with engine:
+        with pytest.raises(roomcast.UsageError, match="listener"):
+            engine.port
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 2.0
+
+
 def test_fileno_needs_an_engine_without_threads(roomcast_engine: Any) -> None:
     engine = roomcast_engine()
     engine.start()

@@ -118,6 +118,7 @@ def test_refusals_are_exceptions_with_the_status_of_the_closed_list(house: Any) 
         (roomcast.RoomNameError, lambda: engine.room("x" * 256)),
         (roomcast.Gone, lambda: engine.send(0xFF << 56, "x")),
         (roomcast.CloseCodeError, lambda: engine.close(engine.connections()[0], 1005)),
+        (roomcast.CloseCodeError, lambda: engine.close(engine.connections()[0], 70_000)),
     ]
     for wanted, call in cases:
         if wanted is roomcast.CloseCodeError:
@@ -160,8 +161,9 @@ def test_some_are_left_out(house: Any) -> None:
     assert [one.receive(), one.receive()] == ["z", "end"]
     assert [two.receive() for _ in range(3)] == ["x", "z", "end"]
     assert [vip.receive() for _ in range(3)] == ["x", "y", "end"]
-    with pytest.raises(TypeError, match="Connection"):
-        engine.publish("a", "x", exclude=["no id"])
+    for wrong in (["no id"], -1, [-1], 1 << 64):
+        with pytest.raises(TypeError, match="Connection"):
+            engine.publish("a", "x", exclude=wrong)
 
 
 def test_one_user_all_and_membership(house: Any) -> None:

@@ -103,6 +103,9 @@
 //! shards' threads what is queued at all: it may let a connection in itself, and leave out kinds of
 //! events that the host does not want. What is left out holds nobody up.
 //!
+//! A host that answers a batch of events with publications holds a [`cork`](crate::Handle::cork)
+//! meanwhile: then they leave together, in one write to each member, as they do from callbacks.
+//!
 //! # Verdicts, now or later
 //!
 //! Whichever way it is told, the host answers a request through [`Pending`](crate::Pending), at

@@ -26,6 +26,8 @@ if sysconfig.get_config_var("Py_GIL_DISABLED"):
         f"Python {sys.version_info.major}.{sys.version_info.minor}"
     )
 
+# First: in a sub-interpreter this is refused, before anything is loaded that would mind it less.
+from . import _roomcast as _roomcast
 from ._engine import Engine
 from ._events import Events
 from ._limits import Limits

@@ -229,6 +229,9 @@ class Engine(Core):
         cancelled when the time is over."""
         dispatcher, seconds = self._dispatcher, self._seconds(timeout)
         until = monotonic() + seconds + 1.0
+        if not self._own_threads:
+            # Nobody else turns it.
+            return self.stop(timeout)
         if not isinstance(dispatcher, LoopDispatcher) or not dispatcher.is_on(running_loop()):
             return await asyncio.to_thread(self.stop, timeout)
         self._begin_stop(timeout)
@@ -291,6 +294,8 @@ class Engine(Core):
     @property
     def port(self) -> int:
         """The port of the first TCP listener."""
+        if not self.addresses:
+            raise UsageError('this engine has no TCP listener: Engine("127.0.0.1:0") has one')
         return self.addresses[0][1]
 
     def __enter__(self) -> Self:

@@ -380,8 +380,8 @@ class Core:
         It is numbered in each of them, or refused in all."""
 
     def publish_many(self, items: Iterable[tuple[str, Data]]) -> list[Published | RoomcastError]:
-        """Publishes several, given as (room, data), in order. Of each: what became of it, or the
-        error that refused it. A wrong type is raised, with the items before it published."""
+        """Publishes several, given as (room, data), in order; they leave together. Of each: what
+        became of it, or the error that refused it. A wrong type is raised, with the items before it published."""
 
     def room(self, name: str) -> Room:
         """A held room: the quick way to publish to it often."""
