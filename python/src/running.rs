@@ -237,12 +237,7 @@ impl Running {
     fn dispatch_alone(&self, py: Python<'_>, max: usize) -> PyResult<usize> {
         let hooks = self.hooks.lock().clone();
         let Some(hooks) = hooks else { return Ok(0) };
-        let mut batch = std::mem::take(&mut *self.taken.lock());
-        if batch.is_empty() {
-            let mut fresh = Vec::new();
-            self.link.events.drain_held(max, &mut fresh);
-            batch = fresh.into();
-        }
+        let mut batch = self.drain(max);
         self.bury();
         let count = batch.len();
         let told = self.tell_all(py, &hooks, &mut batch);
@@ -250,6 +245,17 @@ impl Running {
             self.taken.lock().extend(batch);
         }
         told.map(|()| count)
+    }
+
+    /// What a batch before has left, or else up to `max` events that wait.
+    fn drain(&self, max: usize) -> VecDeque<Event> {
+        let left = std::mem::take(&mut *self.taken.lock());
+        if !left.is_empty() {
+            return left;
+        }
+        let mut fresh = Vec::new();
+        self.link.events.drain_held(max, &mut fresh);
+        fresh.into()
     }
 
     /// Tells a batch, and has what its handlers publish leave together, unless they are slow.
@@ -433,12 +439,7 @@ impl Running {
             .for_each(|peer| self.link.events.release(peer));
         self.bury();
         let hooks = self.hooks.lock().clone();
-        let mut batch = std::mem::take(&mut *self.taken.lock());
-        if batch.is_empty() {
-            let mut fresh = Vec::new();
-            self.link.events.drain_held(max, &mut fresh);
-            batch = fresh.into();
-        }
+        let mut batch = self.drain(max);
         let mut pulled = Vec::with_capacity(batch.len());
         while let Some(event) = batch.pop_front() {
             if let (Event::Log { level, text }, Some(hooks)) = (&event, &hooks) {
