@@ -3,8 +3,8 @@
 `publish thread|eager|loop SECONDS` broadcasts to each room ten times a second, rooms in turn, from
 a plain thread (`eager`: with a switch interval of 1 ms instead of CPython's 5) or on the
 application's loop (uvloop). A payload begins with the moment that it was
-scheduled for. A request to `/work/async` takes 20 ms of Python's time on the loop, one to
-`/work/sync` in FastAPI's thread pool.
+scheduled for. A request to `/busy/async` takes 20 ms of Python's time on the loop, one to
+`/busy/sync` in FastAPI's thread pool.
 """
 
 from __future__ import annotations
@@ -106,11 +106,11 @@ def main() -> None:
 
     app = FastAPI(lifespan=lifespan)
 
-    @app.get("/work/async")
+    @app.get("/busy/async")
     async def on_the_loop() -> int:
         return work()
 
-    @app.get("/work/sync")
+    @app.get("/busy/sync")
     def in_a_thread() -> int:
         return work()
 

@@ -88,7 +88,7 @@ def app(setting: Setting) -> Outcome:
         for _ in range(setting.runs):
             for way in WAYS:
                 seconds = 0.5 if setting.smoke else 8.0
-                with Requests(host.ports["http"], f"/work/{way[1]}") as requests:
+                with Requests(host.ports["http"], f"/busy/{way[1]}") as requests:
                     found = host.ask(f"publish {way[0]} {seconds}")
                 expected += found["publications"] * USERS_EACH
                 counts = members.settled(expected)
