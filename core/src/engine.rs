@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::panic::AssertUnwindSafe;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,7 +26,9 @@ use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
 use crate::shard::{Flow, Shard, listen};
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex};
+use crate::sync::{
+    Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex,
+};
 use crate::transport::http as head;
 
 /// A running engine. It derefs to its [`Handle`]; dropping it stops it.
@@ -238,6 +241,9 @@ impl Engine {
     /// One turn of an engine without threads (`own_threads(false)`): waits for at most `wait`,
     /// then does what there is to do. False once the engine has stopped, when called inside a
     /// callback or on another thread at the same time, and for an engine with threads.
+    ///
+    /// # Panics
+    /// Where a callback does. The engine has ended then, as on threads of its own.
     pub fn turn(&self, wait: Duration) -> bool {
         let Some(mut own) = self.own.as_ref().and_then(|own| own.try_lock()) else {
             return false;
@@ -248,13 +254,20 @@ impl Engine {
         // While this thread waits for an answer of the shard, nobody would turn it.
         *self.handle.shared.turner.lock() = Some(std::thread::current().id());
         let shared = &self.handle.shared;
-        match shared.logged(|| shard.turn(Some(wait))) {
-            Ok(Flow::Running) => true,
-            Ok(Flow::Ended) => {
+        let turn = AssertUnwindSafe(|| shared.logged(|| shard.turn(Some(wait))));
+        match std::panic::catch_unwind(turn) {
+            Ok(Ok(Flow::Running)) => true,
+            Ok(Ok(Flow::Ended)) => {
                 self.spend(own.take());
                 false
             }
-            Err(error) => {
+            Err(panic) => {
+                shared.logged(|| shard.give_up());
+                self.spend(own.take());
+                drop(own);
+                std::panic::resume_unwind(panic);
+            }
+            Ok(Err(error)) => {
                 shared.logged(|| {
                     tracing::error!(target: "roomcast", %error, "the sockets cannot be polled");
                     shard.cut_all();
@@ -392,6 +405,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         pages: config.pages,
         clock,
         directory: Arc::new(Directory::new(shards, epoch)),
+        alive: (0..shards).map(|_| Arc::default()).collect(),
         inboxes: inboxes.into(),
         spare: Spare::default(),
         counters: (0..shards).map(|_| Counters::default()).collect(),
@@ -401,6 +415,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         corked_ns: AtomicU64::new(0),
         corks: AtomicUsize::new(0),
         stop_ns: AtomicU64::new(0),
+        broken: AtomicBool::new(false),
         stop_timeout_ms,
         ending: PlainMutex::new(Ending {
             shards_left: shards,

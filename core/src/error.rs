@@ -63,6 +63,16 @@ statuses! {
     NotUpgrade = 30, "the request is not a WebSocket upgrade";
     /// The connection waits for a verdict no longer.
     Answered = 31, "the connection waits for a verdict no longer";
+    /// A pointer is null where it must not be, or a number or a text cannot be what it should.
+    InvalidArgument = 40, "an argument is null, out of range or not UTF-8";
+    /// The program was compiled with a header of another version than the library's.
+    VersionMismatch = 41, "the header and the library are of different versions";
+    /// The engine was started for another way of being told of events, or of being turned.
+    WrongMode = 42, "the engine was not started for this call";
+    /// Nothing came in time.
+    TimedOut = 43, "nothing came in time";
+    /// An internal error happened in this call or before; the engine can only be stopped.
+    Broken = 44, "the engine is broken by an internal error and can only be stopped";
 }
 
 impl fmt::Display for Status {

@@ -288,6 +288,23 @@ impl Events {
         }
     }
 
+    /// Waits for at most so long until an event can be taken, or the end is there: whether it is.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let until = Instant::now().checked_add(timeout);
+        let mut state = self.queue.state.lock();
+        while state.queue.is_empty() && !state.ended {
+            match until {
+                Some(until) if self.queue.arrived.wait_until(&mut state, until).timed_out() => {
+                    return !state.queue.is_empty() || state.ended;
+                }
+                Some(_) => {}
+                None => self.queue.arrived.wait(&mut state),
+            }
+        }
+        true
+    }
+
     /// Takes up to `max` events that wait, without waiting. Returns how many were added.
     pub fn drain(&self, max: usize, into: &mut Vec<Event>) -> usize {
         let before = into.len();

@@ -457,12 +457,16 @@ impl Handle {
         Ok(std::mem::take(&mut state.1))
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
+    /// Whether the engine has stopped: its last callback has returned.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
         self.shared.ending.lock().shards_left == 0
     }
 
-    /// Whether this is one of the engine's own threads.
-    pub(crate) fn is_on_shard(&self) -> bool {
+    /// Whether this thread is one that shards run on, so that calls which wait for a shard cannot
+    /// be made: one of the engine's own, or else the one that turned it last.
+    #[must_use]
+    pub fn is_on_shard(&self) -> bool {
         let me = std::thread::current().id();
         let threads = self.shared.threads.get();
         match threads {
@@ -495,6 +499,20 @@ impl Handle {
             before: self.shared.cork(),
             handle: self,
         }
+    }
+
+    /// Whether a connection is there: it is open, or waits for a verdict. At once, from any
+    /// thread; a connection that is there now may close at any moment.
+    #[must_use]
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        let alive = self.shared.alive.get(id.shard());
+        alive.is_some_and(|alive| alive.has(id.slot(), id.generation()))
+    }
+
+    /// Whether the engine stops by itself because a callback, or the engine, panicked.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.shared.broken.load(Ordering::Relaxed)
     }
 
     /// Whether the engine is stopping or has stopped.

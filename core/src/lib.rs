@@ -41,9 +41,11 @@
 #![warn(missing_docs)]
 
 // The words: plain values that every stage uses.
+mod alive;
 mod close;
 mod config;
 mod error;
+mod exposition;
 mod identity;
 mod log;
 mod metrics;

@@ -6,6 +6,13 @@
 use crate::close;
 use crate::sync::{AtomicU64, Ordering};
 
+/// Whether a figure only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Counter,
+    Gauge,
+}
+
 /// Two buckets for each power of two of nanoseconds, from 1 us up to 68 s.
 const BUCKETS: usize = 54;
 
@@ -92,7 +99,7 @@ impl Durations {
 }
 
 macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $form:ident;)+) => {
         /// The counters of one shard. Only its own thread writes, so an addition is not atomic.
         #[derive(Default)]
         pub(crate) struct Counters {
@@ -124,7 +131,21 @@ macro_rules! counters {
             pub publish_to_flush_small: Durations,
         }
 
+        /// The forms of the plain figures.
+        pub(crate) const FORMS: &[Form] = &[$(Form::$form,)+ Form::Gauge, Form::Counter];
+
         impl Snapshot {
+            /// Names of the plain figures, in the order of [`Snapshot::figures`].
+            pub const NAMES: &'static [&'static str] =
+                &[$(stringify!($name),)+ "rooms", "refused"];
+
+            /// What each of them is: the text of its field's documentation.
+            pub const TEXTS: &'static [&'static str] = &[
+                $(concat!($($doc),+),)+
+                " Rooms that exist.",
+                " Publications and messages that were refused, by any handle.",
+            ];
+
             pub(crate) fn of<'a>(shards: impl Iterator<Item = &'a Counters>) -> Self {
                 let mut all = Snapshot::default();
                 all.closed = close::NAMES.iter().map(|n| (*n, 0)).collect();
@@ -152,49 +173,49 @@ macro_rules! counters {
 
 counters! {
     /// Connections now, handshakes included.
-    connections;
+    connections: Gauge;
     /// Sockets accepted or adopted.
-    accepted;
+    accepted: Counter;
     /// WebSockets opened.
-    opened;
+    opened: Counter;
     /// Sockets answered with 503 because of `connections_max`.
-    rejected_full;
+    rejected_full: Counter;
     /// Requests answered with an error status.
-    rejected_http;
+    rejected_http: Counter;
     /// Times that the process had no file descriptor for a waiting connection.
-    accept_exhausted;
+    accept_exhausted: Counter;
     /// Messages received.
-    messages_in;
+    messages_in: Counter;
     /// Bytes read from sockets.
-    bytes_in;
+    bytes_in: Counter;
     /// Bytes written to sockets.
-    bytes_out;
+    bytes_out: Counter;
     /// Publications handed to delivery groups.
-    publications;
+    publications: Counter;
     /// Messages sent to single connections, users or all.
-    sends;
+    sends: Counter;
     /// Frames written: one for each publication and member, and each private message.
-    deliveries;
+    deliveries: Counter;
     /// Writes; `deliveries / writes` is what batching gains.
-    writes;
+    writes: Counter;
     /// Memberships that began.
-    joins;
+    joins: Counter;
     /// Memberships that ended.
-    leaves;
+    leaves: Counter;
     /// Publications that members jumped over under the policy `skip`.
-    lagged;
+    lagged: Counter;
     /// Connections given up as too slow.
-    too_slow;
+    too_slow: Counter;
     /// Bytes that tapes hold now.
-    tape_bytes;
+    tape_bytes: Gauge;
     /// Bytes that wait for single connections now.
-    outbox_bytes;
+    outbox_bytes: Gauge;
     /// Bytes of commands that wait for shards now.
-    inbox_bytes;
+    inbox_bytes: Gauge;
     /// Turns of the shards.
-    turns;
+    turns: Counter;
     /// Reads put off because the host did not take its events or a peer its messages.
-    reads_paused;
+    reads_paused: Counter;
 }
 
 /// A number that one thread writes and any thread reads.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use crate::alive::Alive;
 use crate::identity::{Identity, Who};
 use crate::outbound::frame::Frame;
 use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef};
@@ -82,6 +83,7 @@ pub(crate) struct Router {
     shard: usize,
     rooms_max: usize,
     directory: Arc<Directory>,
+    alive: Arc<Alive>,
     people: Vec<Person>,
     users: HashMap<Arc<str>, SmallVec<[u32; 2]>, RandomState>,
     pub(crate) outbound: Outbound<Arc<RoomState>>,
@@ -99,12 +101,14 @@ impl Router {
         shard: usize,
         rooms_max: usize,
         directory: Arc<Directory>,
+        alive: Arc<Alive>,
         bounds: Bounds,
     ) -> Self {
         Router {
             shard,
             rooms_max,
             directory,
+            alive,
             people: Vec::new(),
             users: HashMap::default(),
             outbound: Outbound::new(shard, bounds),
@@ -133,7 +137,9 @@ impl Router {
         }
         self.outbound.attach(slot);
         let person = &mut self.people[at];
-        person.generation = person.generation.wrapping_add(1);
+        // 0 is nobody's.
+        person.generation = person.generation.wrapping_add(1).max(1);
+        self.alive.set(slot, person.generation);
         ConnectionId::new(self.shard, person.generation, slot)
     }
 
@@ -151,6 +157,7 @@ impl Router {
     pub(crate) fn close(&mut self, slot: u32, frame: Frame) {
         self.last = None;
         self.people[slot as usize].open = false;
+        self.alive.set(slot, 0);
         for room in self.outbound.close(slot, Arc::new(frame)) {
             self.tally.leaves += 1;
             self.directory.leave(&room, self.shard);
@@ -164,6 +171,7 @@ impl Router {
             self.tally.leaves += 1;
             self.directory.leave(&room, self.shard);
         }
+        self.alive.set(slot, 0);
         let person = &mut self.people[slot as usize];
         person.open = false;
         let identity = person.identity.take();

@@ -33,7 +33,7 @@ use crate::payload::{ConnectionId, Kind};
 use crate::request::Request;
 use crate::rooms::RoomState;
 use crate::router::Router;
-use crate::sync::Arc;
+use crate::sync::{Arc, Ordering};
 use crate::transport::ws::{Payload, ReadLimits};
 
 /// Bytes that one socket is read at a time.
@@ -113,9 +113,10 @@ impl<N: Net> Shard<N> {
             skip: shared.skip,
         };
         let directory = shared.directory.clone();
+        let alive = shared.alive[me].clone();
         Shard {
             me,
-            router: Router::new(me, limits.connection_rooms_max, directory, bounds),
+            router: Router::new(me, limits.connection_rooms_max, directory, alive, bounds),
             read_limits: ReadLimits {
                 message_bytes_max: limits.message_bytes_max,
                 fragments_max: limits.message_fragments_max,
@@ -156,17 +157,29 @@ impl<N: Net> Shard<N> {
                     tracing::error!(target: "roomcast", %error, "a shard cannot poll its sockets");
                 }
                 Err(_) => {
-                    tracing::error!(target: "roomcast", "a callback panicked; the engine stops");
+                    self.give_up();
+                    return;
                 }
             }
-            self.shared.begin_stop();
-            let cut = std::panic::AssertUnwindSafe(|| self.cut_all());
-            if std::panic::catch_unwind(cut).is_err() {
-                // A second panic, in the closed callback: the end is reported without it.
-                self.told.clear();
-                self.report();
-            }
+            self.end_at_once();
             return;
+        }
+    }
+
+    /// A turn panicked, most likely in a callback: says so, and ends.
+    pub(crate) fn give_up(&mut self) {
+        tracing::error!(target: "roomcast", "a callback panicked; the engine stops");
+        self.shared.broken.store(true, Ordering::Relaxed);
+        self.end_at_once();
+    }
+
+    fn end_at_once(&mut self) {
+        self.shared.begin_stop();
+        let cut = std::panic::AssertUnwindSafe(|| self.cut_all());
+        if std::panic::catch_unwind(cut).is_err() {
+            // A second panic, in the closed callback: the end is reported without it.
+            self.told.clear();
+            self.report();
         }
     }
 

@@ -7,6 +7,7 @@ use std::thread::ThreadId;
 use std::time::Instant;
 
 use super::net::Incoming;
+use crate::alive::Alive;
 use crate::close::CloseReason;
 use crate::config::{Limits, Origins};
 use crate::identity::Identity;
@@ -19,7 +20,9 @@ use crate::payload::ConnectionId;
 use crate::rooms::encoded::Spare;
 use crate::rooms::{Directory, RoomState};
 use crate::router::Command;
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Condvar, OnceLock, Ordering, PlainMutex};
+use crate::sync::{
+    Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, OnceLock, Ordering, PlainMutex,
+};
 
 /// The engine's clock: nanoseconds since it started, real or simulated.
 #[derive(Clone)]
@@ -134,6 +137,8 @@ pub(crate) struct Shared {
     pub(crate) pages: Option<PageFn>,
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<Directory>,
+    /// Of each shard.
+    pub(crate) alive: Box<[Arc<Alive>]>,
     pub(crate) inboxes: Box<[Inbox<Ask>]>,
     pub(crate) spare: Spare,
     pub(crate) counters: Box<[Counters]>,
@@ -146,6 +151,8 @@ pub(crate) struct Shared {
     pub(crate) corks: AtomicUsize,
     /// 0 while running; nanoseconds of the clock when the stop began.
     pub(crate) stop_ns: AtomicU64,
+    /// A shard panicked; the engine stops by itself.
+    pub(crate) broken: AtomicBool,
     /// `stop_timeout_ms`, or what the host said when it stopped.
     pub(crate) stop_timeout_ms: AtomicU64,
     pub(crate) ending: PlainMutex<Ending>,

@@ -1,0 +1,254 @@
+//! What crosses the boundary: texts and bytes as pointer and length, data of the host with its
+//! finalizer, and the guard around each call.
+//!
+//! In: what C passes. Out: Rust values, or a status. This file and `owned.rs` are the only ones
+//! that follow a raw pointer; a pointer that C passes is valid for as long as the header says.
+
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use roomcast::Status;
+
+use crate::status::roomcast_status;
+
+/// Text in UTF-8: a pointer and a length in bytes, with no zero at the end.
+///
+/// As an argument it is read during the call only, and NULL with length 0 is the empty text. As a
+/// result it points into something else, whose documentation says for how long; `data` is NULL
+/// where there is no such text, which is not the same as an empty one. This struct never grows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct roomcast_str {
+    /// The first byte.
+    pub data: *const c_char,
+    /// Bytes, not characters.
+    pub len: usize,
+}
+
+impl roomcast_str {
+    /// No text at all.
+    pub(crate) const NONE: Self = roomcast_str {
+        data: std::ptr::null(),
+        len: 0,
+    };
+
+    pub(crate) fn of(text: &str) -> Self {
+        roomcast_str {
+            data: text.as_ptr().cast(),
+            len: text.len(),
+        }
+    }
+
+    pub(crate) fn of_option(text: Option<&str>) -> Self {
+        text.map_or(Self::NONE, Self::of)
+    }
+
+    /// The text, for as long as this value lives: a parameter of the call that it came with.
+    pub(crate) fn text(&self) -> Result<&str, Status> {
+        let bytes = roomcast_bytes {
+            data: self.data.cast(),
+            len: self.len,
+        };
+        // SAFETY: the same pointer and length, for the same time.
+        let bytes = unsafe { slice(bytes.data.cast::<u8>(), bytes.len) }?;
+        std::str::from_utf8(bytes).map_err(|_| Status::InvalidArgument)
+    }
+}
+
+/// Bytes: a pointer and a length.
+///
+/// As an argument it is read during the call only, and NULL with length 0 is no bytes. As a result
+/// it points into something else, whose documentation says for how long. This struct never grows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct roomcast_bytes {
+    /// The first byte.
+    pub data: *const c_void,
+    /// How many.
+    pub len: usize,
+}
+
+impl roomcast_bytes {
+    pub(crate) const NONE: Self = roomcast_bytes {
+        data: std::ptr::null(),
+        len: 0,
+    };
+
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        roomcast_bytes {
+            data: bytes.as_ptr().cast(),
+            len: bytes.len(),
+        }
+    }
+
+    /// The bytes, for as long as this value lives: a parameter of the call that it came with.
+    pub(crate) fn bytes(&self) -> Result<&[u8], Status> {
+        // SAFETY: what C passes as bytes is valid for their length during the call.
+        unsafe { slice(self.data.cast::<u8>(), self.len) }
+    }
+}
+
+/// An array that C passes: NULL with length 0 is empty.
+///
+/// # Safety
+/// Otherwise `data` points to `len` values that stay as they are for `'a`.
+pub(crate) unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Status> {
+    let fits = len
+        .checked_mul(size_of::<T>())
+        .is_some_and(|bytes| bytes <= isize::MAX as usize);
+    match (data.is_null(), len) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(Status::InvalidArgument),
+        (false, _) if !fits || !data.is_aligned() => Err(Status::InvalidArgument),
+        // SAFETY: the caller's word, and what was checked.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
+    }
+}
+
+/// A struct that may grow at its end: its first field is its size as the host's header has it.
+///
+/// # Safety
+/// `repr(C)`, begins with a `usize`, and all zero is a valid value.
+pub(crate) unsafe trait Growing: Copy {
+    /// What the first version of the struct has.
+    const LEAST: usize = size_of::<Self>();
+}
+
+/// Reads a growing struct; what the host's header does not have is zero. None for NULL.
+///
+/// # Safety
+/// `from` is NULL or a struct that begins with its size, and has so many bytes.
+pub(crate) unsafe fn read_growing<T: Growing>(from: *const T) -> Result<Option<T>, Status> {
+    if from.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's word.
+    unsafe {
+        let size = from.cast::<usize>().read();
+        if size < T::LEAST {
+            return Err(Status::InvalidArgument);
+        }
+        let mut value = MaybeUninit::<T>::zeroed();
+        let len = size.min(size_of::<T>());
+        std::ptr::copy_nonoverlapping(from.cast::<u8>(), value.as_mut_ptr().cast(), len);
+        Ok(Some(value.assume_init()))
+    }
+}
+
+/// Writes a growing struct into a place of the host's that has `size` bytes, as far as it goes.
+///
+/// # Safety
+/// `into` is such a place.
+pub(crate) unsafe fn write_growing<T: Copy>(into: *mut u8, size: usize, value: &T) {
+    let len = size.min(size_of::<T>());
+    // SAFETY: the caller's word; what is behind our fields is newer than we are, and zero.
+    unsafe {
+        std::ptr::copy_nonoverlapping(std::ptr::from_ref(value).cast::<u8>(), into, len);
+        into.add(len).write_bytes(0, size - len);
+    }
+}
+
+/// A place of C's for a result; NULL where C does not want it.
+pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
+
+/// Writes a result that C may not want.
+pub(crate) fn put<T>(out: Out<'_, T>, value: T) {
+    if let Some(place) = out {
+        place.write(value);
+    }
+}
+
+/// A place that must be there.
+pub(crate) fn place<T>(out: Out<'_, T>) -> Result<&mut MaybeUninit<T>, Status> {
+    out.ok_or(Status::InvalidArgument)
+}
+
+/// A pointer that must be there.
+pub(crate) fn given<T>(pointer: Option<T>) -> Result<T, Status> {
+    pointer.ok_or(Status::InvalidArgument)
+}
+
+/// Does something for C. A panic does not cross: it is an internal error, and told as one.
+pub(crate) fn guard(work: impl FnOnce() -> Result<(), Status>) -> roomcast_status {
+    match caught(work) {
+        Some(Ok(())) => roomcast_status::Ok,
+        Some(Err(status)) => status.into(),
+        None => roomcast_status::Broken,
+    }
+}
+
+/// What `work` gives; None where it panicked.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(value) => Some(value),
+        Err(panic) => {
+            // Its drop might panic as well.
+            std::mem::forget(panic);
+            None
+        }
+    }
+}
+
+/// A buffer of C's for a sentence that says what is wrong; NULL where C does not want it.
+#[derive(Clone, Copy)]
+pub(crate) struct Why {
+    pub(crate) text: *mut c_char,
+    pub(crate) size: usize,
+}
+
+impl Why {
+    /// Writes the sentence, cut to what fits, and a zero.
+    pub(crate) fn tell(self, sentence: &str) {
+        if self.text.is_null() || self.size == 0 {
+            return;
+        }
+        let mut len = sentence.len().min(self.size - 1);
+        while !sentence.is_char_boundary(len) {
+            len -= 1;
+        }
+        // SAFETY: C gave a buffer of `size` bytes, and len + 1 fits.
+        unsafe {
+            std::ptr::copy_nonoverlapping(sentence.as_ptr().cast(), self.text, len);
+            self.text.add(len).write(0);
+        }
+    }
+
+    /// The status of an error, told as a sentence.
+    pub(crate) fn told(self, status: Status, error: &dyn std::fmt::Display) -> Status {
+        self.tell(&error.to_string());
+        status
+    }
+}
+
+/// Lets go of data of the host's. Called once, when the library needs it no longer; on which
+/// thread depends on who lets go last, so it must not assume one. It may call every function of
+/// this header but those that wait.
+///
+/// @param data what the host gave together with this function
+pub type roomcast_free_fn = Option<extern "C" fn(data: *mut c_void)>;
+
+/// Data of the host, with its finalizer.
+pub(crate) struct Foreign {
+    pub(crate) data: *mut c_void,
+    free: roomcast_free_fn,
+}
+
+// SAFETY: the header demands that data given to an engine may be used from any thread.
+unsafe impl Send for Foreign {}
+// SAFETY: as above.
+unsafe impl Sync for Foreign {}
+
+impl Foreign {
+    pub(crate) fn new(data: *mut c_void, free: roomcast_free_fn) -> Self {
+        Foreign { data, free }
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        if let Some(free) = self.free {
+            free(self.data);
+        }
+    }
+}

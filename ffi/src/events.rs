@@ -1,0 +1,184 @@
+//! Events, as C sees them: one struct for the callback, the queue and the blocking wait.
+
+use std::ffi::c_void;
+
+use roomcast::{CloseReason, Kind};
+
+use crate::boundary::{Foreign, roomcast_bytes, roomcast_str};
+use crate::request::roomcast_request;
+
+/// The kinds of events.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum roomcast_event_kind {
+    /// Somebody asks for a WebSocket: answer with `roomcast_connection_accept` or `_refuse`, now or
+    /// later. Has `connection` and `request`.
+    Connecting = 1,
+    /// A connection is open, and in the rooms that it was accepted into.
+    Opened = 2,
+    /// A message came. Has `message` and `message_kind`.
+    Message = 3,
+    /// A connection that had opened has ended: the last event about it. Has `close_reason`,
+    /// `close_code` and `text`.
+    Closed = 4,
+    /// More than `outbox_high_bytes` wait for it (`high` is true), or less than half of that again
+    /// (false). Between the two it is not read from.
+    Backpressure = 5,
+    /// Under `ROOMCAST_SLOW_POLICY_SKIP` it jumped over `missed` publications of the room `text`.
+    Lagged = 6,
+}
+
+/// Whether a payload is text or binary, on the wire as here.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum roomcast_kind {
+    /// UTF-8 text. Of what is received that was checked; what is sent is checked as well.
+    Text = 1,
+    /// Any bytes.
+    Binary = 2,
+}
+
+/// Why a connection ended.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum roomcast_close_reason {
+    /// The peer sent a close frame.
+    Peer = 0,
+    /// The host closed it.
+    Host = 1,
+    /// The engine stopped (1001).
+    Stopping = 2,
+    /// The peer went without a close frame (end of file, reset).
+    Vanished = 3,
+    /// The peer broke RFC 6455; the code was sent to it.
+    Protocol = 4,
+    /// Too slow for its rooms or its own messages (4008).
+    TooSlow = 5,
+    /// No sign of life after a ping (`ping_timeout_ms`).
+    PingTimeout = 6,
+    /// No message for `idle_timeout_ms` (4001).
+    IdleTimeout = 7,
+    /// Its head or the verdict on it did not come in time.
+    HandshakeTimeout = 8,
+    /// It ended as an HTTP request.
+    Http = 9,
+    /// A reason that is newer than this header.
+    Other = 255,
+}
+
+/// What happened. Fields that an event of its kind does not have are zero.
+///
+/// In a callback it is the library's, valid until the callback returns. Taken from the queue it is
+/// the host's until `roomcast_events_free`, and so is all that it points to.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct roomcast_event {
+    /// One of `roomcast_event_kind`. One that the host does not know is to be left alone.
+    pub kind: u32,
+    /// Of a message: one of `roomcast_kind`.
+    pub message_kind: u32,
+    /// The connection: never reused in the engine's life, never 0. While it is connecting, what to
+    /// answer with, and the id that it will have.
+    pub connection: u64,
+    /// What it was accepted with.
+    pub connection_data: *mut c_void,
+    /// The user that it was accepted as; `data` is NULL where it is anonymous.
+    pub user: roomcast_str,
+    /// Of a message: the payload.
+    pub message: roomcast_bytes,
+    /// Of connecting: what is asked for.
+    pub request: *const roomcast_request,
+    /// Of lagged: the room's name. Of closed: the peer's text or the rule that it broke, or NULL.
+    pub text: roomcast_str,
+    /// Of lagged: how many publications were missed.
+    pub missed: u64,
+    /// Of closed: one of `roomcast_close_reason`.
+    pub close_reason: u32,
+    /// Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame passed.
+    pub close_code: u32,
+    /// Of backpressure: whether it is above the mark.
+    pub high: bool,
+    /// The library's: what `roomcast_events_free` lets go of.
+    pub held: *mut c_void,
+}
+
+impl roomcast_event {
+    pub(crate) fn new(kind: roomcast_event_kind, connection: u64) -> Self {
+        roomcast_event {
+            kind: kind as u32,
+            message_kind: 0,
+            connection,
+            connection_data: std::ptr::null_mut(),
+            user: roomcast_str::NONE,
+            message: roomcast_bytes::NONE,
+            request: std::ptr::null(),
+            text: roomcast_str::NONE,
+            missed: 0,
+            close_reason: 0,
+            close_code: 0,
+            high: false,
+            held: std::ptr::null_mut(),
+        }
+    }
+
+    /// Of a connection that was accepted as this user, with this data.
+    pub(crate) fn of(mut self, user: Option<&str>, data: Option<&Foreign>) -> Self {
+        self.user = roomcast_str::of_option(user);
+        self.connection_data = data.map_or(std::ptr::null_mut(), |data| data.data);
+        self
+    }
+
+    pub(crate) fn message(mut self, kind: Kind, data: &[u8]) -> Self {
+        self.message_kind = kind_number(kind);
+        self.message = roomcast_bytes::of(data);
+        self
+    }
+
+    pub(crate) fn lagged(mut self, room: &str, missed: u64) -> Self {
+        self.text = roomcast_str::of(room);
+        self.missed = missed;
+        self
+    }
+
+    pub(crate) fn closed(mut self, reason: &CloseReason) -> Self {
+        let (number, text) = reason_number(reason);
+        self.close_reason = number as u32;
+        self.close_code = u32::from(reason.code());
+        self.text = roomcast_str::of_option(text);
+        self
+    }
+}
+
+/// The kind that a number of C's stands for.
+pub(crate) fn read_kind(kind: u32) -> Option<Kind> {
+    match kind {
+        k if k == roomcast_kind::Text as u32 => Some(Kind::Text),
+        k if k == roomcast_kind::Binary as u32 => Some(Kind::Binary),
+        _ => None,
+    }
+}
+
+fn kind_number(kind: Kind) -> u32 {
+    let kind = match kind {
+        Kind::Text => roomcast_kind::Text,
+        Kind::Binary => roomcast_kind::Binary,
+    };
+    kind as u32
+}
+
+fn reason_number(reason: &CloseReason) -> (roomcast_close_reason, Option<&str>) {
+    use roomcast_close_reason as number;
+    match reason {
+        CloseReason::Peer { text, .. } => (number::Peer, Some(text)),
+        CloseReason::Host { .. } => (number::Host, None),
+        CloseReason::Stopping => (number::Stopping, None),
+        CloseReason::Vanished => (number::Vanished, None),
+        CloseReason::Protocol { text, .. } => (number::Protocol, Some(text)),
+        CloseReason::TooSlow => (number::TooSlow, None),
+        CloseReason::PingTimeout => (number::PingTimeout, None),
+        CloseReason::IdleTimeout => (number::IdleTimeout, None),
+        CloseReason::HandshakeTimeout => (number::HandshakeTimeout, None),
+        CloseReason::Http { .. } => (number::Http, None),
+        _ => (number::Other, None),
+    }
+}

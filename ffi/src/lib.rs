@@ -1,0 +1,30 @@
+//! The C interface of roomcast: its header is `include/roomcast.h`, which is generated from here.
+//!
+//! In: calls from C. Out: calls of the public Rust interface, and statuses. Knows nothing of the
+//! core's insides. Every entry is guarded (`boundary.rs`): null pointers and numbers that mean
+//! nothing are statuses, and no panic crosses. The documentation of each item is the header's.
+
+#![allow(non_camel_case_types)]
+#![warn(missing_docs)]
+
+mod adopt;
+mod boundary;
+mod callback;
+mod config;
+mod connections;
+mod engine;
+mod events;
+mod limits;
+mod lists;
+mod metrics;
+mod owned;
+mod pages;
+mod publish;
+mod pull;
+mod request;
+mod rooms;
+mod slots;
+mod snapshot;
+mod status;
+mod verdict;
+mod version;

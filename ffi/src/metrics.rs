@@ -1,0 +1,76 @@
+//! The engine's figures: a struct of them, and the text that Prometheus reads.
+
+use roomcast::Durations;
+
+use crate::boundary::given;
+use crate::boundary::{Out, place, write_growing};
+use crate::engine::{engine_guard, roomcast_engine};
+use crate::lists::roomcast_text;
+use crate::owned;
+use crate::snapshot::{roomcast_snapshot, snapshot};
+use crate::status::roomcast_status;
+
+/// How long something took, in nanoseconds: upper bounds of shares of all that were recorded since
+/// the start. This struct never grows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct roomcast_durations {
+    /// How many were recorded.
+    pub count: u64,
+    /// Half of them took at most so long.
+    pub p50_ns: u64,
+    /// Nine of ten.
+    pub p90_ns: u64,
+    /// 99 of 100.
+    pub p99_ns: u64,
+    /// All of them.
+    pub max_ns: u64,
+}
+
+impl From<&Durations> for roomcast_durations {
+    fn from(durations: &Durations) -> Self {
+        roomcast_durations {
+            count: durations.count(),
+            p50_ns: durations.quantile_ns(0.5),
+            p90_ns: durations.quantile_ns(0.9),
+            p99_ns: durations.quantile_ns(0.99),
+            max_ns: durations.quantile_ns(1.0),
+        }
+    }
+}
+
+/// The engine's figures at one moment.
+///
+/// @param figures with `struct_size` set; gets the figures
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_engine_snapshot(
+    engine: Option<&roomcast_engine>,
+    figures: *mut roomcast_snapshot,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        given((!figures.is_null()).then_some(()))?;
+        // SAFETY: C passes a struct that begins with its size.
+        let size = unsafe { figures.cast::<usize>().read() };
+        given((size >= size_of::<roomcast_snapshot>()).then_some(()))?;
+        let mut all = snapshot(&engine.handle().snapshot());
+        all.struct_size = size;
+        // SAFETY: it has so many bytes.
+        unsafe { write_growing(figures.cast(), size, &all) };
+        Ok(())
+    })
+}
+
+/// The engine's figures as Prometheus reads them (`text/plain; version=0.0.4`), with what each is.
+///
+/// @param text gets them, to be let go of by `roomcast_text_free`
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_engine_metrics(
+    engine: Option<&roomcast_engine>,
+    text: Out<'_, *mut roomcast_text>,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let figures = engine.handle().snapshot().prometheus();
+        owned::give(place(text)?, roomcast_text::new(figures));
+        Ok(())
+    })
+}

@@ -1,0 +1,186 @@
+//! Verdicts: who waits for one, and the answers, from any thread.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use roomcast::{Accept, ConnectionId, Pending, Status};
+
+use crate::boundary::{
+    Foreign, Growing, given, read_growing, roomcast_free_fn, roomcast_str, slice,
+};
+use crate::engine::{engine_guard, roomcast_engine};
+use crate::status::roomcast_status;
+
+/// Connections that wait for the host's verdict, by id. Whoever was not answered in time is
+/// forgotten when the next one comes, so it holds no more than came within that time.
+pub(crate) struct Waiting {
+    timeout: Duration,
+    list: Mutex<List>,
+}
+
+#[derive(Default)]
+struct List {
+    pending: HashMap<u64, (Instant, Pending)>,
+    /// In the order in which they came.
+    order: VecDeque<(Instant, u64)>,
+}
+
+impl Waiting {
+    pub(crate) fn new(timeout_ms: u64) -> Self {
+        Waiting {
+            timeout: Duration::from_millis(timeout_ms),
+            list: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn add(&self, pending: Pending) {
+        let now = Instant::now();
+        let id = pending.id().as_u64();
+        let mut late = Vec::new();
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((since, old)) = list.order.front().copied() {
+            if list.pending.contains_key(&old) && now.duration_since(since) < self.timeout {
+                break;
+            }
+            list.order.pop_front();
+            late.extend(list.pending.remove(&old));
+        }
+        list.order.push_back((now, id));
+        list.pending.insert(id, (now, pending));
+        drop(list);
+        // Dropped outside the lock: each refuses, which the shard has done long ago.
+        drop(late);
+    }
+
+    /// The connection that this id waits as; None after the first answer, and after its time.
+    fn take(&self, id: u64) -> Option<Pending> {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, pending) = list.pending.remove(&id)?;
+        drop(list);
+        (since.elapsed() < self.timeout).then_some(pending)
+    }
+}
+
+/// How a connection is accepted. Set `struct_size`, and the rest to zero where it is not needed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct roomcast_accept {
+    /// `sizeof(roomcast_accept)`.
+    pub struct_size: usize,
+    /// Who it is, for `roomcast_user_send`; one user may have many connections. Empty: anonymous.
+    pub user: roomcast_str,
+    /// Rooms to be in from the first moment: an array of `room_count` names. One that is empty or
+    /// longer than `room_name_bytes_max` is left out and logged.
+    pub rooms: *const roomcast_str,
+    /// How many rooms.
+    pub room_count: usize,
+    /// The subprotocol, one of those offered; another is left out of the answer. May be empty.
+    pub subprotocol: roomcast_str,
+    /// Data of the host's, found again in every event of the connection.
+    pub data: *mut c_void,
+    /// Called once with `data` after the last event of the connection; may be NULL.
+    pub data_free: roomcast_free_fn,
+}
+
+// SAFETY: its first field is its size; null pointers and no function are valid.
+unsafe impl Growing for roomcast_accept {}
+
+/// What an accept says, read and checked: without its data, so that the call may still fail.
+///
+/// # Safety
+/// `accept` is NULL or such a struct.
+pub(crate) unsafe fn read_accept(
+    accept: *const roomcast_accept,
+) -> Result<(Accept, Option<Data>), Status> {
+    let mut made = Accept::new();
+    // SAFETY: the caller's word.
+    let Some(accept) = (unsafe { read_growing(accept) })? else {
+        return Ok((made, None));
+    };
+    let (user, subprotocol) = (accept.user.text()?, accept.subprotocol.text()?);
+    // SAFETY: C passes an array of so many.
+    for room in unsafe { slice(accept.rooms, accept.room_count) }? {
+        made = made.room(room.text()?);
+    }
+    if !user.is_empty() {
+        made = made.user(user);
+    }
+    if !subprotocol.is_empty() {
+        made = made.subprotocol(subprotocol);
+    }
+    let has_data = !accept.data.is_null() || accept.data_free.is_some();
+    Ok((
+        made,
+        has_data.then_some(Data(accept.data, accept.data_free)),
+    ))
+}
+
+/// The data of an accept, the host's until the call is sure to be done.
+pub(crate) struct Data(*mut c_void, roomcast_free_fn);
+
+/// The engine's from here on.
+pub(crate) fn with_data(made: Accept, data: Option<Data>) -> Accept {
+    match data {
+        Some(Data(data, free)) => made.data(Arc::new(Foreign::new(data, free))),
+        None => made,
+    }
+}
+
+impl roomcast_engine {
+    fn take_waiting(&self, id: u64) -> Result<Pending, Status> {
+        let is_there = self.handle().is_open(ConnectionId::from_u64(id));
+        match (self.waiting.take(id), is_there) {
+            (Some(pending), true) => Ok(pending),
+            (None, true) => Err(Status::Answered),
+            (_, false) => Err(Status::Gone),
+        }
+    }
+}
+
+/// Lets a connection in that `ROOMCAST_EVENT_CONNECTING` told of: in the callback or later, from
+/// any thread, within `verdict_timeout_ms`. From the return of this call on it is sent what is
+/// published to its rooms.
+///
+/// @param connection the event's `connection`
+/// @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
+///        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
+/// @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer has
+///         gone, its time is over, or no connection of this id ever waited
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_connection_accept(
+    engine: Option<&roomcast_engine>,
+    connection: u64,
+    accept: *const roomcast_accept,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        // SAFETY: what C passes is NULL or valid during the call.
+        let (made, data) = unsafe { read_accept(accept) }?;
+        let pending = engine.take_waiting(connection)?;
+        pending.accept(with_data(made, data));
+        Ok(())
+    })
+}
+
+/// Turns a connection away, as `roomcast_connection_accept` lets it in.
+///
+/// @param connection the event's `connection`
+/// @param http_status 400 to 599
+/// @param text a line for the client; may be empty
+/// @return as `roomcast_connection_accept`
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_connection_refuse(
+    engine: Option<&roomcast_engine>,
+    connection: u64,
+    http_status: u32,
+    text: roomcast_str,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let text = text.text()?;
+        let status = u16::try_from(http_status).ok();
+        let status = given(status.filter(|s| (400..600).contains(s)))?;
+        engine.take_waiting(connection)?.refuse(status, text);
+        Ok(())
+    })
+}

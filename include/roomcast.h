@@ -1,0 +1,1943 @@
+/**
+ * @file roomcast.h
+ * Real-time rooms inside your program.
+ *
+ * An engine opens a port; thousands of browsers and devices join rooms over WebSocket; the program
+ * publishes to a room from any thread with one call, which never waits for a peer.
+ *
+ *     roomcast_config *config;
+ *     roomcast_engine *engine;
+ *     char why[256];
+ *     roomcast_config_new(ROOMCAST_VERSION, &config);
+ *     roomcast_config_add_listener(config, roomcast_str_of("127.0.0.1:8080"));
+ *     roomcast_config_set_callback(config, NULL, on_event, NULL);
+ *     if (roomcast_engine_new(config, &engine, why, sizeof why) != ROOMCAST_STATUS_OK)
+ *         return fail(why);
+ *     roomcast_config_free(config);
+ *     ...
+ *     roomcast_engine_publish(engine, roomcast_str_of("lobby"), ROOMCAST_KIND_TEXT,
+ *                             roomcast_bytes_of(text, length), NULL);
+ *     ...
+ *     roomcast_engine_free(engine);
+ *
+ * CONVENTIONS, which hold for everything below
+ *
+ * Names. Everything begins with `roomcast_` or `ROOMCAST_`; a function is
+ * `roomcast_<thing>_<verb>`.
+ *
+ * Results. What can fail returns a `roomcast_status`, 0 for success. There is no global state and
+ * no "last error". Inputs stand before outputs; an output is written on success only, and may be
+ * NULL where its documentation says so. The one exception is `why`: a buffer for a sentence that
+ * says what is wrong, written on failure.
+ *
+ * Ownership. An opaque handle is made by a `_new` (or by a call that says so) and let go of by its
+ * `_free`; `_free(NULL)` does nothing. Using a handle after its `_free`, or freeing it twice, is
+ * undefined behaviour. What a call is given it copies, unless it is handed over with a finalizer;
+ * then it is the library's if, and only if, the call returns `ROOMCAST_STATUS_OK`.
+ *
+ * Numbers instead of pointers. Connections and held rooms are `uint64_t`, never 0 and never used
+ * again in their engine's life. A stale one, whatever it is, gives `ROOMCAST_STATUS_GONE`.
+ *
+ * Texts are a pointer and a length, in UTF-8, without a zero at the end (`roomcast_str`). Where
+ * it is not UTF-8, the call answers `ROOMCAST_STATUS_INVALID_ARGUMENT`. NULL with length 0 is
+ * the empty text.
+ *
+ * Enumerations come in as `uint32_t` and are checked. Numbers may be added in later versions.
+ *
+ * Growing structs begin with `struct_size`, which the host sets to the `sizeof` that it was
+ * compiled with, and whose other fields it sets to zero where they are not needed. Structs
+ * without it never grow.
+ *
+ * Callbacks come as user data, function and finalizer; the user data is their first argument.
+ * Their types say on which thread they are called, how long pointers live, what they may do, and
+ * what comes after the stop.
+ *
+ * Threads. Functions that take a `const roomcast_engine *` may be called from any thread, at the
+ * same time, also in callbacks, and none of them waits for a peer. Four wait for something else
+ * and say so: `roomcast_engine_stop`, `_wait`, `_turn`, and the lists of connections and rooms
+ * (about a turn of a shard).
+ *
+ * NULL for a handle that must be there gives `ROOMCAST_STATUS_INVALID_ARGUMENT`, or the value
+ * that its function names.
+ *
+ * Internal errors never unwind into the host. After one the engine is broken: it stops by itself,
+ * calls answer `ROOMCAST_STATUS_BROKEN`, and `roomcast_engine_stop` and `_free` still work.
+ *
+ * Signals. The library installs no handler and changes no mask. Its writes raise no SIGPIPE.
+ *
+ * After fork, a child may use nothing of an engine, not even free it.
+ *
+ * FOUR WAYS to be told what happens, of which a configuration chooses one
+ *
+ * 1. A callback on the engine's threads: `roomcast_config_set_callback`. The quickest.
+ * 2. A queue and a descriptor for a host with a loop of its own (epoll, libuv, Qt, Asio):
+ *    `roomcast_engine_fd`, `roomcast_engine_drain`. The default, without a callback.
+ * 3. The same queue, waited for by a thread of the host's: `roomcast_engine_wait`.
+ * 4. No thread of ours: `roomcast_config_set_own_threads(config, false)`, and the host calls
+ *    `roomcast_engine_turn`, with the callback or the queue. For game loops.
+ *
+ * This file is generated from the sources of the library; do not edit it.
+ */
+#ifndef ROOMCAST_H
+#define ROOMCAST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------------------------
+ * Handles
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * What a peer asked for in its HTTP head. Everything in it was chosen by the peer: a cookie or a
+ * query value is to be verified before it is believed.
+ *
+ * Found in an event or in the call of a page function, and valid as long as that is, together
+ * with all texts that the functions below give. They are read on any thread. Where there is no
+ * such text, `data` is NULL.
+ */
+typedef struct roomcast_request roomcast_request;
+
+/**
+ * The answer to a plain GET request, filled by `roomcast_page_set` inside a page function.
+ */
+typedef struct roomcast_page roomcast_page;
+
+/**
+ * Everything that a host may choose before an engine starts. One thread at a time.
+ *
+ * Made by `roomcast_config_new`, filled by `roomcast_config_set_...` and `_add_...`, read by
+ * `roomcast_engine_new` (which copies it, so it may start several engines), let go of by
+ * `roomcast_config_free`. Without a listener an engine only takes adopted sockets.
+ */
+typedef struct roomcast_config roomcast_config;
+
+/**
+ * A running engine. Its functions may be called from any thread at any time, callbacks included,
+ * until `roomcast_engine_free`; hence all of them take it as const.
+ *
+ * Made by `roomcast_engine_new`; ended by `roomcast_engine_stop`; let go of by
+ * `roomcast_engine_free`.
+ */
+typedef struct roomcast_engine roomcast_engine;
+
+/**
+ * Ids of connections. Made by `roomcast_engine_connections` and `_members`, let go of by
+ * `roomcast_ids_free`.
+ */
+typedef struct roomcast_ids roomcast_ids;
+
+/**
+ * Names of rooms, with how many members each has. Made by `roomcast_engine_rooms` and
+ * `roomcast_connection_rooms`, let go of by `roomcast_names_free`.
+ */
+typedef struct roomcast_names roomcast_names;
+
+/**
+ * A text that a call has made. Let go of by `roomcast_text_free`.
+ */
+typedef struct roomcast_text roomcast_text;
+
+/**
+ * A request that the host's own HTTP server has read: checked, with the response to send.
+ *
+ * Made by `roomcast_upgrade_new`; `roomcast_upgrade_response` is to be sent by the host, whatever
+ * it is; where its status is 101, `roomcast_upgrade_adopt` then takes the socket over; let go of
+ * by `roomcast_upgrade_free`. One thread at a time, any thread. Do not keep it beyond its engine.
+ */
+typedef struct roomcast_upgrade roomcast_upgrade;
+
+/* ------------------------------------------------------------------------------------------
+ * Versions
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * The header's version, first part: another one is another interface.
+ */
+#define ROOMCAST_VERSION_MAJOR 0
+
+/**
+ * The header's version, second part: while the first is 0, another one is another interface.
+ */
+#define ROOMCAST_VERSION_MINOR 1
+
+/**
+ * The header's version, third part.
+ */
+#define ROOMCAST_VERSION_PATCH 0
+
+/**
+ * The header's version in one number: major * 1,000,000 + minor * 1,000 + patch.
+ */
+#define ROOMCAST_VERSION 1000
+
+/**
+ * The library's version, as `ROOMCAST_VERSION` is the header's.
+ */
+uint32_t roomcast_version(void);
+
+/**
+ * The library's version as text, such as "0.1.0"; valid for ever.
+ */
+const char *roomcast_version_text(void);
+
+/* ------------------------------------------------------------------------------------------
+ * Statuses
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * What became of a call. The numbers are stable and never reused; groups of ten belong
+ * together. A number that a program does not know is an error.
+ */
+typedef enum roomcast_status {
+    /**
+     * Ok.
+     */
+    ROOMCAST_STATUS_OK = 0,
+    /**
+     * A setting has a value that cannot work.
+     */
+    ROOMCAST_STATUS_CONFIG = 1,
+    /**
+     * The operating system refused.
+     */
+    ROOMCAST_STATUS_IO = 2,
+    /**
+     * The engine is stopping or has stopped.
+     */
+    ROOMCAST_STATUS_STOPPED = 3,
+    /**
+     * This call waits for a shard and cannot be made on a shard's thread.
+     */
+    ROOMCAST_STATUS_ON_SHARD = 4,
+    /**
+     * The room is behind its publishers (room_ahead_bytes_max).
+     */
+    ROOMCAST_STATUS_BEHIND = 10,
+    /**
+     * A shard is overloaded (inbox_bytes_max, shard_tape_bytes_max).
+     */
+    ROOMCAST_STATUS_OVERLOADED = 11,
+    /**
+     * The payload is larger than publication_bytes_max.
+     */
+    ROOMCAST_STATUS_PAYLOAD_TOO_LARGE = 12,
+    /**
+     * The room name is empty or longer than room_name_bytes_max.
+     */
+    ROOMCAST_STATUS_ROOM_NAME = 13,
+    /**
+     * No such connection.
+     */
+    ROOMCAST_STATUS_GONE = 20,
+    /**
+     * Close codes are 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999.
+     */
+    ROOMCAST_STATUS_CLOSE_CODE = 21,
+    /**
+     * The request is not a WebSocket upgrade.
+     */
+    ROOMCAST_STATUS_NOT_UPGRADE = 30,
+    /**
+     * The connection waits for a verdict no longer.
+     */
+    ROOMCAST_STATUS_ANSWERED = 31,
+    /**
+     * An argument is null, out of range or not UTF-8.
+     */
+    ROOMCAST_STATUS_INVALID_ARGUMENT = 40,
+    /**
+     * The header and the library are of different versions.
+     */
+    ROOMCAST_STATUS_VERSION_MISMATCH = 41,
+    /**
+     * The engine was not started for this call.
+     */
+    ROOMCAST_STATUS_WRONG_MODE = 42,
+    /**
+     * Nothing came in time.
+     */
+    ROOMCAST_STATUS_TIMED_OUT = 43,
+    /**
+     * The engine is broken by an internal error and can only be stopped.
+     */
+    ROOMCAST_STATUS_BROKEN = 44,
+} roomcast_status;
+
+/**
+ * One sentence for a log, valid for ever; "unknown status" for a number that is none.
+ *
+ * @param status one of `roomcast_status`
+ */
+const char *roomcast_status_text(uint32_t status);
+
+/* ------------------------------------------------------------------------------------------
+ * Texts, bytes and finalizers
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * Text in UTF-8: a pointer and a length in bytes, with no zero at the end.
+ *
+ * As an argument it is read during the call only, and NULL with length 0 is the empty text. As a
+ * result it points into something else, whose documentation says for how long; `data` is NULL
+ * where there is no such text, which is not the same as an empty one. This struct never grows.
+ */
+typedef struct roomcast_str {
+    /**
+     * The first byte.
+     */
+    const char *data;
+    /**
+     * Bytes, not characters.
+     */
+    size_t len;
+} roomcast_str;
+
+/**
+ * Bytes: a pointer and a length.
+ *
+ * As an argument it is read during the call only, and NULL with length 0 is no bytes. As a result
+ * it points into something else, whose documentation says for how long. This struct never grows.
+ */
+typedef struct roomcast_bytes {
+    /**
+     * The first byte.
+     */
+    const void *data;
+    /**
+     * How many.
+     */
+    size_t len;
+} roomcast_bytes;
+
+/**
+ * Lets go of data of the host's. Called once, when the library needs it no longer; on which
+ * thread depends on who lets go last, so it must not assume one. It may call every function of
+ * this header but those that wait.
+ *
+ * @param data what the host gave together with this function
+ */
+typedef void (*roomcast_free_fn)(void *data);
+
+/* ------------------------------------------------------------------------------------------
+ * Limits
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * What bounds an engine (`roomcast_config_set_limit`); each in the unit that its name
+ * ends with. The numbers are stable and never reused.
+ */
+typedef enum roomcast_limit {
+    /**
+     * Connections that the engine holds at once, handshakes included; one more is answered with
+     * 503. Default 100,000.
+     */
+    ROOMCAST_LIMIT_CONNECTIONS_MAX = 1,
+    /**
+     * Bytes of an HTTP request head; one larger is answered with 431. Default 16 KiB.
+     */
+    ROOMCAST_LIMIT_HEAD_BYTES_MAX = 2,
+    /**
+     * Milliseconds from accepting a socket to its complete request head, then 408. Default 10 s.
+     */
+    ROOMCAST_LIMIT_HANDSHAKE_TIMEOUT_MS = 3,
+    /**
+     * Milliseconds that the host has to answer a connecting event, then 503. Default 10 s.
+     */
+    ROOMCAST_LIMIT_VERDICT_TIMEOUT_MS = 4,
+    /**
+     * Bytes of one inbound message, all fragments together; a larger one closes the connection
+     * with 1009. Default 1 MiB.
+     */
+    ROOMCAST_LIMIT_MESSAGE_BYTES_MAX = 5,
+    /**
+     * Fragments of one inbound message, else 1009. Default 4,096.
+     */
+    ROOMCAST_LIMIT_MESSAGE_FRAGMENTS_MAX = 6,
+    /**
+     * Payload bytes of one publication, at most a quarter of `tape_bytes_max`. Default 1 MiB.
+     */
+    ROOMCAST_LIMIT_PUBLICATION_BYTES_MAX = 7,
+    /**
+     * Bytes that a room keeps on one shard for members who have not got them yet; beyond that the
+     * slowest meet their slow policy. Default 4 MiB.
+     */
+    ROOMCAST_LIMIT_TAPE_BYTES_MAX = 8,
+    /**
+     * Bytes that all tapes of one shard keep together. Default 256 MiB.
+     */
+    ROOMCAST_LIMIT_SHARD_TAPE_BYTES_MAX = 9,
+    /**
+     * Bytes waiting for one connection alone (private messages, half-sent frames); a message
+     * beyond that closes it with 4008. One larger message is taken when nothing waits. Default 1
+     * MiB.
+     */
+    ROOMCAST_LIMIT_OUTBOX_BYTES_MAX = 10,
+    /**
+     * Waiting bytes of a connection above which the host is told (backpressure high) and the
+     * connection is not read from; low again below half of it. Default 256 KiB.
+     */
+    ROOMCAST_LIMIT_OUTBOX_HIGH_BYTES = 11,
+    /**
+     * Bytes published to a room but not yet offered to its members, per shard; above it publishing
+     * answers `ROOMCAST_STATUS_BEHIND`. Default 1 MiB.
+     */
+    ROOMCAST_LIMIT_ROOM_AHEAD_BYTES_MAX = 12,
+    /**
+     * Bytes of commands waiting for one shard; above it publishing and sending answer
+     * `ROOMCAST_STATUS_OVERLOADED`. Default 64 MiB.
+     */
+    ROOMCAST_LIMIT_INBOX_BYTES_MAX = 13,
+    /**
+     * Bytes of a room's name in UTF-8. Default 255.
+     */
+    ROOMCAST_LIMIT_ROOM_NAME_BYTES_MAX = 14,
+    /**
+     * Rooms that one connection may be in. Default 1,024.
+     */
+    ROOMCAST_LIMIT_CONNECTION_ROOMS_MAX = 15,
+    /**
+     * Microseconds that one turn of a shard spends writing before it looks at its sockets and its
+     * inbox again. Default 1,000.
+     */
+    ROOMCAST_LIMIT_TURN_BUDGET_US = 16,
+    /**
+     * Milliseconds of silence from a peer after which it is pinged; 0 never pings. Default 25 s.
+     */
+    ROOMCAST_LIMIT_PING_INTERVAL_MS = 17,
+    /**
+     * Milliseconds that a pinged peer has to send anything, else it is closed. Default 20 s.
+     */
+    ROOMCAST_LIMIT_PING_TIMEOUT_MS = 18,
+    /**
+     * Milliseconds without a message from a peer (pongs do not count) after which it is closed; 0
+     * never. Default 0.
+     */
+    ROOMCAST_LIMIT_IDLE_TIMEOUT_MS = 19,
+    /**
+     * Milliseconds that a peer has to answer a close frame and take what it is owed, before its
+     * socket is closed all the same. Default 2 s.
+     */
+    ROOMCAST_LIMIT_CLOSE_TIMEOUT_MS = 20,
+    /**
+     * Milliseconds over which `roomcast_engine_stop` spreads the close frames, so that clients do
+     * not come back all at once; at most ten for each connection of a shard. Default 500.
+     */
+    ROOMCAST_LIMIT_STOP_SPREAD_MS = 21,
+    /**
+     * Milliseconds in which `roomcast_engine_stop` ends, whatever peers do. Default 5 s.
+     */
+    ROOMCAST_LIMIT_STOP_TIMEOUT_MS = 22,
+    /**
+     * Events of one connection that may wait in the event queue; a connection with more is not
+     * read from until the host catches up. Default 64.
+     */
+    ROOMCAST_LIMIT_CONNECTION_EVENTS_MAX = 23,
+    /**
+     * Events of all connections that may wait in the event queue; above it each connection may
+     * have just one. Default 65,536.
+     */
+    ROOMCAST_LIMIT_EVENTS_MAX = 24,
+    /**
+     * Bytes of unsent data that the kernel accepts for one socket (TCP_NOTSENT_LOWAT), 0 for the
+     * kernel's own choice. Default 64 KiB.
+     */
+    ROOMCAST_LIMIT_NOTSENT_LOWAT_BYTES = 25,
+    /**
+     * Sockets waiting to be accepted. Default 4,096.
+     */
+    ROOMCAST_LIMIT_LISTEN_BACKLOG = 26,
+} roomcast_limit;
+
+/**
+ * The name of a limit, such as "connections_max", valid for ever; NULL for a number that is
+ * none.
+ *
+ * @param limit one of `roomcast_limit`
+ */
+const char *roomcast_limit_name(uint32_t limit);
+
+/* ------------------------------------------------------------------------------------------
+ * Requests
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * "GET" for every WebSocket; "GET" or "HEAD" for a page.
+ */
+roomcast_str roomcast_request_method(const roomcast_request *request);
+
+/**
+ * The path as sent, percent signs and all, without the query: "/room/42".
+ */
+roomcast_str roomcast_request_path(const roomcast_request *request);
+
+/**
+ * What follows the question mark, as sent.
+ */
+roomcast_str roomcast_request_query(const roomcast_request *request);
+
+/**
+ * The first query value of this name, decoded as a browser's `URLSearchParams` would: percent
+ * escapes, and `+` for a space. Of `?a` it is the empty text.
+ */
+roomcast_str roomcast_request_query_value(const roomcast_request *request,
+                                          roomcast_str name);
+
+/**
+ * The first header field of this name (in any case), if it is visible ASCII.
+ */
+roomcast_str roomcast_request_header(const roomcast_request *request,
+                                     roomcast_str name);
+
+/**
+ * One header field after the other, for hosts that want all.
+ *
+ * @param index from 0; a field of several lines has several
+ * @param name gets its name in lower case
+ * @param value gets its value; bytes that are not visible ASCII are possible
+ * @return false behind the last one, and then nothing was written
+ */
+bool roomcast_request_header_at(const roomcast_request *request,
+                                size_t index,
+                                roomcast_str *name,
+                                roomcast_bytes *value);
+
+/**
+ * The first cookie of this name (which is case-sensitive), as sent, quotes included.
+ */
+roomcast_str roomcast_request_cookie(const roomcast_request *request,
+                                     roomcast_str name);
+
+/**
+ * One of the subprotocols that the peer offers, the one that it likes best first.
+ *
+ * @param index from 0; behind the last one there is no text
+ */
+roomcast_str roomcast_request_subprotocol(const roomcast_request *request,
+                                          size_t index);
+
+/**
+ * The web page's origin ("https://app.example"); none from what is not a browser.
+ */
+roomcast_str roomcast_request_origin(const roomcast_request *request);
+
+/**
+ * The host, and the port when it is not the default one, that the peer meant to reach.
+ */
+roomcast_str roomcast_request_host(const roomcast_request *request);
+
+/**
+ * The other end of the connection, such as "127.0.0.1:50123"; none on a unix socket. Behind a
+ * proxy this is the proxy.
+ */
+roomcast_str roomcast_request_peer(const roomcast_request *request);
+
+/* ------------------------------------------------------------------------------------------
+ * Events
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * The kinds of events.
+ */
+typedef enum roomcast_event_kind {
+    /**
+     * Somebody asks for a WebSocket: answer with `roomcast_connection_accept` or `_refuse`, now or
+     * later. Has `connection` and `request`.
+     */
+    ROOMCAST_EVENT_CONNECTING = 1,
+    /**
+     * A connection is open, and in the rooms that it was accepted into.
+     */
+    ROOMCAST_EVENT_OPENED = 2,
+    /**
+     * A message came. Has `message` and `message_kind`.
+     */
+    ROOMCAST_EVENT_MESSAGE = 3,
+    /**
+     * A connection that had opened has ended: the last event about it. Has `close_reason`,
+     * `close_code` and `text`.
+     */
+    ROOMCAST_EVENT_CLOSED = 4,
+    /**
+     * More than `outbox_high_bytes` wait for it (`high` is true), or less than half of that again
+     * (false). Between the two it is not read from.
+     */
+    ROOMCAST_EVENT_BACKPRESSURE = 5,
+    /**
+     * Under `ROOMCAST_SLOW_POLICY_SKIP` it jumped over `missed` publications of the room `text`.
+     */
+    ROOMCAST_EVENT_LAGGED = 6,
+} roomcast_event_kind;
+
+/**
+ * Whether a payload is text or binary, on the wire as here.
+ */
+typedef enum roomcast_kind {
+    /**
+     * UTF-8 text. Of what is received that was checked; what is sent is checked as well.
+     */
+    ROOMCAST_KIND_TEXT = 1,
+    /**
+     * Any bytes.
+     */
+    ROOMCAST_KIND_BINARY = 2,
+} roomcast_kind;
+
+/**
+ * Why a connection ended.
+ */
+typedef enum roomcast_close_reason {
+    /**
+     * The peer sent a close frame.
+     */
+    ROOMCAST_CLOSE_REASON_PEER = 0,
+    /**
+     * The host closed it.
+     */
+    ROOMCAST_CLOSE_REASON_HOST = 1,
+    /**
+     * The engine stopped (1001).
+     */
+    ROOMCAST_CLOSE_REASON_STOPPING = 2,
+    /**
+     * The peer went without a close frame (end of file, reset).
+     */
+    ROOMCAST_CLOSE_REASON_VANISHED = 3,
+    /**
+     * The peer broke RFC 6455; the code was sent to it.
+     */
+    ROOMCAST_CLOSE_REASON_PROTOCOL = 4,
+    /**
+     * Too slow for its rooms or its own messages (4008).
+     */
+    ROOMCAST_CLOSE_REASON_TOO_SLOW = 5,
+    /**
+     * No sign of life after a ping (`ping_timeout_ms`).
+     */
+    ROOMCAST_CLOSE_REASON_PING_TIMEOUT = 6,
+    /**
+     * No message for `idle_timeout_ms` (4001).
+     */
+    ROOMCAST_CLOSE_REASON_IDLE_TIMEOUT = 7,
+    /**
+     * Its head or the verdict on it did not come in time.
+     */
+    ROOMCAST_CLOSE_REASON_HANDSHAKE_TIMEOUT = 8,
+    /**
+     * It ended as an HTTP request.
+     */
+    ROOMCAST_CLOSE_REASON_HTTP = 9,
+    /**
+     * A reason that is newer than this header.
+     */
+    ROOMCAST_CLOSE_REASON_OTHER = 255,
+} roomcast_close_reason;
+
+/**
+ * What happened. Fields that an event of its kind does not have are zero.
+ *
+ * In a callback it is the library's, valid until the callback returns. Taken from the queue it is
+ * the host's until `roomcast_events_free`, and so is all that it points to.
+ */
+typedef struct roomcast_event {
+    /**
+     * One of `roomcast_event_kind`. One that the host does not know is to be left alone.
+     */
+    uint32_t kind;
+    /**
+     * Of a message: one of `roomcast_kind`.
+     */
+    uint32_t message_kind;
+    /**
+     * The connection: never reused in the engine's life, never 0. While it is connecting, what to
+     * answer with, and the id that it will have.
+     */
+    uint64_t connection;
+    /**
+     * What it was accepted with.
+     */
+    void *connection_data;
+    /**
+     * The user that it was accepted as; `data` is NULL where it is anonymous.
+     */
+    roomcast_str user;
+    /**
+     * Of a message: the payload.
+     */
+    roomcast_bytes message;
+    /**
+     * Of connecting: what is asked for.
+     */
+    const roomcast_request *request;
+    /**
+     * Of lagged: the room's name. Of closed: the peer's text or the rule that it broke, or NULL.
+     */
+    roomcast_str text;
+    /**
+     * Of lagged: how many publications were missed.
+     */
+    uint64_t missed;
+    /**
+     * Of closed: one of `roomcast_close_reason`.
+     */
+    uint32_t close_reason;
+    /**
+     * Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame passed.
+     */
+    uint32_t close_code;
+    /**
+     * Of backpressure: whether it is above the mark.
+     */
+    bool high;
+    /**
+     * The library's: what `roomcast_events_free` lets go of.
+     */
+    void *held;
+} roomcast_event;
+
+/* ------------------------------------------------------------------------------------------
+ * Pages
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * Answers a plain GET request (`roomcast_config_set_pages`).
+ *
+ * - Thread, blocking, calls, what may leave it: as in `roomcast_event_fn`.
+ * - Pointers: all are valid until it returns.
+ * - After the stop: none.
+ *
+ * @param user_data what `roomcast_config_set_pages` was given
+ * @param request what is asked for
+ * @param page to be filled by `roomcast_page_set`; left alone, the answer is 404
+ */
+typedef void (*roomcast_page_fn)(void *user_data,
+              const roomcast_request *request,
+              roomcast_page *page);
+
+/**
+ * Fills in the answer; a second call replaces the first.
+ *
+ * @param page what the page function was given
+ * @param http_status 200 to 599
+ * @param content_type such as "text/html; charset=utf-8"
+ * @param body copied
+ */
+roomcast_status roomcast_page_set(roomcast_page *page,
+                                  uint32_t http_status,
+                                  roomcast_str content_type,
+                                  roomcast_bytes body);
+
+/* ------------------------------------------------------------------------------------------
+ * Configuration
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * Tells of one event: the first way of being told (`roomcast_config_set_callback`).
+ *
+ * - Thread: one of the engine's own, where `roomcast_config_set_own_threads` was not turned off;
+ *   else the one that is in `roomcast_engine_turn`. Events of one connection come one after the
+ *   other; those of different connections at the same time, where there are several shards.
+ * - Pointers: `event` and all that it points to are valid until this function returns.
+ * - Blocking: no. While it runs, the connections of its shard wait.
+ * - Calls: every function of this header is allowed. Those that would wait for a shard answer
+ *   `ROOMCAST_STATUS_ON_SHARD`; `roomcast_engine_stop` then has begun to stop. What is published
+ *   or sent here leaves when the shard's turn goes on.
+ * - After the stop: none. `roomcast_engine_stop` and `_free` return when the last one has.
+ * - It must return: no C++ exception and no longjmp may leave it.
+ *
+ * @param user_data what `roomcast_config_set_callback` was given
+ * @param engine the engine, also before `roomcast_engine_new` has returned it
+ * @param event what happened
+ */
+typedef void (*roomcast_event_fn)(void *user_data,
+              const roomcast_engine *engine,
+              const roomcast_event *event);
+
+/**
+ * Tells one line of the engine's log, without a line feed.
+ *
+ * - Thread: the one that wrote the line, often one of the engine's own; several at a time.
+ * - Pointers: `line` is valid until this function returns.
+ * - Blocking: no.
+ * - Calls: as in `roomcast_event_fn`; but what these log is told here again.
+ * - After the stop: none, but for calls that are made after it.
+ *
+ * @param user_data what `roomcast_config_set_log` was given
+ * @param level one of `roomcast_log_level`
+ * @param line what the engine says
+ */
+typedef void (*roomcast_log_fn)(void *user_data, uint32_t level, roomcast_str line);
+
+/**
+ * How much a line of the log matters.
+ */
+typedef enum roomcast_log_level {
+    /**
+     * Of use to whoever develops the host.
+     */
+    ROOMCAST_LOG_LEVEL_DEBUG = 0,
+    /**
+     * The ordinary course.
+     */
+    ROOMCAST_LOG_LEVEL_INFO = 1,
+    /**
+     * Something was left out or put off.
+     */
+    ROOMCAST_LOG_LEVEL_WARN = 2,
+    /**
+     * Something has ended that should not have.
+     */
+    ROOMCAST_LOG_LEVEL_ERROR = 3,
+} roomcast_log_level;
+
+/**
+ * What happens to a member that takes no bytes until its room's tape has no place left.
+ */
+typedef enum roomcast_slow_policy {
+    /**
+     * Its connection is closed with 4008, which invites the client to come back. The default.
+     */
+    ROOMCAST_SLOW_POLICY_DISCONNECT = 0,
+    /**
+     * It jumps ahead to the newest publication, and an event tells how much it missed.
+     */
+    ROOMCAST_SLOW_POLICY_SKIP = 1,
+} roomcast_slow_policy;
+
+/**
+ * Makes a configuration with all defaults.
+ *
+ * @param header_version always `ROOMCAST_VERSION`: what the program was compiled with
+ * @param config gets the new configuration
+ * @return `ROOMCAST_STATUS_VERSION_MISMATCH` where the library does not serve that header
+ */
+roomcast_status roomcast_config_new(uint32_t header_version,
+                                    roomcast_config **config);
+
+/**
+ * Lets go of a configuration; engines that were started from it go on. NULL does nothing.
+ * `config` came from `roomcast_config_new` and is used no more.
+ */
+void roomcast_config_free(roomcast_config *config);
+
+/**
+ * Adds a TCP listener.
+ *
+ * @param address `host:port`; port 0 for a free one, which `roomcast_engine_address` tells
+ */
+roomcast_status roomcast_config_add_listener(roomcast_config *config,
+                                             roomcast_str address);
+
+/**
+ * Adds a unix socket. A stale socket file (nobody accepts on it) is replaced; the file is removed
+ * when the engine stops.
+ */
+roomcast_status roomcast_config_add_unix_listener(roomcast_config *config,
+                                                  roomcast_str path);
+
+/**
+ * How many threads serve connections; 0 (the default) is one per core, at most 255.
+ */
+roomcast_status roomcast_config_set_shards(roomcast_config *config, size_t shards);
+
+/**
+ * With false the engine starts no thread: it has one shard, and the host calls
+ * `roomcast_engine_turn` on a thread of its own. Default true.
+ */
+roomcast_status roomcast_config_set_own_threads(roomcast_config *config,
+                                                bool own_threads);
+
+/**
+ * Lets several processes share a port (SO_REUSEPORT). Default false, so that a second start of
+ * the same program fails instead of silently taking half of the connections.
+ */
+roomcast_status roomcast_config_set_reuse_port(roomcast_config *config,
+                                               bool reuse_port);
+
+/**
+ * What happens to members that are too slow. Default `ROOMCAST_SLOW_POLICY_DISCONNECT`.
+ *
+ * @param policy one of `roomcast_slow_policy`
+ */
+roomcast_status roomcast_config_set_slow_policy(roomcast_config *config,
+                                                uint32_t policy);
+
+/**
+ * Says which web pages may connect: those of these origins, written as browsers send them
+ * (`https://app.example`). Pages of the engine's own host, and clients that are no browsers, may
+ * always; by default nobody else.
+ *
+ * @param origins an array of `count` origins; it replaces what was said before
+ */
+roomcast_status roomcast_config_set_origins(roomcast_config *config,
+                                            const roomcast_str *origins,
+                                            size_t count);
+
+/**
+ * Lets every web page connect: for services whose clients prove who they are by other means than
+ * cookies.
+ */
+roomcast_status roomcast_config_allow_any_origin(roomcast_config *config);
+
+/**
+ * The path that answers GET with 200 while the engine runs and 503 while it stops; the empty text
+ * for none. Default `/health`.
+ */
+roomcast_status roomcast_config_set_health_path(roomcast_config *config,
+                                                roomcast_str path);
+
+/**
+ * Sets a limit. Whether the limits fit together is checked when an engine starts.
+ *
+ * @param limit one of `roomcast_limit`
+ * @param value in the unit that the limit's name ends with
+ */
+roomcast_status roomcast_config_set_limit(roomcast_config *config,
+                                          uint32_t limit,
+                                          uint64_t value);
+
+/**
+ * Sets limits from the environment: `ROOMCAST_` and a limit's name in upper case, such as
+ * `ROOMCAST_CONNECTIONS_MAX=5000`. Variables that are not set change nothing.
+ *
+ * @param why if not NULL, gets a sentence that names the variable which cannot be read
+ * @param why_size bytes that `why` has place for
+ * @return `ROOMCAST_STATUS_CONFIG`, and then nothing was changed
+ */
+roomcast_status roomcast_config_read_environment(roomcast_config *config,
+                                                 char *why,
+                                                 size_t why_size);
+
+/**
+ * Has events told by a function. Without one they wait in a queue, for `roomcast_engine_drain`
+ * and `roomcast_engine_wait`.
+ *
+ * @param user_data given to `call`; the library never looks at it, and may pass it on any thread
+ * @param call the function; NULL goes back to the queue
+ * @param free called once with `user_data` when neither this configuration nor an engine needs it
+ *        any more; may be NULL. Where this function fails, it is not called.
+ */
+roomcast_status roomcast_config_set_callback(roomcast_config *config,
+                                             void *user_data,
+                                             roomcast_event_fn call,
+                                             roomcast_free_fn free);
+
+/**
+ * Which kinds of events are told or queued at all. The default is all of them. Where
+ * `ROOMCAST_EVENT_CONNECTING` is not among them, everybody is accepted, into no room.
+ *
+ * @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`
+ */
+roomcast_status roomcast_config_set_events(roomcast_config *config, uint32_t kinds);
+
+/**
+ * Answers plain GET requests (a page, a script) from memory.
+ *
+ * @param user_data given to `call`
+ * @param call the function; NULL for no pages
+ * @param free called once with `user_data` when it is needed no more; may be NULL
+ */
+roomcast_status roomcast_config_set_pages(roomcast_config *config,
+                                          void *user_data,
+                                          roomcast_page_fn call,
+                                          roomcast_free_fn free);
+
+/**
+ * Has the log of each engine told by a function. Without one the engine says nothing.
+ *
+ * @param user_data given to `call`
+ * @param call the function
+ * @param free called once with `user_data` when it is needed no more; may be NULL
+ */
+roomcast_status roomcast_config_set_log(roomcast_config *config,
+                                        void *user_data,
+                                        roomcast_log_fn call,
+                                        roomcast_free_fn free);
+
+/**
+ * Whether an engine could run on this configuration; `roomcast_engine_new` asks the same.
+ *
+ * @param why if not NULL, gets a sentence that names the setting, what it is and what it may be
+ * @param why_size bytes that `why` has place for
+ */
+roomcast_status roomcast_config_check(const roomcast_config *config,
+                                      char *why,
+                                      size_t why_size);
+
+/**
+ * The value of a limit by now.
+ *
+ * @param limit one of `roomcast_limit`
+ * @param value gets it
+ */
+roomcast_status roomcast_config_limit(const roomcast_config *config,
+                                      uint32_t limit,
+                                      uint64_t *value);
+
+/* ------------------------------------------------------------------------------------------
+ * The engine
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * How stopping went.
+ */
+typedef struct roomcast_stop_report {
+    /**
+     * Connections that were open when the stop began.
+     */
+    size_t connections;
+    /**
+     * Of these, how many were still there when `stop_timeout_ms` was over and were cut.
+     */
+    size_t cut;
+    /**
+     * Milliseconds that it took.
+     */
+    uint64_t took_ms;
+} roomcast_stop_report;
+
+/**
+ * Starts an engine: opens the listeners, starts the threads, and returns. Callbacks may come
+ * before it has returned.
+ *
+ * @param config what it runs on; copied
+ * @param engine gets the engine
+ * @param why if not NULL, gets a sentence that says what is wrong: which setting or address
+ * @param why_size bytes that `why` has place for; 256 are enough
+ * @return `ROOMCAST_STATUS_CONFIG` or `ROOMCAST_STATUS_IO`, and then nothing is left running
+ */
+roomcast_status roomcast_engine_new(const roomcast_config *config,
+                                    roomcast_engine **engine,
+                                    char *why,
+                                    size_t why_size);
+
+/**
+ * Stops an engine that has not been stopped (as `roomcast_engine_stop`) and lets go of it. NULL
+ * does nothing.
+ *
+ * When it returns, no callback runs any more, and what was given with finalizers has been let go
+ * of, but for what a configuration or an event that was taken still holds. In a callback it
+ * returns at once instead: the engine stops in its own time, callbacks may come until then, and
+ * their finalizer tells that the last one has been.
+ * `engine` came from `roomcast_engine_new`, and after this call nobody uses it; in a callback the
+ * argument `engine` of later callbacks stays usable.
+ */
+void roomcast_engine_free(roomcast_engine *engine);
+
+/**
+ * Stops: no new connections, peers are told (1001, spread over `stop_spread_ms`), what they are
+ * owed is sent, and after `stop_timeout_ms` whoever is left is cut. Returns when that is done and
+ * the last callback has returned; calling it again returns the same report.
+ *
+ * Waits, but not for ever: a callback that never returns is given up after five seconds more.
+ *
+ * @param report gets how it went; may be NULL
+ * @return `ROOMCAST_STATUS_ON_SHARD` in a callback: the stop has begun, and ends when the
+ *         callback has returned. `ROOMCAST_STATUS_TIMED_OUT` where a callback was given up. It
+ *         works on a broken engine too.
+ */
+roomcast_status roomcast_engine_stop(const roomcast_engine *engine,
+                                     roomcast_stop_report *report);
+
+/**
+ * As `roomcast_engine_stop`, with another timeout than `stop_timeout_ms`.
+ *
+ * @param timeout_ms milliseconds after which connections are cut
+ * @param report gets how it went; may be NULL
+ */
+roomcast_status roomcast_engine_stop_within(const roomcast_engine *engine,
+                                            uint64_t timeout_ms,
+                                            roomcast_stop_report *report);
+
+/**
+ * Begins to stop and returns at once, anywhere; `roomcast_engine_stop` waits for the end. Without
+ * threads of its own the host goes on calling `roomcast_engine_turn`.
+ */
+roomcast_status roomcast_engine_begin_stop(const roomcast_engine *engine);
+
+/**
+ * Whether the engine is stopping or has stopped; true for NULL.
+ */
+bool roomcast_engine_is_stopping(const roomcast_engine *engine);
+
+/**
+ * Whether an internal error has happened, in a call or on a thread of the engine. It stops by
+ * itself then; calls answer `ROOMCAST_STATUS_BROKEN`, and stopping and letting go still work.
+ */
+bool roomcast_engine_is_broken(const roomcast_engine *engine);
+
+/**
+ * How many TCP listeners there are; 0 for NULL.
+ */
+size_t roomcast_engine_address_count(const roomcast_engine *engine);
+
+/**
+ * Where a TCP listener listens.
+ *
+ * @param index of the listener among the TCP listeners, in the order of the configuration
+ * @param address gets text such as "127.0.0.1:8080" or "[::1]:8080", valid while the engine is;
+ *        may be NULL
+ * @param port gets the port; may be NULL
+ * @return `ROOMCAST_STATUS_INVALID_ARGUMENT` where there is no such listener
+ */
+roomcast_status roomcast_engine_address(const roomcast_engine *engine,
+                                        size_t index,
+                                        roomcast_str *address,
+                                        uint16_t *port);
+
+/**
+ * The value of a limit that the engine runs on.
+ *
+ * @param limit one of `roomcast_limit`
+ * @param value gets it
+ */
+roomcast_status roomcast_engine_limit(const roomcast_engine *engine,
+                                      uint32_t limit,
+                                      uint64_t *value);
+
+/**
+ * The descriptor to watch for readability in the host's own loop; never read it, never close it.
+ * It stays the same and open until `roomcast_engine_free`.
+ *
+ * - Of an engine without threads of its own: when it is readable, or `roomcast_engine_next_turn_ms`
+ *   is over, call `roomcast_engine_turn`.
+ * - Of one with threads and no callback: while it is readable, `roomcast_engine_drain` has
+ *   something to give, or the end.
+ *
+ * @param fd gets the descriptor
+ * @return `ROOMCAST_STATUS_WRONG_MODE` for an engine with threads and a callback
+ */
+roomcast_status roomcast_engine_fd(const roomcast_engine *engine,
+                                   int32_t *fd);
+
+/**
+ * One turn of an engine without threads of its own: waits, then does what there is to do, and
+ * calls the callback from inside, on this thread.
+ *
+ * @param timeout_ms milliseconds to wait at most, 0 for none; negative until there is something
+ * @return `ROOMCAST_STATUS_STOPPED` once the engine has stopped, `ROOMCAST_STATUS_ON_SHARD` in a
+ *         callback or while another thread turns it, `ROOMCAST_STATUS_WRONG_MODE` for an engine
+ *         with threads of its own
+ */
+roomcast_status roomcast_engine_turn(const roomcast_engine *engine,
+                                     int64_t timeout_ms);
+
+/**
+ * How long a host that turns the engine may sleep on its descriptor.
+ *
+ * @param ms gets milliseconds until the next turn is due: 0 while work is left over, -1 for as
+ *        long as the descriptor is not readable
+ * @return as `roomcast_engine_turn`
+ */
+roomcast_status roomcast_engine_next_turn_ms(const roomcast_engine *engine,
+                                             int64_t *ms);
+
+/* ------------------------------------------------------------------------------------------
+ * Taking events
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * Takes events that wait, without waiting: for a host with a loop of its own, that watches
+ * `roomcast_engine_fd`. Several threads may take from one engine; each event goes to one of them.
+ *
+ * Each event counts against `connection_events_max` until it is given back, so a connection whose
+ * events the host does not get through is not read from; the others are.
+ *
+ * @param struct_size `sizeof(roomcast_event)`
+ * @param capacity how many events the array has place for; at least 1
+ * @param events gets up to `capacity` events, to be given to `roomcast_events_free`
+ * @param count gets how many; 0 where none wait
+ * @return `ROOMCAST_STATUS_STOPPED` once the engine has stopped and all events are taken,
+ *         `ROOMCAST_STATUS_WRONG_MODE` for an engine with a callback
+ */
+roomcast_status roomcast_engine_drain(const roomcast_engine *engine,
+                                      size_t struct_size,
+                                      size_t capacity,
+                                      roomcast_event *events,
+                                      size_t *count);
+
+/**
+ * Waits until an event can be taken, then takes as `roomcast_engine_drain`: for a host that has a
+ * thread for it.
+ *
+ * @param timeout_ms milliseconds to wait at most; negative for as long as it takes
+ * @param struct_size `sizeof(roomcast_event)`
+ * @param capacity how many events the array has place for; at least 1
+ * @param events gets up to `capacity` events, to be given to `roomcast_events_free`
+ * @param count gets how many, at least 1
+ * @return `ROOMCAST_STATUS_TIMED_OUT` when none came; `ROOMCAST_STATUS_STOPPED` once the engine
+ *         has stopped and all events are taken; `ROOMCAST_STATUS_WRONG_MODE` for an engine with a
+ *         callback, or without threads of its own
+ */
+roomcast_status roomcast_engine_wait(const roomcast_engine *engine,
+                                     int64_t timeout_ms,
+                                     size_t struct_size,
+                                     size_t capacity,
+                                     roomcast_event *events,
+                                     size_t *count);
+
+/**
+ * Gives events back that `roomcast_engine_drain` or `_wait` gave: what they point to is gone then,
+ * and their connections may send more. From any thread, in any order, also after
+ * `roomcast_engine_free`. Each event is set to zero, so giving it back twice does nothing.
+ *
+ * An event that is not given back keeps its memory, and its connection is soon not read from.
+ *
+ * @param struct_size `sizeof(roomcast_event)`
+ * @param count how many
+ * @param events the first of them; NULL does nothing
+ * `events` are `count` events as they were given, or zero.
+ */
+void roomcast_events_free(size_t struct_size,
+                          size_t count,
+                          roomcast_event *events);
+
+/* ------------------------------------------------------------------------------------------
+ * Verdicts
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * How a connection is accepted. Set `struct_size`, and the rest to zero where it is not needed.
+ */
+typedef struct roomcast_accept {
+    /**
+     * `sizeof(roomcast_accept)`.
+     */
+    size_t struct_size;
+    /**
+     * Who it is, for `roomcast_user_send`; one user may have many connections. Empty: anonymous.
+     */
+    roomcast_str user;
+    /**
+     * Rooms to be in from the first moment: an array of `room_count` names. One that is empty or
+     * longer than `room_name_bytes_max` is left out and logged.
+     */
+    const roomcast_str *rooms;
+    /**
+     * How many rooms.
+     */
+    size_t room_count;
+    /**
+     * The subprotocol, one of those offered; another is left out of the answer. May be empty.
+     */
+    roomcast_str subprotocol;
+    /**
+     * Data of the host's, found again in every event of the connection.
+     */
+    void *data;
+    /**
+     * Called once with `data` after the last event of the connection; may be NULL.
+     */
+    roomcast_free_fn data_free;
+} roomcast_accept;
+
+/**
+ * Lets a connection in that `ROOMCAST_EVENT_CONNECTING` told of: in the callback or later, from
+ * any thread, within `verdict_timeout_ms`. From the return of this call on it is sent what is
+ * published to its rooms.
+ *
+ * @param connection the event's `connection`
+ * @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
+ *        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
+ * @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer has
+ *         gone, its time is over, or no connection of this id ever waited
+ */
+roomcast_status roomcast_connection_accept(const roomcast_engine *engine,
+                                           uint64_t connection,
+                                           const roomcast_accept *accept);
+
+/**
+ * Turns a connection away, as `roomcast_connection_accept` lets it in.
+ *
+ * @param connection the event's `connection`
+ * @param http_status 400 to 599
+ * @param text a line for the client; may be empty
+ * @return as `roomcast_connection_accept`
+ */
+roomcast_status roomcast_connection_refuse(const roomcast_engine *engine,
+                                           uint64_t connection,
+                                           uint32_t http_status,
+                                           roomcast_str text);
+
+/* ------------------------------------------------------------------------------------------
+ * Publishing
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * What became of a publication. This struct never grows.
+ */
+typedef struct roomcast_published {
+    /**
+     * Its number in the room, counted from 1 in each epoch; of the first room of several. 0 when
+     * the room did not exist, and so had no members.
+     */
+    uint64_t offset;
+    /**
+     * Members of the room when it was numbered, exclusions not subtracted; of several rooms the
+     * sum, which is an upper bound.
+     */
+    size_t members;
+} roomcast_published;
+
+/**
+ * A publication with all that can be said of it. Set `struct_size`, and the rest to zero where it
+ * is not needed.
+ */
+typedef struct roomcast_publication {
+    /**
+     * `sizeof(roomcast_publication)`.
+     */
+    size_t struct_size;
+    /**
+     * One of `roomcast_kind`.
+     */
+    uint32_t kind;
+    /**
+     * The payload.
+     */
+    roomcast_bytes data;
+    /**
+     * To the members of these rooms, an array of `room_count` names; a member of several is sent
+     * it once. `roomcast_room_publish_with` wants none.
+     */
+    const roomcast_str *rooms;
+    /**
+     * How many rooms.
+     */
+    size_t room_count;
+    /**
+     * But not to these connections, an array of `except_count` ids: for instance the sender.
+     */
+    const uint64_t *except;
+    /**
+     * How many connections.
+     */
+    size_t except_count;
+    /**
+     * And not to members of these rooms, an array of `except_room_count` names.
+     */
+    const roomcast_str *except_rooms;
+    /**
+     * How many rooms.
+     */
+    size_t except_room_count;
+} roomcast_publication;
+
+/**
+ * Does something (`roomcast_engine_corked`), on the thread and before the return of that call.
+ *
+ * @param user_data what that call was given
+ */
+typedef void (*roomcast_work_fn)(void *user_data);
+
+/**
+ * Publishes to all members of a room. Never blocks on a peer. Publishing to a room that nobody is
+ * in is no error: it has 0 members and, where it does not even exist, no offset.
+ *
+ * @param room the room's name
+ * @param kind one of `roomcast_kind`
+ * @param data the payload, copied
+ * @param published gets what became of it; may be NULL
+ * @return `ROOMCAST_STATUS_BEHIND` and `ROOMCAST_STATUS_OVERLOADED` pass with time; also
+ *         `_PAYLOAD_TOO_LARGE`, `_ROOM_NAME`, `_STOPPED`. Nobody was sent it then.
+ */
+roomcast_status roomcast_engine_publish(const roomcast_engine *engine,
+                                        roomcast_str room,
+                                        uint32_t kind,
+                                        roomcast_bytes data,
+                                        roomcast_published *published);
+
+/**
+ * Publishes to one or several rooms, with exclusions. It is numbered in each room, or refused in
+ * all.
+ *
+ * @param publication what, where, and who is left out
+ * @param published gets what became of it; may be NULL
+ * @return as `roomcast_engine_publish`
+ */
+roomcast_status roomcast_engine_publish_with(const roomcast_engine *engine,
+                                             const roomcast_publication *publication,
+                                             roomcast_published *published);
+
+/**
+ * Sends a message to every open connection.
+ *
+ * @param kind one of `roomcast_kind`
+ * @param data the payload, copied
+ * @return as `roomcast_engine_publish`
+ */
+roomcast_status roomcast_engine_send_all(const roomcast_engine *engine,
+                                         uint32_t kind,
+                                         roomcast_bytes data);
+
+/**
+ * Sends a message to all connections of a user; none is no error.
+ *
+ * @param user as connections were accepted
+ * @param kind one of `roomcast_kind`
+ * @param data the payload, copied
+ * @return as `roomcast_engine_publish`
+ */
+roomcast_status roomcast_user_send(const roomcast_engine *engine,
+                                   roomcast_str user,
+                                   uint32_t kind,
+                                   roomcast_bytes data);
+
+/**
+ * Calls a function, and has what it publishes and sends on this thread leave together, in one
+ * write to each member: for a host that works off a batch of events. Nothing is held back for
+ * longer than a millisecond, and calls that wait for a shard are not held back.
+ *
+ * @param user_data given to `work`
+ * @param work called once, before this returns
+ */
+roomcast_status roomcast_engine_corked(const roomcast_engine *engine,
+                                       void *user_data,
+                                       roomcast_work_fn work);
+
+/* ------------------------------------------------------------------------------------------
+ * Connections
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * A place in a room's sequence of publications. This struct never grows.
+ */
+typedef struct roomcast_position {
+    /**
+     * Which life of the room: a room that emptied and came back has another.
+     */
+    uint64_t epoch;
+    /**
+     * The number of the newest publication before this place; 0 before the first.
+     */
+    uint64_t offset;
+} roomcast_position;
+
+/**
+ * Whether a connection is there: it is open, or waits for a verdict. At once; a connection that
+ * is there now may close at any moment.
+ */
+bool roomcast_connection_is_open(const roomcast_engine *engine, uint64_t connection);
+
+/**
+ * Sends a message to one connection, in its place among the publications of its rooms.
+ *
+ * @param kind one of `roomcast_kind`
+ * @param data the payload, copied
+ * @return `ROOMCAST_STATUS_GONE` for a connection that has closed; else as
+ *         `roomcast_engine_publish`
+ */
+roomcast_status roomcast_connection_send(const roomcast_engine *engine,
+                                         uint64_t connection,
+                                         uint32_t kind,
+                                         roomcast_bytes data);
+
+/**
+ * Makes a connection a member of a room: it is sent everything that is published after this call,
+ * and nothing that was published before. Joining twice is joining once.
+ *
+ * @param room the room's name
+ * @param position gets where in the room's sequence it begins; may be NULL
+ * @return `ROOMCAST_STATUS_GONE`, `_ROOM_NAME` or `_STOPPED`. A connection that is in
+ *         `connection_rooms_max` rooms is not reported here.
+ */
+roomcast_status roomcast_connection_join(const roomcast_engine *engine,
+                                         uint64_t connection,
+                                         roomcast_str room,
+                                         roomcast_position *position);
+
+/**
+ * Ends a membership: what is published after this call is not sent to the connection. Not being a
+ * member is no error.
+ *
+ * @return `ROOMCAST_STATUS_GONE`, `_ROOM_NAME` or `_STOPPED`
+ */
+roomcast_status roomcast_connection_leave(const roomcast_engine *engine,
+                                          uint64_t connection,
+                                          roomcast_str room);
+
+/**
+ * Closes a connection, after what it is owed. What it has sent and the host was not told of by
+ * then is dropped.
+ *
+ * @param code 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455 section 7.4)
+ * @param text a line for the client, cut at 123 bytes; may be empty
+ * @return `ROOMCAST_STATUS_GONE`, `_CLOSE_CODE` or `_STOPPED`
+ */
+roomcast_status roomcast_connection_close(const roomcast_engine *engine,
+                                          uint64_t connection,
+                                          uint32_t code,
+                                          roomcast_str text);
+
+/**
+ * Names of the rooms that a connection is in. Waits for its shard, about a turn.
+ *
+ * @param rooms gets the names, in no order, to be let go of by `roomcast_names_free`
+ * @return `ROOMCAST_STATUS_GONE`; `_ON_SHARD` in a callback, and for an engine without threads of
+ *         its own on the thread that turned it last; `_STOPPED`
+ */
+roomcast_status roomcast_connection_rooms(const roomcast_engine *engine,
+                                          uint64_t connection,
+                                          roomcast_names **rooms);
+
+/**
+ * All open connections. Waits for the shards, about a turn.
+ *
+ * @param connections gets their ids, in no order, to be let go of by `roomcast_ids_free`
+ * @return `ROOMCAST_STATUS_ON_SHARD` as in `roomcast_connection_rooms`; `_STOPPED`
+ */
+roomcast_status roomcast_engine_connections(const roomcast_engine *engine,
+                                            roomcast_ids **connections);
+
+/* ------------------------------------------------------------------------------------------
+ * Rooms
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * Members of a room, 0 for one that does not exist.
+ *
+ * @param room the room's name
+ * @param members gets how many
+ */
+roomcast_status roomcast_engine_count(const roomcast_engine *engine,
+                                      roomcast_str room,
+                                      size_t *members);
+
+/**
+ * Names and member counts of all rooms.
+ *
+ * @param rooms gets them, in no order, to be let go of by `roomcast_names_free`
+ */
+roomcast_status roomcast_engine_rooms(const roomcast_engine *engine,
+                                      roomcast_names **rooms);
+
+/**
+ * The members of a room. Waits for the shards, about a turn.
+ *
+ * @param room the room's name
+ * @param members gets their ids, in no order, to be let go of by `roomcast_ids_free`
+ * @return `ROOMCAST_STATUS_ON_SHARD` as in `roomcast_connection_rooms`; `_STOPPED`
+ */
+roomcast_status roomcast_engine_members(const roomcast_engine *engine,
+                                        roomcast_str room,
+                                        roomcast_ids **members);
+
+/**
+ * Holds a room: publishing through its number looks no name up, and while it is held it exists,
+ * with its numbering.
+ *
+ * @param name the room's name
+ * @param room gets its number, never 0, to be let go of by `roomcast_room_release`
+ * @return `ROOMCAST_STATUS_ROOM_NAME`
+ */
+roomcast_status roomcast_room_hold(const roomcast_engine *engine,
+                                   roomcast_str name,
+                                   uint64_t *room);
+
+/**
+ * Lets go of a held room; its number is stale from then on. What is still held goes with the
+ * engine.
+ *
+ * @return `ROOMCAST_STATUS_GONE` for a number that is not held
+ */
+roomcast_status roomcast_room_release(const roomcast_engine *engine, uint64_t room);
+
+/**
+ * Publishes to all members of a held room, as `roomcast_engine_publish`.
+ *
+ * @param kind one of `roomcast_kind`
+ * @param data the payload, copied
+ * @param published gets what became of it; may be NULL
+ * @return `ROOMCAST_STATUS_GONE` for a number that is not held; else as `roomcast_engine_publish`
+ */
+roomcast_status roomcast_room_publish(const roomcast_engine *engine,
+                                      uint64_t room,
+                                      uint32_t kind,
+                                      roomcast_bytes data,
+                                      roomcast_published *published);
+
+/**
+ * Publishes to all members of a held room, with exclusions.
+ *
+ * @param publication what, and who is left out; its `room_count` is 0
+ * @param published gets what became of it; may be NULL
+ * @return as `roomcast_room_publish`
+ */
+roomcast_status roomcast_room_publish_with(const roomcast_engine *engine,
+                                           uint64_t room,
+                                           const roomcast_publication *publication,
+                                           roomcast_published *published);
+
+/**
+ * Members of a held room now.
+ *
+ * @param members gets how many
+ */
+roomcast_status roomcast_room_members(const roomcast_engine *engine,
+                                      uint64_t room,
+                                      size_t *members);
+
+/**
+ * Epoch and offset of a held room now.
+ *
+ * @param position gets them
+ */
+roomcast_status roomcast_room_position(const roomcast_engine *engine,
+                                       uint64_t room,
+                                       roomcast_position *position);
+
+/**
+ * The name of a held room.
+ *
+ * @param name gets it, valid until the room is released
+ */
+roomcast_status roomcast_room_name(const roomcast_engine *engine,
+                                   uint64_t room,
+                                   roomcast_str *name);
+
+/* ------------------------------------------------------------------------------------------
+ * Lists and texts
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * How many; 0 for NULL.
+ */
+size_t roomcast_ids_count(const roomcast_ids *ids);
+
+/**
+ * The array of them, valid as long as the list; NULL for NULL.
+ */
+const uint64_t *roomcast_ids_data(const roomcast_ids *ids);
+
+/**
+ * Lets go of a list. NULL does nothing.
+ * `ids` came from a call that made it, and is used no more.
+ */
+void roomcast_ids_free(roomcast_ids *ids);
+
+/**
+ * How many; 0 for NULL.
+ */
+size_t roomcast_names_count(const roomcast_names *names);
+
+/**
+ * One of them.
+ *
+ * @param index below `roomcast_names_count`
+ * @param name gets its name, valid as long as the list; may be NULL
+ * @param members gets how many members it had; may be NULL
+ */
+roomcast_status roomcast_names_at(const roomcast_names *names,
+                                  size_t index,
+                                  roomcast_str *name,
+                                  size_t *members);
+
+/**
+ * Lets go of a list. NULL does nothing.
+ * `names` came from a call that made it, and is used no more.
+ */
+void roomcast_names_free(roomcast_names *names);
+
+/**
+ * Its bytes, valid as long as it is; none for NULL.
+ */
+roomcast_str roomcast_text_str(const roomcast_text *text);
+
+/**
+ * Lets go of a text. NULL does nothing.
+ * `text` came from a call that made it, and is used no more.
+ */
+void roomcast_text_free(roomcast_text *text);
+
+/* ------------------------------------------------------------------------------------------
+ * Sockets of your own HTTP server
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * A header field of a request.
+ */
+typedef struct roomcast_header {
+    /**
+     * Its name, in any case.
+     */
+    roomcast_str name;
+    /**
+     * Its value.
+     */
+    roomcast_bytes value;
+} roomcast_header;
+
+/**
+ * Takes over a connected socket whose request is not read, or not fully: the engine reads, checks
+ * and answers it, as for a connection of its own listeners.
+ *
+ * @param fd a connected TCP or unix stream socket. The engine's when this call returns
+ *        `ROOMCAST_STATUS_OK`; else it stays the host's, perhaps in non-blocking mode.
+ * @param head what the host has read of it already
+ * @return `ROOMCAST_STATUS_OVERLOADED` when `connections_max` connections are open; `_IO`;
+ *         `_STOPPED`; `_INVALID_ARGUMENT` for what is no such socket
+ */
+roomcast_status roomcast_engine_adopt(const roomcast_engine *engine,
+                                      int32_t fd,
+                                      roomcast_bytes head);
+
+/**
+ * Checks a request that came to the host's own HTTP server. There is no connecting event for it:
+ * the host decides itself.
+ *
+ * @param method such as "GET"
+ * @param target path and query as sent: "/ws?room=7"
+ * @param headers an array of `count` header fields
+ * @param upgrade gets the checked request, also where it is none that can be upgraded
+ * @return `ROOMCAST_STATUS_INVALID_ARGUMENT` for what is no HTTP at all
+ */
+roomcast_status roomcast_upgrade_new(const roomcast_engine *engine,
+                                     roomcast_str method,
+                                     roomcast_str target,
+                                     const roomcast_header *headers,
+                                     size_t count,
+                                     roomcast_upgrade **upgrade);
+
+/**
+ * The HTTP status of the response: 101 where the socket can be handed over, else 400, 403, 405 or
+ * 426; 0 for NULL.
+ */
+uint32_t roomcast_upgrade_status(const roomcast_upgrade *upgrade);
+
+/**
+ * Says how the connection is accepted. Before sending the response, which names the subprotocol.
+ *
+ * @param accept as in `roomcast_connection_accept`
+ * @return `ROOMCAST_STATUS_NOT_UPGRADE` where the status is not 101
+ */
+roomcast_status roomcast_upgrade_accept(roomcast_upgrade *upgrade,
+                                        const roomcast_accept *accept);
+
+/**
+ * The response to send, head and body, valid until the next call about this upgrade.
+ */
+roomcast_str roomcast_upgrade_response(const roomcast_upgrade *upgrade);
+
+/**
+ * Takes the socket over, once the response was sent.
+ *
+ * @param fd as in `roomcast_engine_adopt`
+ * @param leftover what the host has read behind the request's head
+ * @return `ROOMCAST_STATUS_NOT_UPGRADE` where the status is not 101, or it was handed over
+ *         before; else as `roomcast_engine_adopt`
+ */
+roomcast_status roomcast_upgrade_adopt(roomcast_upgrade *upgrade,
+                                       int32_t fd,
+                                       roomcast_bytes leftover);
+
+/**
+ * Lets go of an upgrade. The connection, if it was handed over, goes on. NULL does nothing.
+ * `upgrade` came from `roomcast_upgrade_new` and is used no more.
+ */
+void roomcast_upgrade_free(roomcast_upgrade *upgrade);
+
+/* ------------------------------------------------------------------------------------------
+ * Figures
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * How long something took, in nanoseconds: upper bounds of shares of all that were recorded since
+ * the start. This struct never grows.
+ */
+typedef struct roomcast_durations {
+    /**
+     * How many were recorded.
+     */
+    uint64_t count;
+    /**
+     * Half of them took at most so long.
+     */
+    uint64_t p50_ns;
+    /**
+     * Nine of ten.
+     */
+    uint64_t p90_ns;
+    /**
+     * 99 of 100.
+     */
+    uint64_t p99_ns;
+    /**
+     * All of them.
+     */
+    uint64_t max_ns;
+} roomcast_durations;
+
+/**
+ * The engine's figures at one moment; counters count from the start.
+ */
+typedef struct roomcast_snapshot {
+    /**
+     * `sizeof(roomcast_snapshot)`, set by the host before the call.
+     */
+    size_t struct_size;
+    /**
+     * Connections now, handshakes included.
+     */
+    uint64_t connections;
+    /**
+     * Sockets accepted or adopted.
+     */
+    uint64_t accepted;
+    /**
+     * WebSockets opened.
+     */
+    uint64_t opened;
+    /**
+     * Sockets answered with 503 because of `connections_max`.
+     */
+    uint64_t rejected_full;
+    /**
+     * Requests answered with an error status.
+     */
+    uint64_t rejected_http;
+    /**
+     * Times that the process had no file descriptor for a waiting connection.
+     */
+    uint64_t accept_exhausted;
+    /**
+     * Messages received.
+     */
+    uint64_t messages_in;
+    /**
+     * Bytes read from sockets.
+     */
+    uint64_t bytes_in;
+    /**
+     * Bytes written to sockets.
+     */
+    uint64_t bytes_out;
+    /**
+     * Publications handed to delivery groups.
+     */
+    uint64_t publications;
+    /**
+     * Messages sent to single connections, users or all.
+     */
+    uint64_t sends;
+    /**
+     * Frames written: one for each publication and member, and each private message.
+     */
+    uint64_t deliveries;
+    /**
+     * Writes; `deliveries / writes` is what batching gains.
+     */
+    uint64_t writes;
+    /**
+     * Memberships that began.
+     */
+    uint64_t joins;
+    /**
+     * Memberships that ended.
+     */
+    uint64_t leaves;
+    /**
+     * Publications that members jumped over under the policy `ROOMCAST_SLOW_POLICY_SKIP`.
+     */
+    uint64_t lagged;
+    /**
+     * Connections given up as too slow.
+     */
+    uint64_t too_slow;
+    /**
+     * Bytes that tapes hold now.
+     */
+    uint64_t tape_bytes;
+    /**
+     * Bytes that wait for single connections now.
+     */
+    uint64_t outbox_bytes;
+    /**
+     * Bytes of commands that wait for shards now.
+     */
+    uint64_t inbox_bytes;
+    /**
+     * Turns of the shards.
+     */
+    uint64_t turns;
+    /**
+     * Reads put off because the host did not take its events or a peer its messages.
+     */
+    uint64_t reads_paused;
+    /**
+     * Rooms that exist.
+     */
+    uint64_t rooms;
+    /**
+     * Publications and messages that were refused, by any handle.
+     */
+    uint64_t refused;
+    /**
+     * Connections that ended, by `roomcast_close_reason`.
+     */
+    uint64_t closed[16];
+    /**
+     * How long turns took, without the wait.
+     */
+    roomcast_durations turn;
+    /**
+     * From publishing until the last member in step had been offered the publication; one sample a
+     * sweep, of its oldest publication.
+     */
+    roomcast_durations publish_to_flush;
+    /**
+     * The same, of rooms with at most 64 members on their shard only.
+     */
+    roomcast_durations publish_to_flush_small;
+} roomcast_snapshot;
+
+/**
+ * The engine's figures at one moment.
+ *
+ * @param figures with `struct_size` set; gets the figures
+ */
+roomcast_status roomcast_engine_snapshot(const roomcast_engine *engine,
+                                         roomcast_snapshot *figures);
+
+/**
+ * The engine's figures as Prometheus reads them (`text/plain; version=0.0.4`), with what each is.
+ *
+ * @param text gets them, to be let go of by `roomcast_text_free`
+ */
+roomcast_status roomcast_engine_metrics(const roomcast_engine *engine,
+                                        roomcast_text **text);
+
+/* ------------------------------------------------------------------------------------------
+ * Shorthands
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * The text of a string that ends with a zero; no text for NULL. It points to the string.
+ */
+static inline roomcast_str roomcast_str_of(const char *string) {
+    roomcast_str text;
+    text.data = string;
+    text.len = string ? strlen(string) : 0;
+    return text;
+}
+
+/**
+ * So many bytes from here on. It points to them.
+ */
+static inline roomcast_bytes roomcast_bytes_of(const void *data, size_t len) {
+    roomcast_bytes bytes;
+    bytes.data = data;
+    bytes.len = len;
+    return bytes;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
