@@ -192,8 +192,8 @@ const char *roomcast_version_text(void);
  * ------------------------------------------------------------------------------------------ */
 
 /**
- * What became of a call. The numbers are stable and never reused; groups of ten belong
- * together. A number that a program does not know is an error.
+ * What became of a call. The numbers are stable and never reused; groups of ten belong together. A
+ * number that a program does not know is an error.
  */
 typedef enum roomcast_status {
     /**
@@ -330,8 +330,8 @@ typedef void (*roomcast_free_fn)(void *data);
  * ------------------------------------------------------------------------------------------ */
 
 /**
- * What bounds an engine (`roomcast_config_set_limit`); each in the unit that its name
- * ends with. The numbers are stable and never reused.
+ * What bounds an engine (`roomcast_config_set_limit`); each in the unit that its name ends with.
+ * The numbers are stable and never reused.
  */
 typedef enum roomcast_limit {
     /**
@@ -456,8 +456,7 @@ typedef enum roomcast_limit {
 } roomcast_limit;
 
 /**
- * The name of a limit, such as "connections_max", valid for ever; NULL for a number that is
- * none.
+ * The name of a limit, such as "connections_max", valid for ever; NULL for a number that is none.
  *
  * @param limit one of `roomcast_limit`
  */
@@ -688,7 +687,8 @@ typedef struct roomcast_event {
      */
     uint32_t close_reason;
     /**
-     * Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame passed.
+     * Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame
+     * passed.
      */
     uint32_t close_code;
     /**
@@ -822,7 +822,6 @@ roomcast_status roomcast_config_new(uint32_t header_version,
 
 /**
  * Lets go of a configuration; engines that were started from it go on. NULL does nothing.
- * `config` came from `roomcast_config_new` and is used no more.
  */
 void roomcast_config_free(roomcast_config *config);
 
@@ -1105,8 +1104,8 @@ roomcast_status roomcast_engine_limit(const roomcast_engine *engine,
  * The descriptor to watch for readability in the host's own loop; never read it, never close it.
  * It stays the same and open until `roomcast_engine_free`.
  *
- * - Of an engine without threads of its own: when it is readable, or `roomcast_engine_next_turn_ms`
- *   is over, call `roomcast_engine_turn`.
+ * - Of an engine without threads of its own: when it is readable, or the time is over that
+ *   `roomcast_engine_next_turn_ms` gave, call `roomcast_engine_turn`.
  * - Of one with threads and no callback: while it is readable, `roomcast_engine_drain` has
  *   something to give, or the end.
  *
@@ -1192,7 +1191,6 @@ roomcast_status roomcast_engine_wait(const roomcast_engine *engine,
  * @param struct_size `sizeof(roomcast_event)`
  * @param count how many
  * @param events the first of them; NULL does nothing
- * `events` are `count` events as they were given, or zero.
  */
 void roomcast_events_free(size_t struct_size,
                           size_t count,
@@ -1617,7 +1615,6 @@ const uint64_t *roomcast_ids_data(const roomcast_ids *ids);
 
 /**
  * Lets go of a list. NULL does nothing.
- * `ids` came from a call that made it, and is used no more.
  */
 void roomcast_ids_free(roomcast_ids *ids);
 
@@ -1640,7 +1637,6 @@ roomcast_status roomcast_names_at(const roomcast_names *names,
 
 /**
  * Lets go of a list. NULL does nothing.
- * `names` came from a call that made it, and is used no more.
  */
 void roomcast_names_free(roomcast_names *names);
 
@@ -1651,7 +1647,6 @@ roomcast_str roomcast_text_str(const roomcast_text *text);
 
 /**
  * Lets go of a text. NULL does nothing.
- * `text` came from a call that made it, and is used no more.
  */
 void roomcast_text_free(roomcast_text *text);
 
@@ -1738,7 +1733,6 @@ roomcast_status roomcast_upgrade_adopt(roomcast_upgrade *upgrade,
 
 /**
  * Lets go of an upgrade. The connection, if it was handed over, goes on. NULL does nothing.
- * `upgrade` came from `roomcast_upgrade_new` and is used no more.
  */
 void roomcast_upgrade_free(roomcast_upgrade *upgrade);
 

@@ -3,15 +3,13 @@
 use std::net::TcpStream;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::ptr::from_ref;
 use std::sync::Arc;
 
 use http::request::Parts;
 use roomcast::{Accept, AdoptError, Status, Stream, Upgraded};
 
-use crate::boundary::{Out, given, guard, place, roomcast_bytes, roomcast_str, slice};
+use crate::boundary::{In, Out, give, given, guard, place, roomcast_bytes, roomcast_str};
 use crate::engine::{engine_guard, roomcast_engine};
-use crate::owned;
 use crate::status::roomcast_status;
 use crate::verdict::{read_accept, roomcast_accept, with_data};
 
@@ -101,31 +99,28 @@ pub extern "C" fn roomcast_upgrade_new(
     engine: Option<&roomcast_engine>,
     method: roomcast_str,
     target: roomcast_str,
-    headers: *const roomcast_header,
+    headers: In<roomcast_header>,
     count: usize,
-    upgrade: Out<'_, *mut roomcast_upgrade>,
+    upgrade: Out<'_, Box<roomcast_upgrade>>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let place = place(upgrade)?;
         let mut request = http::Request::builder()
             .method(method.text()?)
             .uri(target.text()?);
-        // SAFETY: C passes an array of so many.
-        for header in unsafe { slice(headers, count) }? {
+        for header in headers.slice(count)? {
             request = request.header(header.name.text()?, header.value.bytes()?);
         }
         let request = request.body(()).map_err(|_| Status::InvalidArgument)?;
-        // SAFETY: C holds it, and so does what is made here.
-        let engine = unsafe { owned::hold(from_ref(engine)) };
         let mut made = roomcast_upgrade {
-            engine,
+            engine: engine.hold(),
             parts: request.into_parts().0,
             status: 0,
             response: String::new(),
             accepted: None,
         };
         made.decide(Accept::new())?;
-        owned::give(place, made);
+        give(place, made);
         Ok(())
     })
 }
@@ -189,12 +184,11 @@ pub extern "C" fn roomcast_upgrade_status(upgrade: Option<&roomcast_upgrade>) ->
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_upgrade_accept(
     upgrade: Option<&mut roomcast_upgrade>,
-    accept: *const roomcast_accept,
+    accept: In<roomcast_accept>,
 ) -> roomcast_status {
     guard(|| {
         let upgrade = given(upgrade)?;
-        // SAFETY: what C passes is NULL or valid during the call.
-        let (made, data) = unsafe { read_accept(accept) }?;
+        let (made, data) = read_accept(&accept)?;
         if upgrade.accepted.is_none() {
             return Err(Status::NotUpgrade);
         }
@@ -229,14 +223,10 @@ pub extern "C" fn roomcast_upgrade_adopt(
 }
 
 /// Lets go of an upgrade. The connection, if it was handed over, goes on. NULL does nothing.
-///
-/// # Safety
-/// `upgrade` came from `roomcast_upgrade_new` and is used no more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn roomcast_upgrade_free(upgrade: *mut roomcast_upgrade) {
-    // SAFETY: the caller's word.
-    guard(|| unsafe {
-        owned::free(upgrade);
+pub extern "C" fn roomcast_upgrade_free(upgrade: Option<Box<roomcast_upgrade>>) {
+    guard(|| {
+        drop(upgrade);
         Ok(())
     });
 }

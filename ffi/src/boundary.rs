@@ -1,8 +1,8 @@
 //! What crosses the boundary: texts and bytes as pointer and length, data of the host with its
 //! finalizer, and the guard around each call.
 //!
-//! In: what C passes. Out: Rust values, or a status. This file and `owned.rs` are the only ones
-//! that follow a raw pointer; a pointer that C passes is valid for as long as the header says.
+//! In: what C passes. Out: Rust values, or a status. Values that only C can make (texts, `In`,
+//! `OutGrowing`) are followed here and nowhere else: they are valid for as long as the header says.
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -10,7 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use roomcast::Status;
 
+use crate::publish::roomcast_publication;
+use crate::snapshot::roomcast_snapshot;
 use crate::status::roomcast_status;
+use crate::verdict::roomcast_accept;
 
 /// Text in UTF-8: a pointer and a length in bytes, with no zero at the end.
 ///
@@ -89,11 +92,44 @@ impl roomcast_bytes {
     }
 }
 
-/// An array that C passes: NULL with length 0 is empty.
+/// A pointer of C's to read from during the call: NULL, a struct, or an array whose length is
+/// another argument. C alone makes one, and vouches for it.
+#[repr(transparent)]
+pub struct In<T>(*const T);
+
+impl<T> In<T> {
+    /// The array of so many; NULL with length 0 is empty.
+    pub(crate) fn slice(&self, len: usize) -> Result<&[T], Status> {
+        // SAFETY: C passes an array of so many, which stays as it is during the call.
+        unsafe { slice(self.0, len) }
+    }
+}
+
+impl<T: Growing> In<T> {
+    /// The struct; what the host's header does not have of it is zero. None for NULL.
+    pub(crate) fn growing(&self) -> Result<Option<T>, Status> {
+        if self.0.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: C passes a struct that begins with its size, and has so many bytes.
+        unsafe {
+            let size = self.0.cast::<usize>().read();
+            if size < T::LEAST {
+                return Err(Status::InvalidArgument);
+            }
+            let mut value = MaybeUninit::<T>::zeroed();
+            let len = size.min(size_of::<T>());
+            std::ptr::copy_nonoverlapping(self.0.cast::<u8>(), value.as_mut_ptr().cast(), len);
+            Ok(Some(value.assume_init()))
+        }
+    }
+}
+
+/// An array of that type: NULL with length 0 is empty.
 ///
 /// # Safety
 /// Otherwise `data` points to `len` values that stay as they are for `'a`.
-pub(crate) unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Status> {
+unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Status> {
     let fits = len
         .checked_mul(size_of::<T>())
         .is_some_and(|bytes| bytes <= isize::MAX as usize);
@@ -110,47 +146,104 @@ pub(crate) unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T],
 ///
 /// # Safety
 /// `repr(C)`, begins with a `usize`, and all zero is a valid value.
-pub(crate) unsafe trait Growing: Copy {
+pub(crate) unsafe trait Growing: Sized {
     /// What the first version of the struct has.
     const LEAST: usize = size_of::<Self>();
 }
 
-/// Reads a growing struct; what the host's header does not have is zero. None for NULL.
-///
-/// # Safety
-/// `from` is NULL or a struct that begins with its size, and has so many bytes.
-pub(crate) unsafe fn read_growing<T: Growing>(from: *const T) -> Result<Option<T>, Status> {
-    if from.is_null() {
-        return Ok(None);
+// SAFETY: begins with its size; numbers, null pointers and no function are valid.
+unsafe impl Growing for roomcast_accept {}
+// SAFETY: as above.
+unsafe impl Growing for roomcast_publication {}
+// SAFETY: as above.
+unsafe impl Growing for roomcast_snapshot {}
+
+/// A place of C's for a growing struct. C alone makes one, and vouches for it.
+#[repr(transparent)]
+pub struct OutGrowing<T>(*mut T);
+
+impl<T: Growing> OutGrowing<T> {
+    /// The size that the host has set.
+    pub(crate) fn size(&self) -> Result<usize, Status> {
+        given((!self.0.is_null()).then_some(()))?;
+        // SAFETY: C passes a struct that begins with its size.
+        let size = unsafe { self.0.cast::<usize>().read() };
+        given((size >= T::LEAST).then_some(size))
     }
-    // SAFETY: the caller's word.
-    unsafe {
-        let size = from.cast::<usize>().read();
-        if size < T::LEAST {
-            return Err(Status::InvalidArgument);
-        }
-        let mut value = MaybeUninit::<T>::zeroed();
+
+    /// Writes as much as the host's header has. What is behind our fields is newer than we are.
+    pub(crate) fn write(self, size: usize, value: T) {
         let len = size.min(size_of::<T>());
-        std::ptr::copy_nonoverlapping(from.cast::<u8>(), value.as_mut_ptr().cast(), len);
-        Ok(Some(value.assume_init()))
+        // SAFETY: C passes a struct of that size.
+        unsafe {
+            let into = self.0.cast::<u8>();
+            std::ptr::copy_nonoverlapping(std::ptr::from_ref(&value).cast::<u8>(), into, len);
+            into.add(len).write_bytes(0, size - len);
+        }
     }
 }
 
-/// Writes a growing struct into a place of the host's that has `size` bytes, as far as it goes.
-///
-/// # Safety
-/// `into` is such a place.
-pub(crate) unsafe fn write_growing<T: Copy>(into: *mut u8, size: usize, value: &T) {
-    let len = size.min(size_of::<T>());
-    // SAFETY: the caller's word; what is behind our fields is newer than we are, and zero.
-    unsafe {
-        std::ptr::copy_nonoverlapping(std::ptr::from_ref(value).cast::<u8>(), into, len);
-        into.add(len).write_bytes(0, size - len);
+/// An array of C's whose elements have the size that the host's header gives them, and are all zero
+/// or what was written. C alone makes one, and vouches for it.
+#[repr(transparent)]
+pub struct OutArray<T>(*mut T);
+
+impl<T> OutArray<T> {
+    /// So many places of so many bytes.
+    pub(crate) fn places(self, stride: usize, len: usize) -> Result<Places<T>, Status> {
+        let fits = stride >= size_of::<T>() && stride.is_multiple_of(align_of::<T>());
+        given((fits && len > 0 && !self.0.is_null()).then_some(()))?;
+        let first = self.0;
+        Ok(Places { first, stride, len })
+    }
+}
+
+pub(crate) struct Places<T> {
+    first: *mut T,
+    stride: usize,
+    len: usize,
+}
+
+impl<T> Places<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn at(&self, index: usize) -> *mut u8 {
+        assert!(index < self.len, "an array of C's has no such place");
+        // SAFETY: it is inside.
+        unsafe { self.first.cast::<u8>().add(index * self.stride) }
+    }
+
+    /// Gives C a value to own.
+    pub(crate) fn write(&self, index: usize, value: T) {
+        let at = self.at(index);
+        // SAFETY: the place has `stride` bytes, at least those of the value.
+        unsafe {
+            at.write_bytes(0, self.stride);
+            at.cast::<T>().write(value);
+        }
+    }
+
+    /// Takes a value back and leaves zero. C gives back what was written, or zero.
+    pub(crate) fn take(&self, index: usize) -> T {
+        let at = self.at(index);
+        // SAFETY: as in `write`.
+        unsafe {
+            let value = at.cast::<T>().read();
+            at.write_bytes(0, self.stride);
+            value
+        }
     }
 }
 
 /// A place of C's for a result; NULL where C does not want it.
 pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
+
+/// Gives a value to C to own, through a pointer that its `_free` takes back as a box.
+pub(crate) fn give<T>(place: &mut MaybeUninit<Box<T>>, value: T) {
+    place.write(Box::new(value));
+}
 
 /// Writes a result that C may not want.
 pub(crate) fn put<T>(out: Out<'_, T>, value: T) {

@@ -58,10 +58,9 @@ impl Handler for Callbacks {
         }
         let mut event = roomcast_event::new(kind::Connecting, pending.id().as_u64());
         self.engine.waiting.add(pending);
-        roomcast_request::lend(request, |request| {
-            event.request = from_ref(request);
-            self.tell(&event);
-        });
+        let request = roomcast_request::lent(request);
+        event.request = from_ref(&request).cast();
+        self.tell(&event);
     }
 
     fn opened(&self, connection: Connection<'_>) {

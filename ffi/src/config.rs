@@ -6,12 +6,11 @@ use std::sync::Arc;
 use roomcast::{Config, LogLevel, Origins, SlowPolicy, Status};
 
 use crate::boundary::{
-    Foreign, Out, Why, given, guard, place, put, roomcast_free_fn, roomcast_str,
+    Foreign, In, Out, Why, give, given, guard, place, put, roomcast_free_fn, roomcast_str,
 };
 use crate::engine::roomcast_engine;
 use crate::events::roomcast_event;
 use crate::limits::limit_name;
-use crate::owned;
 use crate::pages::{Pages, roomcast_page_fn};
 use crate::status::roomcast_status;
 use crate::version::is_served;
@@ -113,7 +112,7 @@ pub enum roomcast_slow_policy {
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_config_new(
     header_version: u32,
-    config: Out<'_, *mut roomcast_config>,
+    config: Out<'_, Box<roomcast_config>>,
 ) -> roomcast_status {
     guard(|| {
         let place = place(config)?;
@@ -126,20 +125,16 @@ pub extern "C" fn roomcast_config_new(
             kinds: u32::MAX,
             own_threads: true,
         };
-        owned::give(place, config);
+        give(place, config);
         Ok(())
     })
 }
 
 /// Lets go of a configuration; engines that were started from it go on. NULL does nothing.
-///
-/// # Safety
-/// `config` came from `roomcast_config_new` and is used no more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn roomcast_config_free(config: *mut roomcast_config) {
-    // SAFETY: the caller's word.
-    guard(|| unsafe {
-        owned::free(config);
+pub extern "C" fn roomcast_config_free(config: Option<Box<roomcast_config>>) {
+    guard(|| {
+        drop(config);
         Ok(())
     });
 }
@@ -252,13 +247,14 @@ pub extern "C" fn roomcast_config_set_slow_policy(
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_config_set_origins(
     config: Option<&mut roomcast_config>,
-    origins: *const roomcast_str,
+    origins: In<roomcast_str>,
     count: usize,
 ) -> roomcast_status {
     change(config, |config| {
-        // SAFETY: C passes an array of so many.
-        let origins = unsafe { crate::boundary::slice(origins, count) }?;
-        let texts = origins.iter().map(|o| o.text().map(str::to_owned));
+        let texts = origins
+            .slice(count)?
+            .iter()
+            .map(|o| o.text().map(str::to_owned));
         let listed = texts.collect::<Result<Vec<_>, _>>()?;
         build(config, |c| c.origins(Origins::Listed(listed)));
         Ok(())

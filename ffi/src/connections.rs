@@ -2,10 +2,9 @@
 
 use roomcast::{CommandError, ConnectionId, Position, Status};
 
-use crate::boundary::{Out, place, put, roomcast_bytes, roomcast_str};
+use crate::boundary::{Out, give, place, put, roomcast_bytes, roomcast_str};
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::lists::{roomcast_ids, roomcast_names};
-use crate::owned;
 use crate::publish::payload;
 use crate::status::roomcast_status;
 
@@ -143,7 +142,7 @@ pub extern "C" fn roomcast_connection_close(
 pub extern "C" fn roomcast_connection_rooms(
     engine: Option<&roomcast_engine>,
     connection: u64,
-    rooms: Out<'_, *mut roomcast_names>,
+    rooms: Out<'_, Box<roomcast_names>>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let (place, id) = (place(rooms)?, there(engine, connection)?);
@@ -152,7 +151,7 @@ pub extern "C" fn roomcast_connection_rooms(
             let members = engine.handle().count(&name);
             (name, members)
         });
-        owned::give(place, roomcast_names::new(counted.collect()));
+        give(place, roomcast_names::new(counted.collect()));
         Ok(())
     })
 }
@@ -164,12 +163,12 @@ pub extern "C" fn roomcast_connection_rooms(
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_connections(
     engine: Option<&roomcast_engine>,
-    connections: Out<'_, *mut roomcast_ids>,
+    connections: Out<'_, Box<roomcast_ids>>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let place = place(connections)?;
         let ids = engine.handle().connections().map_err(status)?;
-        owned::give(place, roomcast_ids::new(&ids));
+        give(place, roomcast_ids::new(&ids));
         Ok(())
     })
 }

@@ -1,9 +1,8 @@
 //! The engine: started from a configuration, stopped, turned, let go of.
 
 use std::ffi::c_char;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use roomcast::{Engine, Events, Handle, Room, Status, StopReport};
@@ -12,7 +11,6 @@ use crate::boundary::{Out, Why, caught, given, guard, place, put, roomcast_str};
 use crate::callback::Callbacks;
 use crate::config::roomcast_config;
 use crate::limits::limit_value;
-use crate::owned;
 use crate::pull::Kinds;
 use crate::slots::Slots;
 use crate::status::roomcast_status;
@@ -24,6 +22,8 @@ use crate::verdict::Waiting;
 /// Made by `roomcast_engine_new`; ended by `roomcast_engine_stop`; let go of by
 /// `roomcast_engine_free`.
 pub struct roomcast_engine {
+    /// Itself: C's pointer is one of its holders, callbacks are another.
+    me: Weak<roomcast_engine>,
     /// Set before `roomcast_engine_new` returns; threads of the engine wait for that.
     running: OnceLock<Running>,
     pub(crate) rooms: Slots<Room>,
@@ -40,6 +40,13 @@ pub(crate) struct Running {
 }
 
 impl roomcast_engine {
+    /// Another holder.
+    pub(crate) fn hold(&self) -> Arc<roomcast_engine> {
+        self.me
+            .upgrade()
+            .expect("whoever calls about an engine holds it")
+    }
+
     /// What runs. Only a thread of the engine can come before it is there, and waits shortly.
     pub(crate) fn running(&self) -> &Running {
         self.running.wait()
@@ -110,7 +117,8 @@ pub extern "C" fn roomcast_engine_new(
 }
 
 fn start(config: &roomcast_config) -> Result<Arc<roomcast_engine>, roomcast::StartError> {
-    let engine = Arc::new(roomcast_engine {
+    let engine = Arc::new_cyclic(|me| roomcast_engine {
+        me: me.clone(),
         running: OnceLock::new(),
         rooms: Slots::default(),
         waiting: Waiting::new(config.config.limits().verdict_timeout_ms),
@@ -152,10 +160,10 @@ fn start(config: &roomcast_config) -> Result<Arc<roomcast_engine>, roomcast::Sta
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomcast_engine_free(engine: *mut roomcast_engine) {
     guard(|| {
-        // SAFETY: the caller's word.
-        if let Some(engine) = unsafe { owned::take(engine.cast_const()) } {
-            engine.running().engine.stop();
-        }
+        given((!engine.is_null()).then_some(()))?;
+        // SAFETY: C's holder, as `roomcast_engine_new` gave it, and it gives it up with this call.
+        let engine = unsafe { Arc::from_raw(engine.cast_const()) };
+        engine.running().engine.stop();
         Ok(())
     });
 }
@@ -308,8 +316,8 @@ pub extern "C" fn roomcast_engine_limit(
 /// The descriptor to watch for readability in the host's own loop; never read it, never close it.
 /// It stays the same and open until `roomcast_engine_free`.
 ///
-/// - Of an engine without threads of its own: when it is readable, or `roomcast_engine_next_turn_ms`
-///   is over, call `roomcast_engine_turn`.
+/// - Of an engine without threads of its own: when it is readable, or the time is over that
+///   `roomcast_engine_next_turn_ms` gave, call `roomcast_engine_turn`.
 /// - Of one with threads and no callback: while it is readable, `roomcast_engine_drain` has
 ///   something to give, or the end.
 ///
@@ -344,8 +352,8 @@ pub extern "C" fn roomcast_engine_turn(
     timeout_ms: i64,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
-        // SAFETY: C holds it. A callback may let go of it in this turn, so this call holds it too.
-        let engine = unsafe { owned::hold(std::ptr::from_ref(engine)) };
+        // A callback may let go of it in this turn.
+        let engine = engine.hold();
         let running = engine.running();
         if running.own_threads {
             return Err(Status::WrongMode);

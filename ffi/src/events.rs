@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use roomcast::{CloseReason, Kind};
 
 use crate::boundary::{Foreign, roomcast_bytes, roomcast_str};
+use crate::pull::Held;
 use crate::request::roomcast_request;
 
 /// The kinds of events.
@@ -71,7 +72,6 @@ pub enum roomcast_close_reason {
 /// In a callback it is the library's, valid until the callback returns. Taken from the queue it is
 /// the host's until `roomcast_events_free`, and so is all that it points to.
 #[repr(C)]
-#[derive(Clone, Copy)]
 pub struct roomcast_event {
     /// One of `roomcast_event_kind`. One that the host does not know is to be left alone.
     pub kind: u32,
@@ -87,19 +87,20 @@ pub struct roomcast_event {
     /// Of a message: the payload.
     pub message: roomcast_bytes,
     /// Of connecting: what is asked for.
-    pub request: *const roomcast_request,
+    pub request: *const roomcast_request<'static>,
     /// Of lagged: the room's name. Of closed: the peer's text or the rule that it broke, or NULL.
     pub text: roomcast_str,
     /// Of lagged: how many publications were missed.
     pub missed: u64,
     /// Of closed: one of `roomcast_close_reason`.
     pub close_reason: u32,
-    /// Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame passed.
+    /// Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame
+    /// passed.
     pub close_code: u32,
     /// Of backpressure: whether it is above the mark.
     pub high: bool,
     /// The library's: what `roomcast_events_free` lets go of.
-    pub held: *mut c_void,
+    pub held: Option<Box<Held>>,
 }
 
 impl roomcast_event {
@@ -117,7 +118,7 @@ impl roomcast_event {
             close_reason: 0,
             close_code: 0,
             high: false,
-            held: std::ptr::null_mut(),
+            held: None,
         }
     }
 

@@ -17,7 +17,6 @@ mod events;
 mod limits;
 mod lists;
 mod metrics;
-mod owned;
 mod pages;
 mod publish;
 mod pull;

@@ -4,8 +4,8 @@ use std::ffi::c_char;
 
 use roomcast::Limits;
 
-/// What bounds an engine (`roomcast_config_set_limit`); each in the unit that its name
-/// ends with. The numbers are stable and never reused.
+/// What bounds an engine (`roomcast_config_set_limit`); each in the unit that its name ends with.
+/// The numbers are stable and never reused.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[expect(dead_code, reason = "C names them")]
@@ -112,8 +112,7 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
     Some(name)
 }
 
-/// The name of a limit, such as "connections_max", valid for ever; NULL for a number that is
-/// none.
+/// The name of a limit, such as "connections_max", valid for ever; NULL for a number that is none.
 ///
 /// @param limit one of `roomcast_limit`
 #[unsafe(no_mangle)]

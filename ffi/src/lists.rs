@@ -3,7 +3,6 @@
 use roomcast::ConnectionId;
 
 use crate::boundary::{Out, given, guard, put, roomcast_str};
-use crate::owned;
 use crate::status::roomcast_status;
 
 /// Ids of connections. Made by `roomcast_engine_connections` and `_members`, let go of by
@@ -33,14 +32,10 @@ pub extern "C" fn roomcast_ids_data(ids: Option<&roomcast_ids>) -> *const u64 {
 }
 
 /// Lets go of a list. NULL does nothing.
-///
-/// # Safety
-/// `ids` came from a call that made it, and is used no more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn roomcast_ids_free(ids: *mut roomcast_ids) {
-    // SAFETY: the caller's word.
-    guard(|| unsafe {
-        owned::free(ids);
+pub extern "C" fn roomcast_ids_free(ids: Option<Box<roomcast_ids>>) {
+    guard(|| {
+        drop(ids);
         Ok(())
     });
 }
@@ -86,14 +81,10 @@ pub extern "C" fn roomcast_names_at(
 }
 
 /// Lets go of a list. NULL does nothing.
-///
-/// # Safety
-/// `names` came from a call that made it, and is used no more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn roomcast_names_free(names: *mut roomcast_names) {
-    // SAFETY: the caller's word.
-    guard(|| unsafe {
-        owned::free(names);
+pub extern "C" fn roomcast_names_free(names: Option<Box<roomcast_names>>) {
+    guard(|| {
+        drop(names);
         Ok(())
     });
 }
@@ -116,14 +107,10 @@ pub extern "C" fn roomcast_text_str(text: Option<&roomcast_text>) -> roomcast_st
 }
 
 /// Lets go of a text. NULL does nothing.
-///
-/// # Safety
-/// `text` came from a call that made it, and is used no more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn roomcast_text_free(text: *mut roomcast_text) {
-    // SAFETY: the caller's word.
-    guard(|| unsafe {
-        owned::free(text);
+pub extern "C" fn roomcast_text_free(text: Option<Box<roomcast_text>>) {
+    guard(|| {
+        drop(text);
         Ok(())
     });
 }

@@ -2,11 +2,9 @@
 
 use roomcast::Durations;
 
-use crate::boundary::given;
-use crate::boundary::{Out, place, write_growing};
+use crate::boundary::{Out, OutGrowing, give, place};
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::lists::roomcast_text;
-use crate::owned;
 use crate::snapshot::{roomcast_snapshot, snapshot};
 use crate::status::roomcast_status;
 
@@ -45,17 +43,13 @@ impl From<&Durations> for roomcast_durations {
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_snapshot(
     engine: Option<&roomcast_engine>,
-    figures: *mut roomcast_snapshot,
+    figures: OutGrowing<roomcast_snapshot>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
-        given((!figures.is_null()).then_some(()))?;
-        // SAFETY: C passes a struct that begins with its size.
-        let size = unsafe { figures.cast::<usize>().read() };
-        given((size >= size_of::<roomcast_snapshot>()).then_some(()))?;
+        let size = figures.size()?;
         let mut all = snapshot(&engine.handle().snapshot());
         all.struct_size = size;
-        // SAFETY: it has so many bytes.
-        unsafe { write_growing(figures.cast(), size, &all) };
+        figures.write(size, all);
         Ok(())
     })
 }
@@ -66,11 +60,11 @@ pub extern "C" fn roomcast_engine_snapshot(
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_metrics(
     engine: Option<&roomcast_engine>,
-    text: Out<'_, *mut roomcast_text>,
+    text: Out<'_, Box<roomcast_text>>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let figures = engine.handle().snapshot().prometheus();
-        owned::give(place(text)?, roomcast_text::new(figures));
+        give(place(text)?, roomcast_text::new(figures));
         Ok(())
     })
 }

@@ -1,6 +1,7 @@
 //! Pages: plain GET requests answered by a function of the host's, from memory.
 
 use std::ffi::c_void;
+use std::ptr::from_ref;
 
 use roomcast::{Page, Request, Status};
 
@@ -25,12 +26,12 @@ pub struct roomcast_page {
 pub type roomcast_page_fn = Option<
     extern "C" fn(
         user_data: *mut c_void,
-        request: *const roomcast_request,
+        request: *const roomcast_request<'static>,
         page: *mut roomcast_page,
     ),
 >;
 
-type PageFn = extern "C" fn(*mut c_void, *const roomcast_request, *mut roomcast_page);
+type PageFn = extern "C" fn(*mut c_void, *const roomcast_request<'static>, *mut roomcast_page);
 
 pub(crate) struct Pages {
     user: Foreign,
@@ -44,9 +45,8 @@ impl Pages {
 
     pub(crate) fn answer(&self, request: &Request) -> Option<Page> {
         let mut page = roomcast_page { page: None };
-        roomcast_request::lend(request, |request| {
-            (self.call)(self.user.data, request, &mut page);
-        });
+        let request = roomcast_request::lent(request);
+        (self.call)(self.user.data, from_ref(&request).cast(), &mut page);
         page.page
     }
 }

@@ -4,9 +4,7 @@ use std::ffi::c_void;
 
 use roomcast::{ConnectionId, Kind, Publication, Published, Status};
 
-use crate::boundary::{
-    Growing, Out, given, put, read_growing, roomcast_bytes, roomcast_str, slice,
-};
+use crate::boundary::{In, Out, given, put, roomcast_bytes, roomcast_str};
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::events::read_kind;
 use crate::status::roomcast_status;
@@ -35,7 +33,6 @@ impl From<Published> for roomcast_published {
 /// A publication with all that can be said of it. Set `struct_size`, and the rest to zero where it
 /// is not needed.
 #[repr(C)]
-#[derive(Clone, Copy)]
 pub struct roomcast_publication {
     /// `sizeof(roomcast_publication)`.
     pub struct_size: usize,
@@ -45,21 +42,18 @@ pub struct roomcast_publication {
     pub data: roomcast_bytes,
     /// To the members of these rooms, an array of `room_count` names; a member of several is sent
     /// it once. `roomcast_room_publish_with` wants none.
-    pub rooms: *const roomcast_str,
+    pub rooms: In<roomcast_str>,
     /// How many rooms.
     pub room_count: usize,
     /// But not to these connections, an array of `except_count` ids: for instance the sender.
-    pub except: *const u64,
+    pub except: In<u64>,
     /// How many connections.
     pub except_count: usize,
     /// And not to members of these rooms, an array of `except_room_count` names.
-    pub except_rooms: *const roomcast_str,
+    pub except_rooms: In<roomcast_str>,
     /// How many rooms.
     pub except_room_count: usize,
 }
-
-// SAFETY: its first field is its size; numbers and null pointers are valid.
-unsafe impl Growing for roomcast_publication {}
 
 /// A payload as it is published, checked to be UTF-8 where it is text.
 #[inline]
@@ -75,30 +69,24 @@ pub(crate) fn payload(kind: u32, data: &roomcast_bytes) -> Result<Publication<'_
 }
 
 /// Reads a whole publication and does something with it and its rooms.
-///
-/// # Safety
-/// `publication` is NULL or such a struct, and all that it points to is valid.
-pub(crate) unsafe fn with_publication(
-    publication: *const roomcast_publication,
+pub(crate) fn with_publication(
+    publication: &In<roomcast_publication>,
     work: impl FnOnce(&[&str], Publication<'_>) -> Result<Published, Status>,
 ) -> Result<Published, Status> {
-    // SAFETY: the caller's word, here and below.
-    let publication = given(unsafe { read_growing(publication) }?)?;
-    let texts = |data, len| {
-        // SAFETY: as above.
-        let texts: &[roomcast_str] = unsafe { slice(data, len) }?;
-        texts
-            .iter()
-            .map(roomcast_str::text)
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let rooms = texts(publication.rooms, publication.room_count)?;
-    let except_rooms = texts(publication.except_rooms, publication.except_room_count)?;
-    // SAFETY: as above.
-    let except: &[u64] = unsafe { slice(publication.except, publication.except_count) }?;
+    let publication = given(publication.growing()?)?;
+    let rooms = texts(publication.rooms.slice(publication.room_count)?)?;
+    let except_rooms = publication
+        .except_rooms
+        .slice(publication.except_room_count)?;
+    let except_rooms = texts(except_rooms)?;
+    let except = publication.except.slice(publication.except_count)?;
     let except: Vec<_> = except.iter().copied().map(ConnectionId::from_u64).collect();
     let made = payload(publication.kind, &publication.data)?;
     work(&rooms, made.except(&except).except_rooms(&except_rooms))
+}
+
+fn texts(texts: &[roomcast_str]) -> Result<Vec<&str>, Status> {
+    texts.iter().map(roomcast_str::text).collect()
 }
 
 /// Publishes to all members of a room. Never blocks on a peer. Publishing to a room that nobody is
@@ -135,7 +123,7 @@ pub extern "C" fn roomcast_engine_publish(
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_publish_with(
     engine: Option<&roomcast_engine>,
-    publication: *const roomcast_publication,
+    publication: In<roomcast_publication>,
     published: Out<'_, roomcast_published>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
@@ -148,8 +136,7 @@ pub extern "C" fn roomcast_engine_publish_with(
             };
             done.map_err(|refused| refused.status())
         };
-        // SAFETY: what C passes is NULL or valid during the call.
-        let done = unsafe { with_publication(publication, publish) }?;
+        let done = with_publication(&publication, publish)?;
         put(published, done.into());
         Ok(())
     })

@@ -8,10 +8,9 @@ use roomcast::{
     Accept, CloseReason, Event, EventKind, Events, Gate, Peer, Pending, Request, Status,
 };
 
-use crate::boundary::{Foreign, Out, guard, place, write_growing};
+use crate::boundary::{Foreign, Out, OutArray, Places, guard, place};
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::events::{roomcast_event, roomcast_event_kind as kind};
-use crate::owned;
 use crate::request::roomcast_request;
 use crate::status::roomcast_status;
 
@@ -26,7 +25,7 @@ pub struct Held {
 #[expect(dead_code, reason = "events point into it")]
 enum What {
     Nothing,
-    Asked(Box<roomcast_request>),
+    Asked(Box<roomcast_request<'static>>),
     Message(Bytes),
     Closed(Box<CloseReason>),
     Room(Box<str>),
@@ -34,9 +33,6 @@ enum What {
 
 /// Events that are taken from the queue at a time.
 const BATCH: usize = 256;
-
-/// What the first version of the event has.
-const LEAST: usize = size_of::<roomcast_event>();
 
 impl Drop for Held {
     /// The host is done with the event, so its connection may send more.
@@ -95,12 +91,12 @@ pub extern "C" fn roomcast_engine_drain(
     engine: Option<&roomcast_engine>,
     struct_size: usize,
     capacity: usize,
-    events: *mut roomcast_event,
+    events: OutArray<roomcast_event>,
     count: Out<'_, usize>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
-        let (array, count) = (Array::new(struct_size, capacity, events)?, place(count)?);
-        count.write(fill(engine, queue(engine)?, array)?);
+        let (array, count) = (events.places(struct_size, capacity)?, place(count)?);
+        count.write(fill(engine, queue(engine)?, &array)?);
         Ok(())
     })
 }
@@ -122,11 +118,11 @@ pub extern "C" fn roomcast_engine_wait(
     timeout_ms: i64,
     struct_size: usize,
     capacity: usize,
-    events: *mut roomcast_event,
+    events: OutArray<roomcast_event>,
     count: Out<'_, usize>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
-        let (array, count) = (Array::new(struct_size, capacity, events)?, place(count)?);
+        let (array, count) = (events.places(struct_size, capacity)?, place(count)?);
         let queue = queue(engine)?;
         if engine.running().engine.fd().is_some() {
             return Err(Status::WrongMode);
@@ -143,7 +139,7 @@ pub extern "C" fn roomcast_engine_wait(
             if !queue.wait(left) {
                 return Err(Status::TimedOut);
             }
-            let found = fill(engine, queue, array)?;
+            let found = fill(engine, queue, &array)?;
             // With none, another thread was quicker.
             if found > 0 {
                 count.write(found);
@@ -157,44 +153,19 @@ fn queue(engine: &roomcast_engine) -> Result<&Arc<Events>, Status> {
     engine.running().events.as_ref().ok_or(Status::WrongMode)
 }
 
-/// A host's array of events, whose elements may be of another size than ours.
-#[derive(Clone, Copy)]
-struct Array {
-    first: *mut u8,
-    stride: usize,
-    capacity: usize,
-}
-
-impl Array {
-    fn new(stride: usize, capacity: usize, first: *mut roomcast_event) -> Result<Self, Status> {
-        let fits = stride >= LEAST && stride.is_multiple_of(align_of::<roomcast_event>());
-        if first.is_null() || capacity == 0 || !fits {
-            return Err(Status::InvalidArgument);
-        }
-        Ok(Array {
-            first: first.cast(),
-            stride,
-            capacity,
-        })
-    }
-
-    fn at(self, index: usize) -> *mut u8 {
-        debug_assert!(index < self.capacity);
-        self.first.wrapping_add(index * self.stride)
-    }
-}
-
 /// Takes what waits into the array; gives how many.
-fn fill(engine: &roomcast_engine, queue: &Arc<Events>, array: Array) -> Result<usize, Status> {
-    let mut taken = Vec::with_capacity(array.capacity.min(BATCH));
+fn fill(
+    engine: &roomcast_engine,
+    queue: &Arc<Events>,
+    array: &Places<roomcast_event>,
+) -> Result<usize, Status> {
+    let mut taken = Vec::with_capacity(array.len().min(BATCH));
     let mut count = 0;
-    while count < array.capacity {
-        let most = (array.capacity - count).min(BATCH);
+    while count < array.len() {
+        let most = (array.len() - count).min(BATCH);
         let n = queue.drain_held(most, &mut taken);
         for event in taken.drain(..) {
-            let event = owned_event(engine, queue, event);
-            // SAFETY: the array has place for `capacity` events of `stride` bytes.
-            unsafe { write_growing(array.at(count), array.stride, &event) };
+            array.write(count, owned_event(engine, queue, event));
             count += 1;
         }
         if n < most {
@@ -245,7 +216,7 @@ fn owned_event(engine: &roomcast_engine, queue: &Arc<Events>, event: Event) -> r
         _what: what,
         events: queue.clone(),
     };
-    made.held = Box::into_raw(Box::new(held)).cast();
+    made.held = Some(Box::new(held));
     made
 }
 
@@ -262,28 +233,15 @@ fn of_peer(kind: kind, peer: &Peer) -> roomcast_event {
 /// @param struct_size `sizeof(roomcast_event)`
 /// @param count how many
 /// @param events the first of them; NULL does nothing
-///
-/// # Safety
-/// `events` are `count` events as they were given, or zero.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn roomcast_events_free(
+pub extern "C" fn roomcast_events_free(
     struct_size: usize,
     count: usize,
-    events: *mut roomcast_event,
+    events: OutArray<roomcast_event>,
 ) {
-    let Ok(array) = Array::new(struct_size, count, events) else {
-        return;
-    };
-    for index in 0..count {
-        let event = array.at(index).cast::<roomcast_event>();
-        // SAFETY: the caller's word; every size of the struct that is taken has this field.
-        let held = unsafe { std::mem::replace(&mut (*event).held, std::ptr::null_mut()) };
-        // SAFETY: as above.
-        unsafe { array.at(index).write_bytes(0, array.stride) };
-        // SAFETY: it was made by `owned_event`, and is forgotten by now.
-        guard(|| unsafe {
-            owned::free(held.cast::<Held>());
-            Ok(())
-        });
-    }
+    guard(|| {
+        let array = events.places(struct_size, count)?;
+        (0..count).for_each(|index| drop(array.take(index)));
+        Ok(())
+    });
 }

@@ -12,24 +12,19 @@ use crate::boundary::{caught, roomcast_str};
 /// Found in an event or in the call of a page function, and valid as long as that is, together
 /// with all texts that the functions below give. They are read on any thread. Where there is no
 /// such text, `data` is NULL.
-pub struct roomcast_request {
-    request: Source,
+pub struct roomcast_request<'a> {
+    request: Source<'a>,
     /// Texts that had to be made, kept as long as the request.
     made: Mutex<Vec<Box<str>>>,
 }
 
-enum Source {
+enum Source<'a> {
     Shared(Arc<Request>),
     /// Of a callback, which it does not outlive.
-    Lent(*const Request),
+    Lent(&'a Request),
 }
 
-// SAFETY: a lent request is only read, and by the rules of its lender for as long as it is lent.
-unsafe impl Send for roomcast_request {}
-// SAFETY: as above; what is made is behind a lock.
-unsafe impl Sync for roomcast_request {}
-
-impl roomcast_request {
+impl<'a> roomcast_request<'a> {
     pub(crate) fn shared(request: Arc<Request>) -> Self {
         roomcast_request {
             request: Source::Shared(request),
@@ -37,20 +32,18 @@ impl roomcast_request {
         }
     }
 
-    /// Calls with a request that is valid for the call alone.
-    pub(crate) fn lend<R>(request: &Request, call: impl FnOnce(&roomcast_request) -> R) -> R {
-        let lent = roomcast_request {
+    /// Valid for a call alone.
+    pub(crate) fn lent(request: &'a Request) -> Self {
+        roomcast_request {
             request: Source::Lent(request),
             made: Mutex::default(),
-        };
-        call(&lent)
+        }
     }
 
     fn get(&self) -> &Request {
         match &self.request {
             Source::Shared(request) => request,
-            // SAFETY: `lend` alone makes it, and drops it before the borrow ends.
-            Source::Lent(request) => unsafe { &**request },
+            Source::Lent(request) => request,
         }
     }
 
@@ -68,8 +61,8 @@ impl roomcast_request {
 }
 
 fn read(
-    request: Option<&roomcast_request>,
-    read: impl for<'a> FnOnce(&'a roomcast_request, &'a Request) -> Option<roomcast_str>,
+    request: Option<&roomcast_request<'_>>,
+    read: impl for<'a> FnOnce(&'a roomcast_request<'_>, &'a Request) -> Option<roomcast_str>,
 ) -> roomcast_str {
     let found = caught(|| request.and_then(|r| read(r, r.get())));
     found.flatten().unwrap_or(roomcast_str::NONE)
@@ -82,19 +75,19 @@ fn named(name: &roomcast_str) -> Option<&str> {
 
 /// "GET" for every WebSocket; "GET" or "HEAD" for a page.
 #[unsafe(no_mangle)]
-pub extern "C" fn roomcast_request_method(request: Option<&roomcast_request>) -> roomcast_str {
+pub extern "C" fn roomcast_request_method(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |_, r| Some(roomcast_str::of(r.method().as_str())))
 }
 
 /// The path as sent, percent signs and all, without the query: "/room/42".
 #[unsafe(no_mangle)]
-pub extern "C" fn roomcast_request_path(request: Option<&roomcast_request>) -> roomcast_str {
+pub extern "C" fn roomcast_request_path(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |_, r| Some(roomcast_str::of(r.path())))
 }
 
 /// What follows the question mark, as sent.
 #[unsafe(no_mangle)]
-pub extern "C" fn roomcast_request_query(request: Option<&roomcast_request>) -> roomcast_str {
+pub extern "C" fn roomcast_request_query(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |_, r| r.query().map(roomcast_str::of))
 }
 
@@ -102,7 +95,7 @@ pub extern "C" fn roomcast_request_query(request: Option<&roomcast_request>) -> 
 /// escapes, and `+` for a space. Of `?a` it is the empty text.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_query_value(
-    request: Option<&roomcast_request>,
+    request: Option<&roomcast_request<'_>>,
     name: roomcast_str,
 ) -> roomcast_str {
     read(request, |kept, r| {
@@ -114,7 +107,7 @@ pub extern "C" fn roomcast_request_query_value(
 /// The first header field of this name (in any case), if it is visible ASCII.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_header(
-    request: Option<&roomcast_request>,
+    request: Option<&roomcast_request<'_>>,
     name: roomcast_str,
 ) -> roomcast_str {
     read(request, |_, r| {
@@ -130,7 +123,7 @@ pub extern "C" fn roomcast_request_header(
 /// @return false behind the last one, and then nothing was written
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_header_at(
-    request: Option<&roomcast_request>,
+    request: Option<&roomcast_request<'_>>,
     index: usize,
     name: crate::boundary::Out<'_, roomcast_str>,
     value: crate::boundary::Out<'_, crate::boundary::roomcast_bytes>,
@@ -148,7 +141,7 @@ pub extern "C" fn roomcast_request_header_at(
 /// The first cookie of this name (which is case-sensitive), as sent, quotes included.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_cookie(
-    request: Option<&roomcast_request>,
+    request: Option<&roomcast_request<'_>>,
     name: roomcast_str,
 ) -> roomcast_str {
     read(request, |_, r| {
@@ -161,7 +154,7 @@ pub extern "C" fn roomcast_request_cookie(
 /// @param index from 0; behind the last one there is no text
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_subprotocol(
-    request: Option<&roomcast_request>,
+    request: Option<&roomcast_request<'_>>,
     index: usize,
 ) -> roomcast_str {
     read(request, |_, r| {
@@ -171,19 +164,19 @@ pub extern "C" fn roomcast_request_subprotocol(
 
 /// The web page's origin ("https://app.example"); none from what is not a browser.
 #[unsafe(no_mangle)]
-pub extern "C" fn roomcast_request_origin(request: Option<&roomcast_request>) -> roomcast_str {
+pub extern "C" fn roomcast_request_origin(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |_, r| r.origin().map(roomcast_str::of))
 }
 
 /// The host, and the port when it is not the default one, that the peer meant to reach.
 #[unsafe(no_mangle)]
-pub extern "C" fn roomcast_request_host(request: Option<&roomcast_request>) -> roomcast_str {
+pub extern "C" fn roomcast_request_host(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |_, r| r.host().map(roomcast_str::of))
 }
 
 /// The other end of the connection, such as "127.0.0.1:50123"; none on a unix socket. Behind a
 /// proxy this is the proxy.
 #[unsafe(no_mangle)]
-pub extern "C" fn roomcast_request_peer(request: Option<&roomcast_request>) -> roomcast_str {
+pub extern "C" fn roomcast_request_peer(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |kept, r| Some(kept.keep(&r.peer()?.to_string())))
 }

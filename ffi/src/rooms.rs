@@ -2,11 +2,10 @@
 
 use roomcast::{Publication, Room, Status};
 
-use crate::boundary::{Out, given, place, put, roomcast_bytes, roomcast_str};
+use crate::boundary::{In, Out, give, given, place, put, roomcast_bytes, roomcast_str};
 use crate::connections::roomcast_position;
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::lists::{roomcast_ids, roomcast_names};
-use crate::owned;
 use crate::publish::{payload, roomcast_publication, roomcast_published, with_publication};
 use crate::status::roomcast_status;
 
@@ -32,10 +31,10 @@ pub extern "C" fn roomcast_engine_count(
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_rooms(
     engine: Option<&roomcast_engine>,
-    rooms: Out<'_, *mut roomcast_names>,
+    rooms: Out<'_, Box<roomcast_names>>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
-        owned::give(place(rooms)?, roomcast_names::new(engine.handle().rooms()));
+        give(place(rooms)?, roomcast_names::new(engine.handle().rooms()));
         Ok(())
     })
 }
@@ -49,12 +48,12 @@ pub extern "C" fn roomcast_engine_rooms(
 pub extern "C" fn roomcast_engine_members(
     engine: Option<&roomcast_engine>,
     room: roomcast_str,
-    members: Out<'_, *mut roomcast_ids>,
+    members: Out<'_, Box<roomcast_ids>>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let (place, room) = (place(members)?, room.text()?);
         let ids = engine.handle().members(room).map_err(|e| e.status())?;
-        owned::give(place, roomcast_ids::new(&ids));
+        give(place, roomcast_ids::new(&ids));
         Ok(())
     })
 }
@@ -135,7 +134,7 @@ pub extern "C" fn roomcast_room_publish(
 pub extern "C" fn roomcast_room_publish_with(
     engine: Option<&roomcast_engine>,
     room: u64,
-    publication: *const roomcast_publication,
+    publication: In<roomcast_publication>,
     published: Out<'_, roomcast_published>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
@@ -145,8 +144,7 @@ pub extern "C" fn roomcast_room_publish_with(
                 room.publish(publication).map_err(|e| e.status())
             })
         };
-        // SAFETY: what C passes is NULL or valid during the call.
-        let done = unsafe { with_publication(publication, publish) }?;
+        let done = with_publication(&publication, publish)?;
         put(published, done.into());
         Ok(())
     })

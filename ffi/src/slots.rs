@@ -1,4 +1,4 @@
-//! Values that C knows by a number: a slot and its generation, so that a stale number finds nothing.
+//! Values that C knows by a number: a slot and its generation. A stale number finds nothing.
 //!
 //! In: values. Out: numbers, and the values again, on any thread. Looking one up takes the lock of
 //! its slot only, for reading.

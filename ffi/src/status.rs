@@ -4,8 +4,8 @@ use std::ffi::c_char;
 
 use roomcast::Status;
 
-/// What became of a call. The numbers are stable and never reused; groups of ten belong
-/// together. A number that a program does not know is an error.
+/// What became of a call. The numbers are stable and never reused; groups of ten belong together. A
+/// number that a program does not know is an error.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum roomcast_status {

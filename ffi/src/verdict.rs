@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use roomcast::{Accept, ConnectionId, Pending, Status};
 
-use crate::boundary::{
-    Foreign, Growing, given, read_growing, roomcast_free_fn, roomcast_str, slice,
-};
+use crate::boundary::{Foreign, In, given, roomcast_free_fn, roomcast_str};
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::status::roomcast_status;
 
@@ -65,7 +63,6 @@ impl Waiting {
 
 /// How a connection is accepted. Set `struct_size`, and the rest to zero where it is not needed.
 #[repr(C)]
-#[derive(Clone, Copy)]
 pub struct roomcast_accept {
     /// `sizeof(roomcast_accept)`.
     pub struct_size: usize,
@@ -73,7 +70,7 @@ pub struct roomcast_accept {
     pub user: roomcast_str,
     /// Rooms to be in from the first moment: an array of `room_count` names. One that is empty or
     /// longer than `room_name_bytes_max` is left out and logged.
-    pub rooms: *const roomcast_str,
+    pub rooms: In<roomcast_str>,
     /// How many rooms.
     pub room_count: usize,
     /// The subprotocol, one of those offered; another is left out of the answer. May be empty.
@@ -84,24 +81,14 @@ pub struct roomcast_accept {
     pub data_free: roomcast_free_fn,
 }
 
-// SAFETY: its first field is its size; null pointers and no function are valid.
-unsafe impl Growing for roomcast_accept {}
-
 /// What an accept says, read and checked: without its data, so that the call may still fail.
-///
-/// # Safety
-/// `accept` is NULL or such a struct.
-pub(crate) unsafe fn read_accept(
-    accept: *const roomcast_accept,
-) -> Result<(Accept, Option<Data>), Status> {
+pub(crate) fn read_accept(accept: &In<roomcast_accept>) -> Result<(Accept, Option<Data>), Status> {
     let mut made = Accept::new();
-    // SAFETY: the caller's word.
-    let Some(accept) = (unsafe { read_growing(accept) })? else {
+    let Some(accept) = accept.growing()? else {
         return Ok((made, None));
     };
     let (user, subprotocol) = (accept.user.text()?, accept.subprotocol.text()?);
-    // SAFETY: C passes an array of so many.
-    for room in unsafe { slice(accept.rooms, accept.room_count) }? {
+    for room in accept.rooms.slice(accept.room_count)? {
         made = made.room(room.text()?);
     }
     if !user.is_empty() {
@@ -152,11 +139,10 @@ impl roomcast_engine {
 pub extern "C" fn roomcast_connection_accept(
     engine: Option<&roomcast_engine>,
     connection: u64,
-    accept: *const roomcast_accept,
+    accept: In<roomcast_accept>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
-        // SAFETY: what C passes is NULL or valid during the call.
-        let (made, data) = unsafe { read_accept(accept) }?;
+        let (made, data) = read_accept(&accept)?;
         let pending = engine.take_waiting(connection)?;
         pending.accept(with_data(made, data));
         Ok(())

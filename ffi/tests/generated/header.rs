@@ -127,7 +127,7 @@ fn aligned(text: &str) -> String {
     lines
 }
 
-/// Copies of the sources in which result places are plain pointers, which cbindgen understands.
+/// Copies of the sources in which pointers are plain, which cbindgen understands.
 fn plain_sources() -> Vec<PathBuf> {
     let into = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("header");
     std::fs::create_dir_all(&into).expect("a folder can be made");
@@ -142,13 +142,35 @@ fn plain_sources() -> Vec<PathBuf> {
     files.map(copy).collect()
 }
 
-/// `Out<'_, T>` as `*mut T`.
+/// The pointer types of `boundary.rs` as plain pointers, and no lifetimes.
 fn plain(text: &str) -> String {
-    let mut parts = text.split("Out<'_, ");
+    let mut text = text.replace("Option<Box<Held>>", "*mut c_void");
+    for lifetime in ["<'_>", "<'a>", "<'static>"] {
+        text = text.replace(&format!("roomcast_request{lifetime}"), "roomcast_request");
+    }
+    for (wrapper, pointer) in [
+        (": Out<'_, ", ": *mut "),
+        (": OutGrowing<", ": *mut "),
+        (": OutArray<", ": *mut "),
+        (": In<", ": *const "),
+    ] {
+        text = unwrapped(&text, wrapper, pointer);
+    }
+    text
+}
+
+/// `WRAPPER<T>` as `POINTER T`, up to the bracket that closes it.
+fn unwrapped(text: &str, wrapper: &str, pointer: &str) -> String {
+    let mut parts = text.split(wrapper);
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let (inner, rest) = part.split_once('>').expect("the type is closed");
-        plain += &format!("*mut {inner}{rest}");
+        let mut depth = 1;
+        let end = part.find(|c: char| {
+            depth += i32::from(c == '<') - i32::from(c == '>');
+            depth == 0
+        });
+        let (inner, rest) = part.split_at(end.expect("the type is closed"));
+        plain += &format!("{pointer}{inner}{}", &rest[1..]);
     }
     plain
 }

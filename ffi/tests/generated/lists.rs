@@ -42,16 +42,21 @@ fn camel(name: &str) -> String {
 pub(super) fn statuses() -> String {
     let mut text = format!("//! The closed list of what can go wrong. {HEAD}\n\n");
     text += "use std::ffi::c_char;\n\nuse roomcast::Status;\n\n";
-    text += "/// What became of a call. The numbers are stable and never reused; groups of ten belong\n\
-             /// together. A number that a program does not know is an error.\n\
-             #[repr(C)]\n#[derive(Clone, Copy, Debug, PartialEq, Eq)]\npub enum roomcast_status {\n";
+    text += &doc(
+        "",
+        "What became of a call. The numbers are stable and never reused; groups of ten belong \
+         together. A number that a program does not know is an error.",
+    );
+    text += "#[repr(C)]\n#[derive(Clone, Copy, Debug, PartialEq, Eq)]\n\
+             pub enum roomcast_status {\n";
     for status in Status::ALL {
         let sentence = status.text();
         let sentence = sentence[..1].to_uppercase() + &sentence[1..] + ".";
         text += &doc("    ", &sentence);
         let _ = writeln!(text, "    {status:?} = {},", status.number());
     }
-    text += "}\n\nimpl From<Status> for roomcast_status {\n    fn from(status: Status) -> Self {\n        match status {\n";
+    text += "}\n\nimpl From<Status> for roomcast_status {\n\
+             \x20   fn from(status: Status) -> Self {\n        match status {\n";
     for status in Status::ALL {
         let _ = writeln!(
             text,
@@ -59,8 +64,10 @@ pub(super) fn statuses() -> String {
         );
     }
     text += "            _ => roomcast_status::Broken,\n        }\n    }\n}\n\n";
-    text += "/// One sentence for a log, valid for ever; \"unknown status\" for a number that is none.\n\
-             ///\n/// @param status one of `roomcast_status`\n\
+    let about = "One sentence for a log, valid for ever; \"unknown status\" for a number that is \
+                 none.";
+    text += &doc("", about);
+    text += "///\n/// @param status one of `roomcast_status`\n\
              #[unsafe(no_mangle)]\n\
              pub extern \"C\" fn roomcast_status_text(status: u32) -> *const c_char {\n    \
              let text = match status {\n";
@@ -104,9 +111,12 @@ pub(super) fn limits() -> String {
     let limits = numbered();
     let mut text = format!("//! What bounds an engine, by number. {HEAD}\n\n");
     text += "use std::ffi::c_char;\n\nuse roomcast::Limits;\n\n";
-    text += "/// What bounds an engine (`roomcast_config_set_limit`); each in the unit that its name\n\
-             /// ends with. The numbers are stable and never reused.\n\
-             #[repr(C)]\n#[derive(Clone, Copy)]\n\
+    text += &doc(
+        "",
+        "What bounds an engine (`roomcast_config_set_limit`); each in the unit that its name ends \
+         with. The numbers are stable and never reused.",
+    );
+    text += "#[repr(C)]\n#[derive(Clone, Copy)]\n\
              #[expect(dead_code, reason = \"C names them\")]\npub enum roomcast_limit {\n";
     for (number, name, about) in &limits {
         text += &doc("    ", &in_c(about));
@@ -118,8 +128,10 @@ pub(super) fn limits() -> String {
         let _ = writeln!(text, "        {number} => {name:?},");
     }
     text += "        _ => return None,\n    };\n    Some(name)\n}\n\n";
-    text += "/// The name of a limit, such as \"connections_max\", valid for ever; NULL for a number that is\n\
-             /// none.\n///\n/// @param limit one of `roomcast_limit`\n\
+    let about = "The name of a limit, such as \"connections_max\", valid for ever; NULL for a \
+                 number that is none.";
+    text += &doc("", about);
+    text += "///\n/// @param limit one of `roomcast_limit`\n\
              #[unsafe(no_mangle)]\n\
              pub extern \"C\" fn roomcast_limit_name(limit: u32) -> *const c_char {\n    \
              let name = match limit {\n";
@@ -172,7 +184,8 @@ pub(super) fn snapshot() -> String {
     text += "}\n\npub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {\n    \
              let mut closed = [0; 16];\n    \
              for (place, (_, count)) in closed.iter_mut().zip(&from.closed) {\n        \
-             *place = *count;\n    }\n    roomcast_snapshot {\n        struct_size: size_of::<roomcast_snapshot>(),\n";
+             *place = *count;\n    }\n    roomcast_snapshot {\n        \
+             struct_size: size_of::<roomcast_snapshot>(),\n";
     for name in Snapshot::NAMES {
         let _ = writeln!(text, "        {name}: from.{name},");
     }
