@@ -24,12 +24,15 @@ pub struct roomcast_config {
     pub(crate) config: Config,
     pub(crate) callback: Option<Callback>,
     pub(crate) kinds: u32,
-    own_threads: bool,
 }
 
 impl roomcast_config {
-    pub(crate) fn own_threads(&self) -> bool {
-        self.own_threads
+    pub(crate) fn of(config: Config) -> Self {
+        roomcast_config {
+            config,
+            callback: None,
+            kinds: u32::MAX,
+        }
     }
 }
 
@@ -119,13 +122,7 @@ pub extern "C" fn roomcast_config_new(
         if !is_served(header_version) {
             return Err(Status::VersionMismatch);
         }
-        let config = roomcast_config {
-            config: Config::new(),
-            callback: None,
-            kinds: u32::MAX,
-            own_threads: true,
-        };
-        give(place, config);
+        give(place, roomcast_config::of(Config::new()));
         Ok(())
     })
 }
@@ -201,7 +198,6 @@ pub extern "C" fn roomcast_config_set_own_threads(
     own_threads: bool,
 ) -> roomcast_status {
     change(config, |config| {
-        config.own_threads = own_threads;
         build(config, |c| c.own_threads(own_threads));
         Ok(())
     })

@@ -36,7 +36,6 @@ pub(crate) struct Running {
     /// The queue of events, where they are not told by a callback.
     pub(crate) events: Option<Arc<Events>>,
     addresses: Vec<String>,
-    own_threads: bool,
 }
 
 impl roomcast_engine {
@@ -70,7 +69,7 @@ pub(crate) fn engine_guard<'a>(
     let Some(engine) = engine else {
         return roomcast_status::InvalidArgument;
     };
-    if engine.broken.load(Ordering::Relaxed) {
+    if engine.is_broken() {
         return roomcast_status::Broken;
     }
     match caught(|| work(engine)) {
@@ -141,7 +140,6 @@ fn start(config: &roomcast_config) -> Result<Arc<roomcast_engine>, roomcast::Sta
         addresses,
         engine: started,
         events,
-        own_threads: config.own_threads(),
     });
     Ok(engine)
 }
@@ -355,9 +353,7 @@ pub extern "C" fn roomcast_engine_turn(
         // A callback may let go of it in this turn.
         let engine = engine.hold();
         let running = engine.running();
-        if running.own_threads {
-            return Err(Status::WrongMode);
-        }
+        check_turned(running)?;
         let wait = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
         match running.engine.turn(wait) {
             true => Ok(()),
@@ -365,6 +361,11 @@ pub extern "C" fn roomcast_engine_turn(
             false => Err(Status::OnShard),
         }
     })
+}
+
+/// Only an engine without threads of its own is turned.
+fn check_turned(running: &Running) -> Result<(), Status> {
+    running.engine.fd().map(drop).ok_or(Status::WrongMode)
 }
 
 /// How long a host that turns the engine may sleep on its descriptor.
@@ -379,9 +380,7 @@ pub extern "C" fn roomcast_engine_next_turn_ms(
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let (place, running) = (place(ms)?, engine.running());
-        if running.own_threads {
-            return Err(Status::WrongMode);
-        }
+        check_turned(running)?;
         if running.engine.has_ended() {
             return Err(Status::Stopped);
         }
@@ -393,4 +392,97 @@ pub extern "C" fn roomcast_engine_next_turn_ms(
         put(Some(place), ms);
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::mem::MaybeUninit;
+    use std::net::TcpStream;
+    use std::time::Instant;
+
+    use roomcast::Config;
+
+    use super::*;
+
+    fn started(config: Config) -> *mut roomcast_engine {
+        let config = roomcast_config::of(config);
+        let mut engine = MaybeUninit::uninit();
+        let no_text = std::ptr::null_mut();
+        let status = roomcast_engine_new(Some(&config), Some(&mut engine), no_text, 0);
+        assert_eq!(status, roomcast_status::Ok);
+        // SAFETY: it was written, since the call has succeeded.
+        unsafe { engine.assume_init() }
+    }
+
+    /// What a host can still do with an engine that is broken.
+    fn assert_broken(engine: *mut roomcast_engine) {
+        // SAFETY: it is let go of below.
+        let held = unsafe { &*engine };
+        assert!(roomcast_engine_is_broken(Some(held)));
+        let mut port = MaybeUninit::uninit();
+        let status = roomcast_engine_address(Some(held), 0, None, Some(&mut port));
+        assert_eq!(status, roomcast_status::Broken);
+        let mut report = MaybeUninit::uninit();
+        let status = roomcast_engine_stop(Some(held), Some(&mut report));
+        assert_eq!(status, roomcast_status::Ok);
+        // SAFETY: as `started` made it; nobody uses it any more.
+        unsafe { roomcast_engine_free(engine) };
+    }
+
+    #[test]
+    fn a_panic_in_a_call_does_not_cross_and_breaks_the_engine() {
+        let engine = started(Config::new().listen("127.0.0.1:0").shards(1));
+        // SAFETY: it is let go of below.
+        let status = engine_guard(Some(unsafe { &*engine }), |_| panic!("on purpose"));
+        assert_eq!(status, roomcast_status::Broken);
+        assert_broken(engine);
+    }
+
+    fn with_a_panicking_page() -> Config {
+        Config::new()
+            .listen("127.0.0.1:0")
+            .shards(1)
+            .pages(|_| panic!("on purpose"))
+    }
+
+    fn asked(engine: &roomcast_engine) -> TcpStream {
+        let mut peer = TcpStream::connect(engine.running().engine.addresses()[0]).unwrap();
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            .unwrap();
+        peer
+    }
+
+    #[test]
+    fn a_panic_on_a_shard_breaks_the_engine() {
+        let engine = started(with_a_panicking_page());
+        // SAFETY: it is let go of below.
+        let mut peer = asked(unsafe { &*engine });
+        assert_eq!(peer.read(&mut [0]).unwrap_or(0), 0);
+        // SAFETY: as above.
+        let held = unsafe { &*engine };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !roomcast_engine_is_broken(Some(held)) {
+            assert!(Instant::now() < deadline, "it is said to be broken");
+            std::thread::yield_now();
+        }
+        assert_broken(engine);
+    }
+
+    #[test]
+    fn a_panic_in_a_turn_does_not_cross_and_breaks_the_engine() {
+        let engine = started(with_a_panicking_page().own_threads(false));
+        // SAFETY: it is let go of below.
+        let held = unsafe { &*engine };
+        let _peer = asked(held);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let status = loop {
+            match roomcast_engine_turn(Some(held), 10) {
+                roomcast_status::Ok => assert!(Instant::now() < deadline, "the page is asked for"),
+                status => break status,
+            }
+        };
+        assert_eq!(status, roomcast_status::Broken);
+        assert_broken(engine);
+    }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use roomcast::{
-    CloseReason, CommandError, Config, Engine, Handle, Handler, Pending, Refused, Request,
-    StartError,
+    CloseReason, CommandError, Config, ConnectionId, Engine, Handle, Handler, Pending, Refused,
+    Request, StartError,
 };
 
 use crate::client::{Client, PATIENCE, Wire, upgrade};
@@ -174,8 +174,29 @@ fn a_callback_that_panics_stops_the_engine_in_an_orderly_way() {
         assert_eq!(house.log.closed(id), CloseReason::Stopping);
     }
     assert_eq!(house.engine.publish("r", "x"), Err(Refused::Stopped));
+    assert!(house.engine.is_broken());
     assert_eq!(house.engine.stop().connections, 2);
-    assert!(house.engine.rooms().is_empty());
+    assert!(house.engine.rooms().is_empty() && house.engine.has_ended());
+}
+
+#[test]
+fn whether_a_connection_is_there_is_known_at_once() {
+    let house = open(config().shards(2));
+    let (mut client, id) = house.client("r");
+    let (_other, other_id) = house.client("r");
+    assert!(house.engine.is_open(id) && house.engine.is_open(other_id));
+    assert!(!house.engine.is_broken() && !house.engine.has_ended());
+    client.close(1000, "");
+    house.log.closed(id);
+    assert!(!house.engine.is_open(id) && house.engine.is_open(other_id));
+    // The slot's next owner is somebody else.
+    let (_third, third_id) = house.client("r");
+    assert!(!house.engine.is_open(id) && house.engine.is_open(third_id));
+    for nobody in [0, u64::MAX, id.as_u64() | 0xff_ffff] {
+        assert!(!house.engine.is_open(ConnectionId::from_u64(nobody)));
+    }
+    house.engine.stop();
+    assert!(!house.engine.is_open(other_id));
 }
 
 #[test]

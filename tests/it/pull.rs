@@ -322,3 +322,17 @@ fn a_dropped_receiver_does_not_hold_up_a_stop() {
     assert_eq!(engine.stop().connections, 1);
     reader.join().unwrap();
 }
+
+#[test]
+fn waiting_takes_nothing() {
+    let (engine, events) = start(config());
+    assert!(!events.wait(Duration::from_millis(20)));
+    let mut client = Client::bare(engine.addresses()[0]);
+    client.write(upgrade("/", &[]).as_bytes());
+    assert!(events.wait(PATIENCE) && events.wait(Duration::ZERO));
+    let mut taken = Vec::new();
+    assert_eq!(events.drain(10, &mut taken), 1);
+    engine.begin_stop();
+    drop(taken);
+    assert!(events.wait(Duration::MAX), "the end can be taken");
+}

@@ -311,3 +311,30 @@ fn an_engine_with_threads_of_its_own_is_not_turned_by_the_host() {
     assert_eq!(house.engine.fd(), None);
     assert!(Engine::start(unthreaded().shards(2), ()).is_err());
 }
+
+#[test]
+fn a_turn_that_panics_ends_the_engine_in_an_orderly_way() {
+    let house = open_with(unthreaded(), |_, message| {
+        assert_ne!(message.text(), Some("panic"), "as the test wants it");
+    });
+    let address = house.engine.addresses()[0];
+    let client = thread::spawn(move || {
+        let mut client = Client::open(address, "/r");
+        client.id();
+        client.say("panic");
+        client.drain();
+    });
+    let until = Instant::now() + Duration::from_secs(10);
+    let turns = std::panic::AssertUnwindSafe(|| {
+        while house.engine.turn(Duration::from_millis(10)) {
+            assert!(Instant::now() < until, "the message comes");
+        }
+    });
+    let panic = std::panic::catch_unwind(turns).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.contains("as the test wants it"), "{text}");
+    client.join().unwrap();
+    assert!(house.engine.is_broken() && house.engine.has_ended());
+    assert!(!house.engine.turn(Duration::ZERO));
+    assert_eq!(house.engine.stop().connections, 1);
+}
