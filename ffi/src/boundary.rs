@@ -323,7 +323,7 @@ pub type roomcast_free_fn = Option<extern "C" fn(data: *mut c_void)>;
 
 /// Data of the host, with its finalizer.
 pub(crate) struct Foreign {
-    pub(crate) data: *mut c_void,
+    data: *mut c_void,
     free: roomcast_free_fn,
 }
 
@@ -335,6 +335,10 @@ unsafe impl Sync for Foreign {}
 impl Foreign {
     pub(crate) fn new(data: *mut c_void, free: roomcast_free_fn) -> Self {
         Foreign { data, free }
+    }
+
+    pub(crate) fn data(&self) -> *mut c_void {
+        self.data
     }
 }
 

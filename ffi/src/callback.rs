@@ -34,7 +34,7 @@ impl Callbacks {
     fn tell(&self, event: &roomcast_event) {
         // `roomcast_engine_new` may still be at work; calls from the callback need what it makes.
         self.engine.running();
-        (self.callback.call)(self.callback.user.data, Arc::as_ptr(&self.engine), event);
+        (self.callback.call)(self.callback.user.data(), Arc::as_ptr(&self.engine), event);
     }
 
     fn tell_of(

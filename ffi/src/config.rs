@@ -352,10 +352,8 @@ pub extern "C" fn roomcast_config_set_callback(
     free: roomcast_free_fn,
 ) -> roomcast_status {
     change(config, |config| {
-        config.callback = call.map(|call| Callback {
-            user: Arc::new(Foreign::new(user_data, free)),
-            call,
-        });
+        let user = Arc::new(Foreign::new(user_data, free));
+        config.callback = call.map(|call| Callback { user, call });
         Ok(())
     })
 }
@@ -388,7 +386,8 @@ pub extern "C" fn roomcast_config_set_pages(
     free: roomcast_free_fn,
 ) -> roomcast_status {
     change(config, |config| {
-        let pages = call.map(|call| Pages::new(Foreign::new(user_data, free), call));
+        let user = Foreign::new(user_data, free);
+        let pages = call.map(|call| Pages::new(user, call));
         build(config, |c| {
             c.pages(move |request| pages.as_ref()?.answer(request))
         });
@@ -409,11 +408,11 @@ pub extern "C" fn roomcast_config_set_log(
     free: roomcast_free_fn,
 ) -> roomcast_status {
     change(config, |config| {
-        let user = call.is_some().then(|| Foreign::new(user_data, free));
+        let user = Foreign::new(user_data, free);
         build(config, |c| {
             c.log(move |level, line| {
-                if let (Some(call), Some(user)) = (call, &user) {
-                    call(user.data, level_number(level), roomcast_str::of(line));
+                if let Some(call) = call {
+                    call(user.data(), level_number(level), roomcast_str::of(line));
                 }
             })
         });

@@ -125,7 +125,7 @@ impl roomcast_event {
     /// Of a connection that was accepted as this user, with this data.
     pub(crate) fn of(mut self, user: Option<&str>, data: Option<&Foreign>) -> Self {
         self.user = roomcast_str::of_option(user);
-        self.connection_data = data.map_or(std::ptr::null_mut(), |data| data.data);
+        self.connection_data = data.map_or(std::ptr::null_mut(), Foreign::data);
         self
     }
 

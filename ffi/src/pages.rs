@@ -46,7 +46,7 @@ impl Pages {
     pub(crate) fn answer(&self, request: &Request) -> Option<Page> {
         let mut page = roomcast_page { page: None };
         let request = roomcast_request::lent(request);
-        (self.call)(self.user.data, from_ref(&request).cast(), &mut page);
+        (self.call)(self.user.data(), from_ref(&request).cast(), &mut page);
         page.page
     }
 }
