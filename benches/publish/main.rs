@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use roomcast::{Accept, Config, Engine, Handler, Pending, Request, Room};
+use roomcast::{Accept, Config, Engine, Handler, Pending, Published, Refused, Request, Room};
 
 const BURST: u32 = 1_000;
 const BURSTS: usize = 201;
@@ -38,28 +38,36 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("| room | ns a publish, median of {BURSTS} bursts |");
     println!("|---|---|");
-    for name in ["empty", "hall"] {
+    for (name, by_name) in [("empty", false), ("hall", false), ("empty", true)] {
         let room = engine.room(name)?;
-        println!(
-            "| {name}, {} members | {:.0} |",
-            room.members(),
-            publish(&engine, &room, &mut member)
-        );
+        let how = if by_name { " by name" } else { "" };
+        let cost = match by_name {
+            true => burst(&engine, &room, &mut member, |data| {
+                engine.publish(name, data)
+            }),
+            false => burst(&engine, &room, &mut member, |data| room.publish(data)),
+        };
+        println!("| {name}{how}, {} members | {cost:.1} |", room.members());
     }
     engine.stop();
     Ok(())
 }
 
-fn publish(engine: &Engine, room: &Room, member: &mut TcpStream) -> f64 {
+fn burst(
+    engine: &Engine,
+    room: &Room,
+    member: &mut TcpStream,
+    publish: impl Fn(&[u8]) -> Result<Published, Refused>,
+) -> f64 {
     let payload = [7u8; 64];
     let mut sink = vec![0; 1 << 20];
     let mut times: Vec<f64> = Vec::new();
     for _ in 0..BURSTS {
         // One publication first, so that the shard is awake when the burst is timed.
-        room.publish(&payload).expect("it is taken");
+        publish(&payload).expect("it is taken");
         let began = Instant::now();
         for _ in 0..BURST {
-            room.publish(&payload).expect("it is taken");
+            publish(&payload).expect("it is taken");
         }
         times.push(began.elapsed().as_nanos() as f64 / f64::from(BURST));
         let owed = room.members() as u64 * room.position().offset;

@@ -73,7 +73,7 @@ def table(rows: Sequence[Row], judged: bool = True) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def environment(runs: int) -> str:
+def environment(runs: int, packages: Sequence[str] = PACKAGES) -> str:
     """One sentence: machine and versions."""
     cpu = next(
         (
@@ -84,23 +84,23 @@ def environment(runs: int) -> str:
         "unknown CPU",
     )
     versions = []
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             versions.append(f"no {package}")
     return (
         f"{cpu}, {os.cpu_count()} cores, Linux {platform.release()}, loopback; "
-        f"CPython {platform.python_version()}, {', '.join(versions)}; medians of {runs}."
+        f"{', '.join([f'CPython {platform.python_version()}', *versions])}; medians of {runs}."
     )
 
 
-def write(file: Path, text: str) -> None:
+def write(file: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Between the markers of a file that has them, else as the whole file."""
-    whole = f"{BEGIN}\n\n{text.rstrip()}\n\n{END}"
+    whole = f"{begin}\n\n{text.rstrip()}\n\n{end}"
     old = file.read_text() if file.exists() else ""
-    if BEGIN in old and END in old:
-        before, _, rest = old.partition(BEGIN)
-        file.write_text(before + whole + rest.partition(END)[2])
+    if begin in old and end in old:
+        before, _, rest = old.partition(begin)
+        file.write_text(before + whole + rest.partition(end)[2])
     else:
         file.write_text(whole + "\n")
