@@ -1243,8 +1243,8 @@ typedef struct roomcast_accept {
  * @param connection the event's `connection`
  * @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
  *        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
- * @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer has
- *         gone, its time is over, or no connection of this id ever waited
+ * @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer is
+ *         known to have gone, its time is over, or no connection of this id ever waited
  */
 roomcast_status roomcast_connection_accept(const roomcast_engine *engine,
                                            uint64_t connection,

@@ -52,12 +52,15 @@ impl Waiting {
         drop(late);
     }
 
-    /// The connection that this id waits as; None after the first answer, and after its time.
-    fn take(&self, id: u64) -> Option<Pending> {
+    /// The connection that this id waits as.
+    fn take(&self, id: u64) -> Result<Pending, Status> {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, pending) = list.pending.remove(&id)?;
+        let (since, pending) = list.pending.remove(&id).ok_or(Status::Answered)?;
         drop(list);
-        (since.elapsed() < self.timeout).then_some(pending)
+        match since.elapsed() < self.timeout {
+            true => Ok(pending),
+            false => Err(Status::Gone),
+        }
     }
 }
 
@@ -117,11 +120,10 @@ pub(crate) fn with_data(made: Accept, data: Option<Data>) -> Accept {
 
 impl roomcast_engine {
     fn take_waiting(&self, id: u64) -> Result<Pending, Status> {
-        let is_there = self.handle().is_open(ConnectionId::from_u64(id));
-        match (self.waiting.take(id), is_there) {
-            (Some(pending), true) => Ok(pending),
-            (None, true) => Err(Status::Answered),
-            (_, false) => Err(Status::Gone),
+        let waiting = self.waiting.take(id);
+        match self.handle().is_open(ConnectionId::from_u64(id)) {
+            true => waiting,
+            false => Err(Status::Gone),
         }
     }
 }
@@ -133,8 +135,8 @@ impl roomcast_engine {
 /// @param connection the event's `connection`
 /// @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
 ///        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
-/// @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer has
-///         gone, its time is over, or no connection of this id ever waited
+/// @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer is
+///         known to have gone, its time is over, or no connection of this id ever waited
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_connection_accept(
     engine: Option<&roomcast_engine>,
