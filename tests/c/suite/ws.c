@@ -213,7 +213,7 @@ void ws_expect(struct ws *ws, const char *text) {
 
 int ws_expect_end(struct ws *ws) {
     suite_at(__FILE__, __LINE__, "the end of a stream");
-    while (ws_hear(ws)) continue;
+    while (ws->status == 101 && ws_hear(ws)) continue;
     while (more(ws)) ws->used = ws->have;
     return ws->close_code;
 }
