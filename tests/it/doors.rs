@@ -183,3 +183,20 @@ fn one_connection_too_many_is_503_and_a_free_place_is_taken() {
     house.engine.publish("r", "still here").unwrap();
     assert_eq!(clients[0].text(), "still here");
 }
+
+#[test]
+fn of_a_burst_as_many_come_in_as_there_are_places() {
+    let house = open(config().shards(2).connections_max(50));
+    let mut peers: Vec<_> = (0..150).map(|_| Client::bare(house.address())).collect();
+    for peer in &mut peers {
+        peer.write(upgrade("/r", &[]).as_bytes());
+    }
+    let upgraded = peers.into_iter().map(Client::upgraded);
+    let (inside, outside): (Vec<_>, Vec<_>) = upgraded.partition(Result::is_ok);
+    assert_eq!((inside.len(), outside.len()), (50, 100));
+    assert!(
+        outside
+            .iter()
+            .all(|r| r.as_ref().is_err_and(|r| r.status == 503))
+    );
+}

@@ -5,6 +5,7 @@
 //! Shard thread.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::conns::{ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
 use super::net::{Incoming, Net};
@@ -88,14 +89,19 @@ impl<N: Net> Shard<N> {
             self.shared.counters[self.me].rejected_full.add(1);
             return;
         }
-        self.shared.total.fetch_add(1, Ordering::Relaxed);
+        let before = self.shared.total.fetch_add(1, Ordering::Relaxed);
+        // Decided here: where it is taken over, those behind it are counted too.
+        let stage = match before >= self.shared.limits.connections_max {
+            true => Stage::Over,
+            false => Stage::Head(Vec::new()),
+        };
         let shard = self.shared.least_loaded();
         self.shared.loads[shard].fetch_add(1, Ordering::Relaxed);
         if shard == self.me {
-            return self.adopt(incoming, Stage::Head(Vec::new()));
+            return self.adopt(incoming, stage);
         }
-        let ask = Ask::Adopt(Box::new((incoming, Stage::Head(Vec::new()))));
-        self.shared.ask(shard, ask);
+        self.shared
+            .ask(shard, Ask::Adopt(Box::new((incoming, stage))));
     }
 
     /// Takes over a socket that is counted already.
@@ -113,24 +119,13 @@ impl<N: Net> Shard<N> {
         self.shared.counters[self.me].accepted.add(1);
         self.router.attach(slot);
         let now = self.tick();
-        let over = self.shared.total.load(Ordering::Relaxed) > self.shared.limits.connections_max;
         let conn = self.conns.at(slot);
         (conn.heard, conn.spoke) = (now, now);
-        if over {
-            conn.flags |= OVER;
-        }
         match stage {
-            Stage::Head(bytes) => {
-                conn.phase = Phase::Head;
-                conn.hello = Some(Box::new(Hello {
-                    bytes: Vec::new(),
-                    request: None,
-                    peer,
-                }));
-                self.set_timer(slot);
-                if !bytes.is_empty() {
-                    self.on_head(slot, &bytes);
-                }
+            Stage::Head(bytes) => self.expect_head(slot, peer, &bytes),
+            Stage::Over => {
+                conn.flags |= OVER;
+                self.expect_head(slot, peer, &[]);
             }
             Stage::Open(accepted, bytes) => {
                 conn.hello = Some(Box::new(Hello {
@@ -140,6 +135,20 @@ impl<N: Net> Shard<N> {
                 }));
                 self.open(slot, accepted);
             }
+        }
+    }
+
+    fn expect_head(&mut self, slot: u32, peer: Option<SocketAddr>, bytes: &[u8]) {
+        let conn = self.conns.at(slot);
+        conn.phase = Phase::Head;
+        conn.hello = Some(Box::new(Hello {
+            bytes: Vec::new(),
+            request: None,
+            peer,
+        }));
+        self.set_timer(slot);
+        if !bytes.is_empty() {
+            self.on_head(slot, bytes);
         }
     }
 

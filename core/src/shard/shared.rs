@@ -54,6 +54,8 @@ pub(crate) struct Accepted {
 pub(crate) enum Stage {
     /// Its HTTP head is still to be read, beginning with these bytes.
     Head(Vec<u8>),
+    /// The same of one too many: it is answered with 503.
+    Over,
     /// It is a WebSocket already; these bytes came after the head.
     Open(Accepted, Vec<u8>),
 }
