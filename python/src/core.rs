@@ -387,6 +387,11 @@ impl Core {
         stats::dict(py, &running.engine().snapshot(), since)
     }
 
+    /// The engine's figures as Prometheus reads them (`text/plain; version=0.0.4`).
+    fn metrics(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.running(py)?.engine().snapshot().prometheus())
+    }
+
     /// Takes over a connected socket, of which `data` was read already; the HTTP head is read,
     /// checked and answered by the engine.
     #[pyo3(signature = (sock, data=None))]

@@ -49,6 +49,11 @@ def test_figures(roomcast_engine: Any, roomcast_client: Any) -> None:
     assert buckets == sorted(buckets)
     assert buckets[-1] > 0
 
+    names = {name.split("{")[0] for name in found if "_quantile_" not in name}
+    lines = (line for line in engine.metrics().splitlines() if not line.startswith("#"))
+    own = {line.split("{")[0].split(" ")[0] for line in lines}
+    assert {name for name in own if not name.endswith("_seconds_count")} == names
+
 
 def test_several_engines_have_names(roomcast_engine: Any) -> None:
     chat, feed = roomcast_engine(), roomcast_engine()

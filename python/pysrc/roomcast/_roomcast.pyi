@@ -429,6 +429,11 @@ class Core:
         ``since`` is the dict of an earlier call: the counts and quantiles of durations are then of
         what was recorded after it."""
 
+    def metrics(self) -> str:
+        """The engine's figures in the text format of Prometheus, with what each is, for a route of
+        your own (``text/plain; version=0.0.4``). Beside ``prometheus_client`` use
+        :class:`roomcast.prometheus.Collector`."""
+
     def adopt(self, sock: socket, data: ReadableBuffer | None = None) -> None:
         """Takes over a connected socket of the host's, of which ``data`` was read already; the
         HTTP head is read, checked and answered by the engine. The Python object is detached.
