@@ -1452,7 +1452,8 @@ roomcast_status roomcast_connection_join(const roomcast_engine *engine,
 
 /**
  * Ends a membership: what is published after this call is not sent to the connection. Not being a
- * member is no error.
+ * member is no error. Until its shard has seen to it, about a turn, counts and lists of members
+ * may still have it.
  *
  * @return `ROOMCAST_STATUS_GONE`, `_ROOM_NAME` or `_STOPPED`
  */

@@ -350,7 +350,8 @@ impl Handle {
         Ok(position)
     }
 
-    /// Ends a membership: what is published after this call is not sent to the connection.
+    /// Ends a membership: what is published after this call is not sent to the connection. Until
+    /// its shard has seen to it, about a turn, counts and lists of members may still have it.
     ///
     /// # Errors
     /// [`CommandError`]. Not being a member is no error.

@@ -94,7 +94,8 @@ pub extern "C" fn roomcast_connection_join(
 }
 
 /// Ends a membership: what is published after this call is not sent to the connection. Not being a
-/// member is no error.
+/// member is no error. Until its shard has seen to it, about a turn, counts and lists of members
+/// may still have it.
 ///
 /// @return `ROOMCAST_STATUS_GONE`, `_ROOM_NAME` or `_STOPPED`
 #[unsafe(no_mangle)]
