@@ -1,0 +1,1535 @@
+/**
+ * @file roomcast.hpp
+ * Real-time rooms inside your C++ program: roomcast.h with owners, views and lambdas. C++17,
+ * header-only; link the library as for roomcast.h.
+ *
+ *     auto engine = roomcast::engine::start(
+ *         roomcast::config()
+ *             .listen("127.0.0.1:8080")
+ *             .on_connecting([](const roomcast::event &event) {
+ *                 event.pending().accept(roomcast::accept().room("lobby"));
+ *             })
+ *             .on_message([](const roomcast::event &event) {
+ *                 event.engine().publish("lobby", event.message());
+ *             }));
+ *     engine.publish("lobby", "hello");
+ *
+ * WHAT CARRIES OVER FROM roomcast.h
+ *
+ * Threads. What is const in `engine_ref`, `engine`, `room`, `connection` and `pending` may be
+ * called from any thread, at the same time, also in handlers, and waits for no peer. What waits
+ * for something else says so. All other types are for one thread at a time.
+ *
+ * Handlers run on the engine's threads (or inside `engine::turn`), those of several connections at
+ * the same time. They must not block: meanwhile the connections of their shard wait.
+ *
+ * Texts are UTF-8 and bounded; text that is not UTF-8 gives `status::invalid_argument`. What a
+ * call is given it copies before it returns.
+ *
+ * After fork, a child may use nothing of an engine.
+ *
+ * WHAT IS ADDED
+ *
+ * Errors. What can fail has two forms: `try_publish` gives a `result`, `publish` throws `error`.
+ * A program without exceptions has the first form only. A peer that has gone is no error: `send`,
+ * `join`, `leave`, `close`, `accept` and `refuse` return false then (`try_send` and the others
+ * say `status::gone`). Both forms may throw `std::bad_alloc`.
+ *
+ * Owners (`config`, `engine`, `room`, `events`, `upgrade`) move and do not copy. One that was
+ * moved from may be destroyed or assigned to; its calls give `status::invalid_argument`.
+ *
+ * Lifetime. A `room`, `pending`, `upgrade` or `events` may outlive its engine: they keep what is
+ * left of it, and their calls say `status::stopped` or `status::gone`. An `engine_ref` or
+ * `connection` is a plain number and must not be used once the `engine` is destroyed; those that
+ * are found in `events` or a `pending` may, as long as these are there.
+ *
+ * Exceptions do not leave handlers. One that would is told to `config::on_exception`, or else
+ * logged, and the connection that it was about is closed with 1011 (or refused with 500).
+ *
+ * One file, though a long one, so that it can be copied into a project.
+ *
+ * All parts of a program that pass these types to each other are compiled with exceptions, or all
+ * are without.
+ */
+#ifndef ROOMCAST_HPP
+#define ROOMCAST_HPP
+
+#include "roomcast.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace roomcast {
+
+class connection;
+class engine;
+class engine_ref;
+class event;
+class pending;
+class room;
+class upgrade;
+
+// ---- Enumerations: those of roomcast.h, with their numbers --------------------------------------
+
+/** What became of a call (`roomcast_status`). */
+enum class status : std::uint32_t {
+    ok = ROOMCAST_STATUS_OK,
+    config = ROOMCAST_STATUS_CONFIG,
+    io = ROOMCAST_STATUS_IO,
+    stopped = ROOMCAST_STATUS_STOPPED,
+    on_shard = ROOMCAST_STATUS_ON_SHARD,
+    behind = ROOMCAST_STATUS_BEHIND,
+    overloaded = ROOMCAST_STATUS_OVERLOADED,
+    payload_too_large = ROOMCAST_STATUS_PAYLOAD_TOO_LARGE,
+    room_name = ROOMCAST_STATUS_ROOM_NAME,
+    gone = ROOMCAST_STATUS_GONE,
+    close_code = ROOMCAST_STATUS_CLOSE_CODE,
+    not_upgrade = ROOMCAST_STATUS_NOT_UPGRADE,
+    answered = ROOMCAST_STATUS_ANSWERED,
+    invalid_argument = ROOMCAST_STATUS_INVALID_ARGUMENT,
+    version_mismatch = ROOMCAST_STATUS_VERSION_MISMATCH,
+    wrong_mode = ROOMCAST_STATUS_WRONG_MODE,
+    timed_out = ROOMCAST_STATUS_TIMED_OUT,
+    broken = ROOMCAST_STATUS_BROKEN
+};
+
+/** What bounds an engine (`roomcast_limit`), in the unit that the name ends with. */
+enum class limit : std::uint32_t {
+    connections_max = ROOMCAST_LIMIT_CONNECTIONS_MAX,
+    head_bytes_max = ROOMCAST_LIMIT_HEAD_BYTES_MAX,
+    handshake_timeout_ms = ROOMCAST_LIMIT_HANDSHAKE_TIMEOUT_MS,
+    verdict_timeout_ms = ROOMCAST_LIMIT_VERDICT_TIMEOUT_MS,
+    message_bytes_max = ROOMCAST_LIMIT_MESSAGE_BYTES_MAX,
+    message_fragments_max = ROOMCAST_LIMIT_MESSAGE_FRAGMENTS_MAX,
+    publication_bytes_max = ROOMCAST_LIMIT_PUBLICATION_BYTES_MAX,
+    tape_bytes_max = ROOMCAST_LIMIT_TAPE_BYTES_MAX,
+    shard_tape_bytes_max = ROOMCAST_LIMIT_SHARD_TAPE_BYTES_MAX,
+    outbox_bytes_max = ROOMCAST_LIMIT_OUTBOX_BYTES_MAX,
+    outbox_high_bytes = ROOMCAST_LIMIT_OUTBOX_HIGH_BYTES,
+    room_ahead_bytes_max = ROOMCAST_LIMIT_ROOM_AHEAD_BYTES_MAX,
+    inbox_bytes_max = ROOMCAST_LIMIT_INBOX_BYTES_MAX,
+    room_name_bytes_max = ROOMCAST_LIMIT_ROOM_NAME_BYTES_MAX,
+    connection_rooms_max = ROOMCAST_LIMIT_CONNECTION_ROOMS_MAX,
+    turn_budget_us = ROOMCAST_LIMIT_TURN_BUDGET_US,
+    ping_interval_ms = ROOMCAST_LIMIT_PING_INTERVAL_MS,
+    ping_timeout_ms = ROOMCAST_LIMIT_PING_TIMEOUT_MS,
+    idle_timeout_ms = ROOMCAST_LIMIT_IDLE_TIMEOUT_MS,
+    close_timeout_ms = ROOMCAST_LIMIT_CLOSE_TIMEOUT_MS,
+    stop_spread_ms = ROOMCAST_LIMIT_STOP_SPREAD_MS,
+    stop_timeout_ms = ROOMCAST_LIMIT_STOP_TIMEOUT_MS,
+    connection_events_max = ROOMCAST_LIMIT_CONNECTION_EVENTS_MAX,
+    events_max = ROOMCAST_LIMIT_EVENTS_MAX,
+    notsent_lowat_bytes = ROOMCAST_LIMIT_NOTSENT_LOWAT_BYTES,
+    listen_backlog = ROOMCAST_LIMIT_LISTEN_BACKLOG
+};
+
+/** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */
+enum class event_kind : std::uint32_t {
+    connecting = ROOMCAST_EVENT_CONNECTING,
+    opened = ROOMCAST_EVENT_OPENED,
+    message = ROOMCAST_EVENT_MESSAGE,
+    closed = ROOMCAST_EVENT_CLOSED,
+    backpressure = ROOMCAST_EVENT_BACKPRESSURE,
+    lagged = ROOMCAST_EVENT_LAGGED
+};
+
+/** Why a connection ended (`roomcast_close_reason`). */
+enum class close_reason : std::uint32_t {
+    peer = ROOMCAST_CLOSE_REASON_PEER,
+    host = ROOMCAST_CLOSE_REASON_HOST,
+    stopping = ROOMCAST_CLOSE_REASON_STOPPING,
+    vanished = ROOMCAST_CLOSE_REASON_VANISHED,
+    protocol = ROOMCAST_CLOSE_REASON_PROTOCOL,
+    too_slow = ROOMCAST_CLOSE_REASON_TOO_SLOW,
+    ping_timeout = ROOMCAST_CLOSE_REASON_PING_TIMEOUT,
+    idle_timeout = ROOMCAST_CLOSE_REASON_IDLE_TIMEOUT,
+    handshake_timeout = ROOMCAST_CLOSE_REASON_HANDSHAKE_TIMEOUT,
+    http = ROOMCAST_CLOSE_REASON_HTTP,
+    other = ROOMCAST_CLOSE_REASON_OTHER
+};
+
+/** What happens to members that are too slow (`roomcast_slow_policy`). */
+enum class slow_policy : std::uint32_t {
+    disconnect = ROOMCAST_SLOW_POLICY_DISCONNECT,
+    skip = ROOMCAST_SLOW_POLICY_SKIP
+};
+
+/** How much a line of the log matters (`roomcast_log_level`). */
+enum class log_level : std::uint32_t {
+    debug = ROOMCAST_LOG_LEVEL_DEBUG,
+    info = ROOMCAST_LOG_LEVEL_INFO,
+    warn = ROOMCAST_LOG_LEVEL_WARN,
+    error = ROOMCAST_LOG_LEVEL_ERROR
+};
+
+/** One sentence for a log, valid for ever. */
+inline const char *text(status of) noexcept {
+    return roomcast_status_text(static_cast<std::uint32_t>(of));
+}
+
+// ---- Errors -------------------------------------------------------------------------------------
+
+/** What the throwing forms throw. `what()` is a sentence; of a start it names the setting. */
+class error : public std::runtime_error {
+public:
+    error(roomcast::status of, const std::string &why)
+        : std::runtime_error(why.empty() ? roomcast::text(of) : why), status_(of) {}
+
+    /** What became of the call. */
+    roomcast::status status() const noexcept { return status_; }
+
+private:
+    roomcast::status status_;
+};
+
+/** A value, or the status that says why there is none. `result<void>` is the status alone. */
+template <class T>
+class [[nodiscard]] result {
+    using stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+public:
+    /** A success. */
+    result(stored value) : value_(std::move(value)) {}
+    /** A failure; or, of `result<void>`, what a call has returned. */
+    result(roomcast::status of, std::string why = {}) : status_(of), why_(std::move(why)) {
+        if constexpr (std::is_void_v<T>) {
+            if (of == roomcast::status::ok) value_.emplace();
+        }
+    }
+
+    /** Whether it is a success. */
+    explicit operator bool() const noexcept { return value_.has_value(); }
+    /** `status::ok`, or why there is no value. */
+    roomcast::status status() const noexcept { return status_; }
+    /** A sentence for a log, valid as long as this result. */
+    std::string_view text() const noexcept {
+        return why_.empty() ? std::string_view(roomcast::text(status_)) : why_;
+    }
+    /** The value. Without one it throws `error`, or aborts in a program without exceptions. */
+    T value() && {
+        check();
+        if constexpr (!std::is_void_v<T>) return std::move(*value_);
+    }
+    /** The value in place; the same without one. */
+    stored &operator*() { return check(), *value_; }
+    stored *operator->() { return check(), &*value_; }
+
+private:
+    void check() const {
+        if (value_) return;
+#ifdef __cpp_exceptions
+        throw error(status_, why_);
+#else
+        std::abort();
+#endif
+    }
+
+    std::optional<stored> value_;
+    roomcast::status status_ = roomcast::status::ok;
+    std::string why_;
+};
+
+// ---- Views --------------------------------------------------------------------------------------
+
+/** Bytes of somebody else: a pointer and a size. Made of every container of one-byte elements. */
+class bytes_view {
+    template <class C>
+    using element = std::remove_pointer_t<decltype(std::declval<const C &>().data())>;
+    template <class C>
+    using of_bytes = std::enable_if_t<
+        sizeof(element<C>) == 1 && !std::is_same_v<std::remove_cv_t<element<C>>, char>>;
+
+public:
+    constexpr bytes_view() noexcept = default;
+    constexpr bytes_view(const void *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    template <class C, class = of_bytes<C>>
+    constexpr bytes_view(const C &bytes) noexcept : data_(bytes.data()), size_(bytes.size()) {}
+
+    constexpr const void *data() const noexcept { return data_; }
+    constexpr std::size_t size() const noexcept { return size_; }
+    constexpr bool empty() const noexcept { return size_ == 0; }
+    const unsigned char *begin() const noexcept {
+        return static_cast<const unsigned char *>(data_);
+    }
+    const unsigned char *end() const noexcept { return begin() + size_; }
+
+private:
+    const void *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+namespace detail {
+
+inline roomcast_str str(std::string_view text) noexcept { return {text.data(), text.size()}; }
+inline roomcast_bytes raw(bytes_view bytes) noexcept { return {bytes.data(), bytes.size()}; }
+inline std::string_view view(roomcast_str text) noexcept {
+    return text.data ? std::string_view(text.data, text.len) : std::string_view();
+}
+inline std::optional<std::string_view> maybe(roomcast_str text) noexcept {
+    return text.data ? std::optional(std::string_view(text.data, text.len)) : std::nullopt;
+}
+inline roomcast::status code(roomcast_status of) noexcept {
+    return static_cast<roomcast::status>(of);
+}
+/** A result with the value if the call went well. */
+template <class T>
+result<std::decay_t<T>> made(roomcast_status of, T &&value) {
+    if (of != ROOMCAST_STATUS_OK) return code(of);
+    return std::decay_t<T>(std::forward<T>(value));
+}
+
+/** The `_free` of a handle as a deleter. */
+template <auto Free>
+struct freed_by {
+    template <class T>
+    void operator()(T *handle) const noexcept { Free(handle); }
+};
+
+/** A function object that is moved, never copied; called from several threads at a time. */
+template <class>
+class function;
+template <class R, class... A>
+class function<R(A...)> {
+public:
+    function() = default;
+    template <class F>
+    explicit function(F call)
+        : object_(new F(std::move(call)), [](void *object) { delete static_cast<F *>(object); }),
+          call_([](void *object, A... given) -> R {
+              return (*static_cast<F *>(object))(std::forward<A>(given)...);
+          }) {}
+
+    explicit operator bool() const noexcept { return call_ != nullptr; }
+    R operator()(A... given) const { return call_(object_.get(), std::forward<A>(given)...); }
+
+private:
+    std::unique_ptr<void, void (*)(void *)> object_{nullptr, [](void *) {}};
+    R (*call_)(void *, A...) = nullptr;
+};
+
+/** An engine's memory: whoever holds this may call about the engine, running or not. */
+struct life {
+    life() = default;
+    life(const life &) = delete;
+    life &operator=(const life &) = delete;
+    ~life() { roomcast_engine_free(engine); }
+
+    roomcast_engine *engine = nullptr;
+    /** On its own, for handlers: their engine's memory may be on its way out already. */
+    std::shared_ptr<std::weak_ptr<life>> self = std::make_shared<std::weak_ptr<life>>();
+};
+
+/** Data of the host's on its way through C, with the address of `tag<T>` for its type. */
+struct box {
+    const void *type;
+    std::shared_ptr<void> held;
+};
+template <class T>
+inline constexpr char tag = 0;
+
+struct told;
+struct held;
+
+} // namespace detail
+
+/** What is sent: text or bytes of somebody else's, by what it is made of. */
+class payload {
+    template <class T, class View>
+    using made_of = std::enable_if_t<std::is_convertible_v<const T &, View>, int>;
+
+public:
+    /** Text: of everything that converts to `std::string_view`. */
+    template <class T, made_of<T, std::string_view> = 0>
+    payload(const T &text) noexcept : kind_(ROOMCAST_KIND_TEXT) {
+        const std::string_view view = text;
+        data_ = {view.data(), view.size()};
+    }
+    /** Binary: of everything that converts to `bytes_view`. */
+    template <class T, made_of<T, bytes_view> = 0>
+    payload(const T &bytes) noexcept
+        : kind_(ROOMCAST_KIND_BINARY), data_(detail::raw(bytes_view(bytes))) {}
+    /** A payload as C has it. */
+    payload(std::uint32_t kind, roomcast_bytes data) noexcept : kind_(kind), data_(data) {}
+
+    bool is_text() const noexcept { return kind_ == ROOMCAST_KIND_TEXT; }
+    /** One of `roomcast_kind`. */
+    std::uint32_t kind() const noexcept { return kind_; }
+    /** The text, in UTF-8; empty where it is binary. */
+    std::string_view text() const noexcept {
+        return is_text() ? detail::view({static_cast<const char *>(data_.data), data_.len})
+                         : std::string_view();
+    }
+    /** The bytes, also of text. */
+    bytes_view bytes() const noexcept { return {data_.data, data_.len}; }
+
+private:
+    std::uint32_t kind_;
+    roomcast_bytes data_{};
+};
+
+/** What became of a publication: its `offset` and how many `members` the room had. */
+using published = roomcast_published;
+/** A place in a room's sequence of publications: `epoch` and `offset`. */
+using position = roomcast_position;
+/** How stopping went: `connections`, `cut`, `took_ms`. */
+using stop_report = roomcast_stop_report;
+/** The number of a connection, never reused in its engine's life. */
+using connection_id = std::uint64_t;
+
+/** A room that exists, and how many members it has. */
+struct room_entry {
+    std::string name;
+    std::size_t members;
+};
+
+/**
+ * What a peer asked for (`roomcast_request`). Everything in it was chosen by the peer. It and its
+ * texts are valid as long as the event, or the call of the page function, that it came with.
+ */
+class request {
+    using text = std::optional<std::string_view>;
+
+public:
+    explicit request(const roomcast_request *raw) noexcept : raw_(raw) {}
+
+    std::string_view method() const { return detail::view(roomcast_request_method(raw_)); }
+    /** The path as sent, without the query. */
+    std::string_view path() const { return detail::view(roomcast_request_path(raw_)); }
+    /** What follows the question mark, as sent. */
+    text query() const { return detail::maybe(roomcast_request_query(raw_)); }
+    /** The first query value of this name, decoded. */
+    text query_value(std::string_view name) const {
+        return detail::maybe(roomcast_request_query_value(raw_, detail::str(name)));
+    }
+    /** The first header field of this name, in any case, if it is visible ASCII. */
+    text header(std::string_view name) const {
+        return detail::maybe(roomcast_request_header(raw_, detail::str(name)));
+    }
+    /** All header fields, names in lower case. */
+    std::vector<std::pair<std::string_view, bytes_view>> headers() const {
+        std::vector<std::pair<std::string_view, bytes_view>> all;
+        roomcast_str name;
+        roomcast_bytes value;
+        for (std::size_t i = 0; roomcast_request_header_at(raw_, i, &name, &value); ++i)
+            all.emplace_back(detail::view(name), bytes_view(value.data, value.len));
+        return all;
+    }
+    /** The first cookie of this name, as sent. */
+    text cookie(std::string_view name) const {
+        return detail::maybe(roomcast_request_cookie(raw_, detail::str(name)));
+    }
+    /** The subprotocols that the peer offers, the one that it likes best first. */
+    std::vector<std::string_view> subprotocols() const {
+        std::vector<std::string_view> all;
+        while (auto next = detail::maybe(roomcast_request_subprotocol(raw_, all.size())))
+            all.push_back(*next);
+        return all;
+    }
+    /** The web page's origin; none from what is not a browser. */
+    text origin() const { return detail::maybe(roomcast_request_origin(raw_)); }
+    /** The host, and the port when it is not the default one, that the peer meant to reach. */
+    text host() const { return detail::maybe(roomcast_request_host(raw_)); }
+    /** The other end of the connection; none on a unix socket. */
+    text peer() const { return detail::maybe(roomcast_request_peer(raw_)); }
+
+private:
+    const roomcast_request *raw_;
+};
+
+/** The answer to a plain GET request; left alone, it is 404. */
+class page {
+public:
+    explicit page(roomcast_page *raw) noexcept : raw_(raw) {}
+
+    /** Fills it in; the body is copied. False for a status or type that cannot be sent. */
+    bool set(std::string_view type, const payload &body, std::uint32_t http_status = 200) {
+        return roomcast_page_set(raw_, http_status, detail::str(type), detail::raw(body.bytes()))
+               == ROOMCAST_STATUS_OK;
+    }
+
+private:
+    roomcast_page *raw_;
+};
+
+// ---- Builders: they point to the texts that they are given --------------------------------------
+
+/** How a connection is accepted. Texts are to be there until the call that it is given to. */
+class accept {
+public:
+    /** Who it is, for `send_user`; one user may have many connections. */
+    accept &user(std::string_view user) { return raw_.user = detail::str(user), *this; }
+    /** A room to be in from the first moment; may be called several times. */
+    accept &room(std::string_view room) { return rooms_.push_back(detail::str(room)), *this; }
+    /** One of the offered subprotocols. */
+    accept &subprotocol(std::string_view name) {
+        return raw_.subprotocol = detail::str(name), *this;
+    }
+    /** Data found again as `event::data<T>()`; let go of after the connection's last event. */
+    template <class T>
+    accept &data(std::shared_ptr<T> data) {
+        static_assert(!std::is_const_v<T> && !std::is_void_v<T>);
+        return data_ = {&detail::tag<T>, std::move(data)}, *this;
+    }
+    template <class T>
+    accept &data(std::unique_ptr<T> data) {
+        return this->data(std::shared_ptr<T>(std::move(data)));
+    }
+
+private:
+    friend class pending;
+    friend class upgrade;
+
+    /** Calls with the C struct; its data is the engine's only if the call returns OK. */
+    template <class F>
+    roomcast::status give_to(F call) const {
+        roomcast_accept raw = raw_;
+        raw.struct_size = sizeof raw;
+        raw.rooms = rooms_.data();
+        raw.room_count = rooms_.size();
+        std::unique_ptr<detail::box> box;
+        if (data_.held) {
+            box = std::make_unique<detail::box>(data_);
+            raw.data = box.get();
+            raw.data_free = [](void *data) { delete static_cast<detail::box *>(data); };
+        }
+        const roomcast::status status = detail::code(call(&raw));
+        if (status == roomcast::status::ok) static_cast<void>(box.release());
+        return status;
+    }
+
+    roomcast_accept raw_{};
+    std::vector<roomcast_str> rooms_;
+    detail::box data_{nullptr, nullptr};
+};
+
+/**
+ * A publication with all that can be said of it. The payload and the names are to be there until
+ * it is published:
+ *
+ *     engine.publish(roomcast::publication("moved").to("floor").except(event.connection()));
+ */
+class publication {
+public:
+    explicit publication(const payload &what) noexcept {
+        raw_.kind = what.kind();
+        raw_.data = detail::raw(what.bytes());
+    }
+    /** To the members of this room; of several rooms a member is sent it once. */
+    publication &to(std::string_view room) { return rooms_.push_back(detail::str(room)), *this; }
+    /** But not to this connection: for instance the sender. */
+    publication &except(connection_id id) { return except_.push_back(id), *this; }
+    inline publication &except(const connection &of);
+    /** And not to members of this room. */
+    publication &except_room(std::string_view room) {
+        return except_rooms_.push_back(detail::str(room)), *this;
+    }
+
+private:
+    friend class engine_ref;
+    friend class room;
+
+    roomcast_publication raw() const noexcept {
+        roomcast_publication raw = raw_;
+        raw.struct_size = sizeof raw;
+        raw.rooms = rooms_.data();
+        raw.room_count = rooms_.size();
+        raw.except = except_.data();
+        raw.except_count = except_.size();
+        raw.except_rooms = except_rooms_.data();
+        raw.except_room_count = except_rooms_.size();
+        return raw;
+    }
+
+    roomcast_publication raw_{};
+    std::vector<roomcast_str> rooms_, except_rooms_;
+    std::vector<connection_id> except_;
+};
+
+// ---- The engine, seen from anywhere -------------------------------------------------------------
+
+/**
+ * An engine by reference: what handlers are given, also before `engine::start` has returned. Valid
+ * until the `engine` is destroyed, and then until the handler that got it returns.
+ */
+class engine_ref {
+public:
+    engine_ref() noexcept = default;
+
+    /** Publishes to all members of a room; never blocks on a peer. Nobody is there: no error. */
+    result<published> try_publish(std::string_view room, const payload &what) const {
+        published out{};
+        return detail::made(roomcast_engine_publish(raw_, detail::str(room), what.kind(),
+                                                    detail::raw(what.bytes()), &out), out);
+    }
+    /** Publishes to one or several rooms, with exclusions: to all of them or to none. */
+    result<published> try_publish(const publication &what) const {
+        published out{};
+        const roomcast_publication raw = what.raw();
+        return detail::made(roomcast_engine_publish_with(raw_, &raw, &out), out);
+    }
+    /** Sends to every open connection. */
+    result<void> try_send_all(const payload &what) const {
+        return detail::code(
+            roomcast_engine_send_all(raw_, what.kind(), detail::raw(what.bytes())));
+    }
+    /** Sends to all connections of a user; none is no error. */
+    result<void> try_send_user(std::string_view user, const payload &what) const {
+        return detail::code(roomcast_user_send(raw_, detail::str(user), what.kind(),
+                                               detail::raw(what.bytes())));
+    }
+    /** Holds a room: publishing to it looks no name up, and it exists as long as it is held. */
+    inline result<roomcast::room> try_room(std::string_view name) const;
+    /** Members of a room now; 0 for one that does not exist. */
+    result<std::size_t> try_count(std::string_view room) const {
+        std::size_t out = 0;
+        return detail::made(roomcast_engine_count(raw_, detail::str(room), &out), out);
+    }
+    /** All rooms, in no order. */
+    result<std::vector<room_entry>> try_rooms() const {
+        roomcast_names *names = nullptr;
+        return entries(roomcast_engine_rooms(raw_, &names), names);
+    }
+    /** All open connections. Waits for the shards: `status::on_shard` in handlers. */
+    inline result<std::vector<roomcast::connection>> try_connections() const;
+    /** The members of a room. Waits for the shards: `status::on_shard` in handlers. */
+    inline result<std::vector<roomcast::connection>> try_members(std::string_view room) const;
+    /** The engine's figures at one moment. */
+    result<roomcast_snapshot> try_snapshot() const {
+        roomcast_snapshot out{};
+        out.struct_size = sizeof out;
+        const roomcast_status status = roomcast_engine_snapshot(raw_, &out);
+        return detail::made(status, out);
+    }
+    /** The engine's figures as Prometheus reads them. */
+    result<std::string> try_metrics() const {
+        roomcast_text *text = nullptr;
+        const roomcast_status status = roomcast_engine_metrics(raw_, &text);
+        const std::unique_ptr<roomcast_text, detail::freed_by<roomcast_text_free>> freed(text);
+        return detail::made(status, std::string(detail::view(roomcast_text_str(text))));
+    }
+    /** The value of a limit that the engine runs on. */
+    result<std::uint64_t> try_limit(roomcast::limit which) const {
+        std::uint64_t out = 0;
+        return detail::made(
+            roomcast_engine_limit(raw_, static_cast<std::uint32_t>(which), &out), out);
+    }
+    /**
+     * Takes over a connected socket of which the host has read `head`. The engine's on success;
+     * else it stays the host's.
+     */
+    result<void> try_adopt(int fd, bytes_view head = {}) const {
+        return detail::code(roomcast_engine_adopt(raw_, fd, detail::raw(head)));
+    }
+    /** Checks a request that came to the host's own HTTP server. */
+    inline result<roomcast::upgrade> try_upgrade(
+        std::string_view method, std::string_view target,
+        const std::vector<std::pair<std::string_view, std::string_view>> &headers) const;
+    /** Begins to stop and returns at once, anywhere. */
+    result<void> try_begin_stop() const { return detail::code(roomcast_engine_begin_stop(raw_)); }
+    /**
+     * Stops, as `roomcast_engine_stop`: waits until all connections have ended. In a handler it
+     * says `status::on_shard` and has begun to stop.
+     */
+    result<stop_report> try_stop() const {
+        stop_report out{};
+        const roomcast_status status = roomcast_engine_stop(raw_, &out);
+        return detail::made(status, out);
+    }
+    /** Stops, and cuts after this time who has not gone by then. */
+    result<stop_report> try_stop_within(std::chrono::milliseconds timeout) const {
+        stop_report out{};
+        const auto ms = static_cast<std::uint64_t>(timeout.count() < 0 ? 0 : timeout.count());
+        const roomcast_status status = roomcast_engine_stop_within(raw_, ms, &out);
+        return detail::made(status, out);
+    }
+    /** Calls `work()` now; what it publishes and sends leaves together. */
+    template <class F>
+    result<void> try_corked(F &&work) const;
+
+#ifdef __cpp_exceptions
+    /** The throwing forms: as `try_...`, but they give the value or throw `error`. */
+    published publish(std::string_view room, const payload &what) const {
+        return try_publish(room, what).value();
+    }
+    published publish(const publication &what) const { return try_publish(what).value(); }
+    void send_all(const payload &what) const { try_send_all(what).value(); }
+    void send_user(std::string_view user, const payload &what) const {
+        try_send_user(user, what).value();
+    }
+    inline roomcast::room room(std::string_view name) const;
+    std::size_t count(std::string_view room) const { return try_count(room).value(); }
+    std::vector<room_entry> rooms() const { return try_rooms().value(); }
+    inline std::vector<roomcast::connection> connections() const;
+    inline std::vector<roomcast::connection> members(std::string_view room) const;
+    roomcast_snapshot snapshot() const { return try_snapshot().value(); }
+    std::string metrics() const { return try_metrics().value(); }
+    std::uint64_t limit(roomcast::limit which) const { return try_limit(which).value(); }
+    void adopt(int fd, bytes_view head = {}) const { try_adopt(fd, head).value(); }
+    inline roomcast::upgrade upgrade(
+        std::string_view method, std::string_view target,
+        const std::vector<std::pair<std::string_view, std::string_view>> &headers) const;
+    void begin_stop() const { try_begin_stop().value(); }
+    stop_report stop() const { return try_stop().value(); }
+    stop_report stop_within(std::chrono::milliseconds timeout) const {
+        return try_stop_within(timeout).value();
+    }
+    template <class F>
+    void corked(F &&work) const { try_corked(std::forward<F>(work)).value(); }
+#endif
+
+    /** A connection by its number; whether it is there is seen when it is used. */
+    inline roomcast::connection connection(connection_id id) const;
+    /** Whether the engine is stopping or has stopped. */
+    bool is_stopping() const { return roomcast_engine_is_stopping(raw_); }
+    /** Whether an internal error has happened; it stops by itself then. */
+    bool is_broken() const { return roomcast_engine_is_broken(raw_); }
+    /** Where the TCP listeners listen: "127.0.0.1:8080". */
+    std::vector<std::string> addresses() const {
+        std::vector<std::string> all;
+        roomcast_str text{};
+        while (roomcast_engine_address(raw_, all.size(), &text, nullptr) == ROOMCAST_STATUS_OK)
+            all.emplace_back(detail::view(text));
+        return all;
+    }
+    /** The port of a TCP listener; 0 where there is no such listener. */
+    std::uint16_t port(std::size_t index = 0) const {
+        std::uint16_t port = 0;
+        roomcast_engine_address(raw_, index, nullptr, &port);
+        return port;
+    }
+    /** The engine as C has it; null of what was moved from. */
+    const roomcast_engine *raw() const noexcept { return raw_; }
+
+protected:
+    engine_ref(const roomcast_engine *raw, const std::weak_ptr<detail::life> *life) noexcept
+        : raw_(raw), life_(life) {}
+
+    const roomcast_engine *raw_ = nullptr;
+
+private:
+    friend class roomcast::connection;
+    friend struct detail::told;
+    friend struct detail::held;
+
+    static result<std::vector<room_entry>> entries(roomcast_status status, roomcast_names *names) {
+        const std::unique_ptr<roomcast_names, detail::freed_by<roomcast_names_free>> freed(names);
+        std::vector<room_entry> all(roomcast_names_count(names));
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            roomcast_str name{};
+            roomcast_names_at(names, i, &name, &all[i].members);
+            all[i].name = detail::view(name);
+        }
+        return detail::made(status, std::move(all));
+    }
+    inline result<std::vector<roomcast::connection>> ids(roomcast_status, roomcast_ids *) const;
+
+    const std::weak_ptr<detail::life> *life_ = nullptr;
+};
+
+namespace detail {
+
+/** An engine that is held: its memory, and the reference that is good for as long. */
+struct held {
+    held() = default;
+    explicit held(const engine_ref &of)
+        : memory(of.life_ ? of.life_->lock() : nullptr),
+          engine(memory ? engine_ref(of.raw_, memory->self.get()) : engine_ref()) {}
+
+    std::shared_ptr<life> memory;
+    engine_ref engine;
+};
+
+#ifdef __cpp_exceptions
+/** False where the peer has gone, which is no error. */
+template <class T>
+bool reached(result<T> done) {
+    if (done.status() == status::gone) return false;
+    return static_cast<void>(std::move(done).value()), true;
+}
+#endif
+
+} // namespace detail
+
+/** A connection: a light value, to be copied at will, of an engine and a number. */
+class connection {
+public:
+    connection() noexcept = default;
+    connection(const engine_ref &engine, connection_id id) noexcept : engine_(engine), id_(id) {}
+
+    connection_id id() const noexcept { return id_; }
+    const engine_ref &engine() const noexcept { return engine_; }
+    /** Whether it is open or waits for a verdict, at this moment. */
+    bool is_open() const { return roomcast_connection_is_open(engine_.raw(), id_); }
+
+    /** Sends to it alone, in its place among the publications of its rooms. */
+    result<void> try_send(const payload &what) const {
+        return detail::code(roomcast_connection_send(engine_.raw(), id_, what.kind(),
+                                                     detail::raw(what.bytes())));
+    }
+    /** Makes it a member: it is sent what is published after this call, nothing from before. */
+    result<position> try_join(std::string_view room) const {
+        position out{};
+        return detail::made(
+            roomcast_connection_join(engine_.raw(), id_, detail::str(room), &out), out);
+    }
+    /** Ends a membership; not being a member is no error. */
+    result<void> try_leave(std::string_view room) const {
+        return detail::code(roomcast_connection_leave(engine_.raw(), id_, detail::str(room)));
+    }
+    /** Closes it, after what it is owed: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999. */
+    result<void> try_close(std::uint32_t code = 1000, std::string_view why = {}) const {
+        return detail::code(roomcast_connection_close(engine_.raw(), id_, code, detail::str(why)));
+    }
+    /** The rooms that it is in. Waits for its shard: `status::on_shard` in handlers. */
+    result<std::vector<room_entry>> try_rooms() const {
+        roomcast_names *names = nullptr;
+        const auto status = roomcast_connection_rooms(engine_.raw(), id_, &names);
+        return engine_ref::entries(status, names);
+    }
+
+#ifdef __cpp_exceptions
+    /** The throwing forms; false where it has gone. */
+    bool send(const payload &what) const { return detail::reached(try_send(what)); }
+    bool join(std::string_view room) const { return detail::reached(try_join(room)); }
+    bool leave(std::string_view room) const { return detail::reached(try_leave(room)); }
+    bool close(std::uint32_t code = 1000, std::string_view why = {}) const {
+        return detail::reached(try_close(code, why));
+    }
+    /** None of one that has gone. */
+    std::vector<room_entry> rooms() const {
+        auto all = try_rooms();
+        if (all.status() == status::gone) return {};
+        return std::move(all).value();
+    }
+#endif
+
+    friend bool operator==(const connection &a, const connection &b) noexcept {
+        return a.id_ == b.id_ && a.engine_.raw() == b.engine_.raw();
+    }
+    friend bool operator!=(const connection &a, const connection &b) noexcept { return !(a == b); }
+
+private:
+    engine_ref engine_;
+    connection_id id_ = 0;
+};
+
+inline publication &publication::except(const connection &of) { return except(of.id()); }
+
+/**
+ * Somebody who waits to be let in: answer now or within `verdict_timeout_ms`, from any thread. It
+ * may be copied; the first answer counts, and another gives `status::answered`.
+ */
+class pending {
+public:
+    pending() = default;
+    pending(const engine_ref &engine, connection_id id) : held_(engine), id_(id) {}
+
+    /** The number that the connection will have. */
+    connection_id id() const noexcept { return id_; }
+    /** Lets it in. From the return on it is sent what is published to its rooms. */
+    result<void> try_accept(const roomcast::accept &as = {}) const {
+        return as.give_to([this](const roomcast_accept *raw) {
+            return roomcast_connection_accept(held_.engine.raw(), id_, raw);
+        });
+    }
+    /** Turns it away with an HTTP status from 400 to 599 and a line for the client. */
+    result<void> try_refuse(std::uint32_t http_status, std::string_view why = {}) const {
+        return detail::code(roomcast_connection_refuse(held_.engine.raw(), id_, http_status,
+                                                       detail::str(why)));
+    }
+#ifdef __cpp_exceptions
+    /** The throwing forms; false where the peer has gone or its time is over. */
+    bool accept(const roomcast::accept &as = {}) const { return detail::reached(try_accept(as)); }
+    bool refuse(std::uint32_t http_status, std::string_view why = {}) const {
+        return detail::reached(try_refuse(http_status, why));
+    }
+#endif
+
+private:
+    detail::held held_;
+    connection_id id_ = 0;
+};
+
+/** A held room, released with this object. Made by `engine_ref::room`. */
+class room {
+public:
+    room(room &&from) noexcept
+        : held_(std::exchange(from.held_, {})), id_(std::exchange(from.id_, 0)) {}
+    room &operator=(room &&from) noexcept {
+        std::swap(held_, from.held_);
+        std::swap(id_, from.id_);
+        return *this;
+    }
+    ~room() {
+        if (id_ != 0) roomcast_room_release(raw(), id_);
+    }
+
+    /** Publishes to its members, as `engine_ref::try_publish`. */
+    result<published> try_publish(const payload &what) const {
+        published out{};
+        return detail::made(
+            roomcast_room_publish(raw(), id_, what.kind(), detail::raw(what.bytes()), &out), out);
+    }
+    /** With exclusions; the publication names no room. */
+    result<published> try_publish(const publication &what) const {
+        published out{};
+        const roomcast_publication given = what.raw();
+        return detail::made(roomcast_room_publish_with(raw(), id_, &given, &out), out);
+    }
+    /** Members now. */
+    result<std::size_t> try_members() const {
+        std::size_t out = 0;
+        return detail::made(roomcast_room_members(raw(), id_, &out), out);
+    }
+    /** Epoch and offset now. */
+    result<roomcast::position> try_position() const {
+        roomcast::position out{};
+        return detail::made(roomcast_room_position(raw(), id_, &out), out);
+    }
+#ifdef __cpp_exceptions
+    /** The throwing forms. */
+    published publish(const payload &what) const { return try_publish(what).value(); }
+    published publish(const publication &what) const { return try_publish(what).value(); }
+    std::size_t members() const { return try_members().value(); }
+    roomcast::position position() const { return try_position().value(); }
+#endif
+    /** Its name, valid as long as the room is held; empty of what was moved from. */
+    std::string_view name() const {
+        roomcast_str name{};
+        roomcast_room_name(raw(), id_, &name);
+        return detail::view(name);
+    }
+
+private:
+    friend class engine_ref;
+    room(detail::held engine, std::uint64_t id) noexcept : held_(std::move(engine)), id_(id) {}
+    const roomcast_engine *raw() const noexcept { return held_.engine.raw(); }
+
+    detail::held held_;
+    std::uint64_t id_;
+};
+
+/** A request that the host's own HTTP server has read. Made by `engine_ref::upgrade`. */
+class upgrade {
+public:
+    upgrade(upgrade &&from) noexcept = default;
+    upgrade &operator=(upgrade &&from) noexcept {
+        std::swap(held_, from.held_);
+        std::swap(raw_, from.raw_);
+        return *this;
+    }
+
+    /** 101 where the socket can be handed over, else 400, 403, 405 or 426. */
+    std::uint32_t http_status() const { return roomcast_upgrade_status(raw_.get()); }
+    /** The response to send, whatever it is; valid until the next call. */
+    std::string_view response() const {
+        return detail::view(roomcast_upgrade_response(raw_.get()));
+    }
+    /** Says how it is accepted; before the response is sent. */
+    result<void> try_accept(const roomcast::accept &as) {
+        return as.give_to([this](const roomcast_accept *raw) {
+            return roomcast_upgrade_accept(raw_.get(), raw);
+        });
+    }
+    /** Takes the socket over, once the response was sent. The engine's on success only. */
+    result<void> try_adopt(int fd, bytes_view leftover = {}) {
+        return detail::code(roomcast_upgrade_adopt(raw_.get(), fd, detail::raw(leftover)));
+    }
+#ifdef __cpp_exceptions
+    /** The throwing forms. */
+    void accept(const roomcast::accept &as) { try_accept(as).value(); }
+    void adopt(int fd, bytes_view leftover = {}) { try_adopt(fd, leftover).value(); }
+#endif
+
+private:
+    friend class engine_ref;
+    upgrade(detail::held engine, roomcast_upgrade *raw) noexcept
+        : held_(std::move(engine)), raw_(raw) {}
+
+    detail::held held_;
+    std::unique_ptr<roomcast_upgrade, detail::freed_by<roomcast_upgrade_free>> raw_;
+};
+
+// ---- Events -------------------------------------------------------------------------------------
+
+/**
+ * What happened. In a handler it is valid until the handler returns, in `events` as long as these
+ * are. What an event of its kind does not have is empty.
+ */
+class event {
+public:
+    event(const engine_ref &engine, const roomcast_event &raw) noexcept
+        : engine_(engine), raw_(&raw) {}
+
+    event_kind kind() const noexcept { return static_cast<event_kind>(raw_->kind); }
+    const engine_ref &engine() const noexcept { return engine_; }
+    roomcast::connection connection() const noexcept { return {engine_, raw_->connection}; }
+    /** The user that it was accepted as; none where it is anonymous. */
+    std::optional<std::string_view> user() const noexcept { return detail::maybe(raw_->user); }
+    /** What it was accepted with; null where that was nothing or of another type. */
+    template <class T>
+    T *data() const noexcept {
+        const auto *box = static_cast<const detail::box *>(raw_->connection_data);
+        const bool is = box && box->type == &detail::tag<T>;
+        return is ? static_cast<T *>(box->held.get()) : nullptr;
+    }
+    /** The same, to be kept. */
+    template <class T>
+    std::shared_ptr<T> shared_data() const noexcept {
+        T *found = data<T>();
+        if (!found) return nullptr;
+        return {static_cast<const detail::box *>(raw_->connection_data)->held, found};
+    }
+
+    /** Of connecting: what is asked for. */
+    roomcast::request request() const noexcept { return roomcast::request(raw_->request); }
+    /** Of connecting: who waits for an answer. */
+    roomcast::pending pending() const { return {engine_, raw_->connection}; }
+    /** Of message: what came. */
+    payload message() const noexcept { return {raw_->message_kind, raw_->message}; }
+    /** Of closed: why. */
+    roomcast::close_reason close_reason() const noexcept {
+        return static_cast<roomcast::close_reason>(raw_->close_reason);
+    }
+    /** Of closed: the WebSocket close code; 1006 where no close frame passed. */
+    std::uint32_t close_code() const noexcept { return raw_->close_code; }
+    /** Of closed: the peer's text, or the rule that it broke. */
+    std::string_view close_text() const noexcept { return detail::view(raw_->text); }
+    /** Of backpressure: whether more waits than `outbox_high_bytes`. */
+    bool high() const noexcept { return raw_->high; }
+    /** Of lagged: the room's name. */
+    std::string_view room() const noexcept { return detail::view(raw_->text); }
+    /** Of lagged: how many publications were jumped over. */
+    std::uint64_t missed() const noexcept { return raw_->missed; }
+
+private:
+    engine_ref engine_;
+    const roomcast_event *raw_;
+};
+
+/**
+ * Events taken from the queue, given back with this object, on any thread, also after the engine.
+ * A connection whose events are kept is soon not read from.
+ */
+class events {
+public:
+    class iterator {
+    public:
+        iterator(const events *of, std::size_t at) noexcept : of_(of), at_(at) {}
+        event operator*() const noexcept { return (*of_)[at_]; }
+        iterator &operator++() noexcept { return ++at_, *this; }
+        bool operator!=(const iterator &other) const noexcept { return at_ != other.at_; }
+
+    private:
+        const events *of_;
+        std::size_t at_;
+    };
+
+    events() noexcept = default;
+    events(events &&from) noexcept { *this = std::move(from); }
+    events &operator=(events &&from) noexcept {
+        std::swap(held_, from.held_);
+        std::swap(raw_, from.raw_);
+        std::swap(size_, from.size_);
+        std::swap(ended_, from.ended_);
+        return *this;
+    }
+    ~events() { roomcast_events_free(sizeof(roomcast_event), size_, raw_.get()); }
+
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    /** Whether the engine has stopped and all its events were taken. */
+    bool ended() const noexcept { return ended_; }
+    event operator[](std::size_t index) const noexcept { return {held_.engine, raw_[index]}; }
+    iterator begin() const noexcept { return {this, 0}; }
+    iterator end() const noexcept { return {this, size_}; }
+
+private:
+    friend class engine;
+
+    detail::held held_;
+    std::unique_ptr<roomcast_event[]> raw_;
+    std::size_t size_ = 0;
+    bool ended_ = false;
+};
+
+// ---- Configuration ------------------------------------------------------------------------------
+
+namespace detail {
+
+/** The host's lambdas, shared by a configuration and its engines; constant once one started. */
+struct handlers {
+    static constexpr std::uint32_t kinds = ROOMCAST_EVENT_LAGGED + 1;
+
+    /** Runs a handler; false where an exception has ended it, which was told. */
+    template <class F>
+    bool run(F work) const noexcept {
+#ifdef __cpp_exceptions
+        try {
+            return work(), true;
+        } catch (...) {
+            return tell(std::current_exception()), false;
+        }
+#else
+        return work(), true;
+#endif
+    }
+
+#ifdef __cpp_exceptions
+    void tell(const std::exception_ptr &thrown) const noexcept {
+        try {
+            if (on_exception) return on_exception(thrown);
+            std::rethrow_exception(thrown);
+        } catch (const std::exception &exception) {
+            tell(exception.what());
+        } catch (...) {
+            tell("something that is no std::exception");
+        }
+    }
+    void tell(const char *what) const noexcept {
+        try {
+            if (log) log(log_level::error, std::string("a handler has thrown: ") + what);
+        } catch (...) {
+            // Nobody is left to be told.
+        }
+    }
+#endif
+
+    const function<void(const event &)> *find(std::uint32_t kind) const noexcept {
+        const function<void(const event &)> *all[kinds] = {
+            nullptr, &connecting, &opened, &message, &closed, &backpressure, &lagged};
+        return kind < kinds && all[kind] && *all[kind] ? all[kind] : nullptr;
+    }
+
+    function<void(const event &)> connecting, opened, message, closed, backpressure, lagged;
+    function<void(const request &, page &)> pages;
+    function<void(log_level, std::string_view)> log;
+    function<void(const std::exception_ptr &)> on_exception;
+};
+
+/** What C hands to the trampolines: the lambdas, and a way to the engine's memory. */
+struct told {
+    std::shared_ptr<const handlers> host;
+    std::shared_ptr<const std::weak_ptr<life>> self;
+
+    static void free(void *told_data) noexcept { delete static_cast<told *>(told_data); }
+
+    static void event(void *data, const roomcast_engine *engine,
+                      const roomcast_event *raw) noexcept {
+        const told &to = *static_cast<const told *>(data);
+        const auto *const handler = to.host->find(raw->kind);
+        if (!handler) return;
+        const roomcast::event event(engine_ref(engine, to.self.get()), *raw);
+        if (to.host->run([&] { (*handler)(event); })) return;
+        constexpr char why[] = "internal error";
+        const roomcast_str text = {why, sizeof why - 1};
+        const auto id = raw->connection;
+        const bool waits = raw->kind == ROOMCAST_EVENT_CONNECTING
+                           && roomcast_connection_refuse(engine, id, 500, text) == 0;
+        if (!waits) roomcast_connection_close(engine, id, 1011, text);
+    }
+    static void page(void *data, const roomcast_request *request, roomcast_page *raw) noexcept {
+        const told &to = *static_cast<const told *>(data);
+        roomcast::page answer(raw);
+        if (!to.host->run([&] { to.host->pages(roomcast::request(request), answer); }))
+            to.host->run([&] { answer.set("text/plain", "internal error\n", 500); });
+    }
+    static void log(void *data, std::uint32_t level, roomcast_str line) noexcept {
+        const told &to = *static_cast<const told *>(data);
+#ifdef __cpp_exceptions
+        try {
+            to.host->log(static_cast<log_level>(level), view(line));
+        } catch (...) {
+            // To tell of it would be to log again.
+        }
+#else
+        to.host->log(static_cast<log_level>(level), view(line));
+#endif
+    }
+};
+
+} // namespace detail
+
+/**
+ * Everything that a host may choose before an engine starts. What is wrong with a call is told by
+ * the start, which names it; calls after it change nothing. One configuration may start several
+ * engines; handlers are given before the first one starts.
+ */
+class config {
+public:
+    config() {
+        roomcast_config *raw = nullptr;
+        note(roomcast_config_new(ROOMCAST_VERSION, &raw), "header");
+        raw_.reset(raw);
+    }
+
+    /** Adds a TCP listener: "host:port", port 0 for a free one. */
+    config &listen(std::string_view address) {
+        return note(roomcast_config_add_listener(raw(), detail::str(address)), "listen");
+    }
+    /** Adds a unix socket; a stale socket file is replaced. */
+    config &listen_unix(std::string_view path) {
+        return note(roomcast_config_add_unix_listener(raw(), detail::str(path)), "listen_unix");
+    }
+    /** How many threads serve connections; 0, the default, is one per core. */
+    config &shards(std::size_t count) {
+        return note(roomcast_config_set_shards(raw(), count), "shards");
+    }
+    /** With false the engine has no thread, and the host calls `engine::turn`. */
+    config &own_threads(bool own) {
+        return note(roomcast_config_set_own_threads(raw(), own), "own_threads");
+    }
+    /** Lets several processes share a port. */
+    config &reuse_port(bool reuse) {
+        return note(roomcast_config_set_reuse_port(raw(), reuse), "reuse_port");
+    }
+    /** What happens to members that are too slow. */
+    config &slow_policy(roomcast::slow_policy policy) {
+        return note(roomcast_config_set_slow_policy(raw(), static_cast<std::uint32_t>(policy)),
+                    "slow_policy");
+    }
+    /** The web pages that may connect, beside those of the engine's own host. */
+    config &origins(const std::vector<std::string_view> &origins) {
+        std::vector<roomcast_str> all;
+        for (const auto origin : origins) all.push_back(detail::str(origin));
+        return note(roomcast_config_set_origins(raw(), all.data(), all.size()), "origins");
+    }
+    /** Lets every web page connect: where clients prove who they are without cookies. */
+    config &any_origin() {
+        return note(roomcast_config_allow_any_origin(raw()), "any_origin");
+    }
+    /** The path that answers 200 while the engine runs; empty for none. */
+    config &health_path(std::string_view path) {
+        return note(roomcast_config_set_health_path(raw(), detail::str(path)), "health_path");
+    }
+    /** Sets a limit, in the unit that its name ends with. */
+    config &limit(roomcast::limit which, std::uint64_t value) {
+        const auto number = static_cast<std::uint32_t>(which);
+        const char *name = roomcast_limit_name(number);
+        return note(roomcast_config_set_limit(raw(), number, value), name ? name : "limit");
+    }
+    /** Sets limits from the environment: ROOMCAST_CONNECTIONS_MAX and the like. */
+    config &from_environment() {
+        char why[512] = "";
+        const auto status = roomcast_config_read_environment(raw(), why, sizeof why);
+        return note(status, "from_environment", why);
+    }
+    /** Which kinds of events are queued; all by default. With handlers it is those handled. */
+    config &queue(std::initializer_list<event_kind> kinds) {
+        std::uint32_t sum = 0;
+        for (const auto kind : kinds) sum |= 1U << static_cast<std::uint32_t>(kind);
+        return note(roomcast_config_set_events(raw(), sum), "queue");
+    }
+
+    /**
+     * Handlers, `void(const event &)`. With one of them events are told on the engine's threads;
+     * without any they wait in the queue. Of kinds without a handler nothing is told; without
+     * `on_connecting` everybody is accepted, into no room. A handler is moved here, never copied,
+     * and destroyed when neither this configuration nor an engine needs it any more.
+     */
+    template <class F>
+    config &on_connecting(F call) { return on(&detail::handlers::connecting, std::move(call)); }
+    template <class F>
+    config &on_opened(F call) { return on(&detail::handlers::opened, std::move(call)); }
+    template <class F>
+    config &on_message(F call) { return on(&detail::handlers::message, std::move(call)); }
+    template <class F>
+    config &on_closed(F call) { return on(&detail::handlers::closed, std::move(call)); }
+    template <class F>
+    config &on_backpressure(F call) { return on(&detail::handlers::backpressure, std::move(call)); }
+    template <class F>
+    config &on_lagged(F call) { return on(&detail::handlers::lagged, std::move(call)); }
+    /** Answers plain GET requests, `void(const request &, page &)`, on the engine's threads. */
+    template <class F>
+    config &pages(F call) { return set(&detail::handlers::pages, std::move(call)); }
+    /** Is told the engine's log, `void(log_level, std::string_view)`, on any thread. */
+    template <class F>
+    config &log(F call) { return set(&detail::handlers::log, std::move(call)); }
+    /** Is told what handlers throw, `void(std::exception_ptr)`, on their thread. */
+    template <class F>
+    config &on_exception(F call) {
+        return set(&detail::handlers::on_exception, std::move(call));
+    }
+
+    /** Whether an engine could run on this; says what cannot be. */
+    result<void> try_check() const {
+        if (failed_ != status::ok) return {failed_, why_};
+        char why[512] = "";
+        const auto status = detail::code(roomcast_config_check(raw(), why, sizeof why));
+        return {status, why};
+    }
+    /** The value of a limit by now. */
+    result<std::uint64_t> try_limit(roomcast::limit which) const {
+        std::uint64_t out = 0;
+        const auto number = static_cast<std::uint32_t>(which);
+        return detail::made(roomcast_config_limit(raw(), number, &out), out);
+    }
+#ifdef __cpp_exceptions
+    /** The throwing forms. */
+    void check() const { try_check().value(); }
+    std::uint64_t limit(roomcast::limit which) const { return try_limit(which).value(); }
+#endif
+
+private:
+    friend class engine;
+
+    roomcast_config *raw() const noexcept { return raw_.get(); }
+    config &note(roomcast_status of, const char *setting, const char *why = "") {
+        if (of == ROOMCAST_STATUS_OK || failed_ != status::ok) return *this;
+        failed_ = detail::code(of);
+        why_ = std::string(setting) + ": " + (*why ? why : text(failed_));
+        return *this;
+    }
+    template <class F>
+    config &on(detail::function<void(const event &)> detail::handlers::*slot, F call) {
+        has_handlers_ = true;
+        return set(slot, std::move(call));
+    }
+    template <class Slot, class F>
+    config &set(Slot detail::handlers::*slot, F call) {
+        if (started_ || !host_)
+            return note(ROOMCAST_STATUS_INVALID_ARGUMENT, "handler", "given after the start");
+        (*host_).*slot = Slot(std::move(call));
+        return *this;
+    }
+    /** Gives one of the trampolines to C, with a `told` of its own. */
+    template <class Setter, class Call>
+    roomcast_status give(Setter setter, Call call, const detail::told &to) const {
+        auto mine = std::make_unique<detail::told>(to);
+        const roomcast_status status = setter(raw(), mine.get(), call, &detail::told::free);
+        if (status == ROOMCAST_STATUS_OK) static_cast<void>(mine.release());
+        return status;
+    }
+    roomcast_status install(const detail::told &to) const {
+        roomcast_status status = ROOMCAST_STATUS_OK;
+        started_ = true;
+        if (host_->log) status = give(roomcast_config_set_log, &detail::told::log, to);
+        if (status == ROOMCAST_STATUS_OK && host_->pages)
+            status = give(roomcast_config_set_pages, &detail::told::page, to);
+        if (status != ROOMCAST_STATUS_OK || !has_handlers_) return status;
+        std::uint32_t kinds = 0;
+        for (std::uint32_t kind = 0; kind < detail::handlers::kinds; ++kind)
+            if (host_->find(kind)) kinds |= 1U << kind;
+        status = roomcast_config_set_events(raw(), kinds);
+        if (status != ROOMCAST_STATUS_OK) return status;
+        return give(roomcast_config_set_callback, &detail::told::event, to);
+    }
+
+    std::unique_ptr<roomcast_config, detail::freed_by<roomcast_config_free>> raw_;
+    std::shared_ptr<detail::handlers> host_ = std::make_shared<detail::handlers>();
+    status failed_ = status::ok;
+    std::string why_;
+    bool has_handlers_ = false;
+    mutable bool started_ = false;
+};
+
+// ---- The engine, owned --------------------------------------------------------------------------
+
+/** A running engine. Destroying it stops it, which waits as `stop` does, but not in a handler. */
+class engine : public engine_ref {
+public:
+    /** None yet. */
+    engine() noexcept = default;
+    engine(engine &&from) noexcept
+        : engine_ref(std::exchange(static_cast<engine_ref &>(from), engine_ref())),
+          memory_(std::move(from.memory_)) {}
+    engine &operator=(engine &&from) noexcept {
+        engine old(std::move(*this));
+        static_cast<engine_ref &>(*this) =
+            std::exchange(static_cast<engine_ref &>(from), engine_ref());
+        memory_ = std::move(from.memory_);
+        return *this;
+    }
+    ~engine() {
+        // What is still held keeps the memory; the threads end here all the same.
+        if (memory_) roomcast_engine_stop(raw_, nullptr);
+    }
+
+    /** Starts an engine. Handlers may be called before this returns. */
+    static result<engine> try_start(const config &settings) {
+        if (settings.failed_ != status::ok) return {settings.failed_, settings.why_};
+        if (!settings.raw_) return status::invalid_argument;
+        auto memory = std::make_shared<detail::life>();
+        *memory->self = memory;
+        roomcast_status status = settings.install({settings.host_, memory->self});
+        char why[512] = "";
+        if (status == ROOMCAST_STATUS_OK)
+            status = roomcast_engine_new(settings.raw(), &memory->engine, why, sizeof why);
+        if (status != ROOMCAST_STATUS_OK) return {detail::code(status), why};
+        return engine(std::move(memory));
+    }
+#ifdef __cpp_exceptions
+    /** The same; throws an `error` that names the setting or address. */
+    static engine start(const config &settings) { return try_start(settings).value(); }
+#endif
+    /** Whether there is an engine, running or stopped. */
+    explicit operator bool() const noexcept { return memory_ != nullptr; }
+
+    /** The descriptor to watch for readability; never read it, never close it. */
+    result<int> try_fd() const {
+        std::int32_t fd = -1;
+        return detail::made(roomcast_engine_fd(raw_, &fd), fd);
+    }
+    /**
+     * Takes the events that wait, without waiting. None is no error, nor is the end: then
+     * `events::ended` is true.
+     */
+    result<events> try_drain(std::size_t capacity = 128) const {
+        return take(capacity, [this](std::size_t n, roomcast_event *raw, std::size_t *count) {
+            return roomcast_engine_drain(raw_, sizeof *raw, n, raw, count);
+        });
+    }
+    /** Waits for events, then takes them; a negative time waits as long as it takes. */
+    result<events> try_wait(std::chrono::milliseconds time, std::size_t capacity = 128) const {
+        return take(capacity, [&](std::size_t n, roomcast_event *raw, std::size_t *count) {
+            return roomcast_engine_wait(raw_, time.count(), sizeof *raw, n, raw, count);
+        });
+    }
+    /**
+     * One turn of an engine without threads: waits for this time at most, negative for as long as
+     * it takes, and calls handlers from inside. `status::stopped` once it has stopped.
+     */
+    result<void> try_turn(std::chrono::milliseconds time = {}) const {
+        return detail::code(roomcast_engine_turn(raw_, time.count()));
+    }
+    /** The time until the next turn is due; negative: as long as `fd` is not readable. */
+    result<std::chrono::milliseconds> try_next_turn() const {
+        std::int64_t ms = 0;
+        const roomcast_status status = roomcast_engine_next_turn_ms(raw_, &ms);
+        return detail::made(status, std::chrono::milliseconds(ms));
+    }
+#ifdef __cpp_exceptions
+    /** The throwing forms. */
+    int fd() const { return try_fd().value(); }
+    events drain(std::size_t capacity = 128) const { return try_drain(capacity).value(); }
+    events wait(std::chrono::milliseconds time, std::size_t capacity = 128) const {
+        return try_wait(time, capacity).value();
+    }
+    /** False once it has stopped. */
+    bool turn(std::chrono::milliseconds time = {}) const {
+        auto done = try_turn(time);
+        if (done.status() == status::stopped) return false;
+        return std::move(done).value(), true;
+    }
+    std::chrono::milliseconds next_turn() const { return try_next_turn().value(); }
+#endif
+
+private:
+    explicit engine(std::shared_ptr<detail::life> memory) noexcept
+        : engine_ref(memory->engine, memory->self.get()), memory_(std::move(memory)) {}
+
+    template <class Take>
+    result<events> take(std::size_t capacity, Take call) const {
+        events batch;
+        batch.held_ = detail::held(*this);
+        batch.raw_.reset(new roomcast_event[capacity]);
+        const roomcast_status status = call(capacity, batch.raw_.get(), &batch.size_);
+        batch.ended_ = status == ROOMCAST_STATUS_STOPPED;
+        if (batch.ended_ || status == ROOMCAST_STATUS_TIMED_OUT) return batch;
+        return detail::made(status, std::move(batch));
+    }
+
+    std::shared_ptr<detail::life> memory_;
+};
+
+// ---- What had to wait for its types -------------------------------------------------------------
+
+inline roomcast::connection engine_ref::connection(connection_id id) const { return {*this, id}; }
+
+inline result<std::vector<connection>> engine_ref::ids(roomcast_status of,
+                                                       roomcast_ids *list) const {
+    const std::unique_ptr<roomcast_ids, detail::freed_by<roomcast_ids_free>> freed(list);
+    std::vector<roomcast::connection> all;
+    for (std::size_t i = 0; i < roomcast_ids_count(list); ++i)
+        all.emplace_back(*this, roomcast_ids_data(list)[i]);
+    return detail::made(of, std::move(all));
+}
+
+inline result<std::vector<connection>> engine_ref::try_connections() const {
+    roomcast_ids *list = nullptr;
+    const roomcast_status status = roomcast_engine_connections(raw_, &list);
+    return ids(status, list);
+}
+
+inline result<std::vector<connection>> engine_ref::try_members(std::string_view room) const {
+    roomcast_ids *list = nullptr;
+    const roomcast_status status = roomcast_engine_members(raw_, detail::str(room), &list);
+    return ids(status, list);
+}
+
+inline result<roomcast::room> engine_ref::try_room(std::string_view name) const {
+    detail::held held(*this);
+    std::uint64_t id = 0;
+    const roomcast_status status = roomcast_room_hold(held.engine.raw(), detail::str(name), &id);
+    return detail::made(status, roomcast::room(std::move(held), id));
+}
+
+inline result<roomcast::upgrade> engine_ref::try_upgrade(
+    std::string_view method, std::string_view target,
+    const std::vector<std::pair<std::string_view, std::string_view>> &headers) const {
+    std::vector<roomcast_header> all;
+    for (const auto &[name, value] : headers)
+        all.push_back({detail::str(name), {value.data(), value.size()}});
+    detail::held held(*this);
+    roomcast_upgrade *raw = nullptr;
+    const roomcast_status status =
+        roomcast_upgrade_new(held.engine.raw(), detail::str(method), detail::str(target),
+                             all.data(), all.size(), &raw);
+    return detail::made(status, roomcast::upgrade(std::move(held), raw));
+}
+
+template <class F>
+result<void> engine_ref::try_corked(F &&work) const {
+    struct call {
+        std::remove_reference_t<F> *work;
+        std::exception_ptr thrown;
+    } given{&work, nullptr};
+    const roomcast_status status = roomcast_engine_corked(raw_, &given, [](void *data) noexcept {
+        auto &to = *static_cast<call *>(data);
+#ifdef __cpp_exceptions
+        try {
+            (*to.work)();
+        } catch (...) {
+            to.thrown = std::current_exception();
+        }
+#else
+        (*to.work)();
+#endif
+    });
+    if (given.thrown) std::rethrow_exception(given.thrown);
+    return detail::code(status);
+}
+
+#ifdef __cpp_exceptions
+inline roomcast::room engine_ref::room(std::string_view name) const {
+    return try_room(name).value();
+}
+inline std::vector<connection> engine_ref::connections() const {
+    return try_connections().value();
+}
+inline std::vector<connection> engine_ref::members(std::string_view room) const {
+    return try_members(room).value();
+}
+inline roomcast::upgrade engine_ref::upgrade(
+    std::string_view method, std::string_view target,
+    const std::vector<std::pair<std::string_view, std::string_view>> &headers) const {
+    return try_upgrade(method, target, headers).value();
+}
+#endif
+
+} // namespace roomcast
+
+#endif
