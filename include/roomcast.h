@@ -1131,8 +1131,8 @@ roomcast_status roomcast_engine_turn(const roomcast_engine *engine,
  * How long a host that turns the engine may sleep on its descriptor.
  *
  * @param ms gets milliseconds until the next turn is due: 0 while work is left over, -1 for as
- *        long as the descriptor is not readable
- * @return as `roomcast_engine_turn`
+ *        long as the descriptor is not readable, and in a callback
+ * @return `ROOMCAST_STATUS_STOPPED` or `ROOMCAST_STATUS_WRONG_MODE`, as `roomcast_engine_turn`
  */
 roomcast_status roomcast_engine_next_turn_ms(const roomcast_engine *engine,
                                              int64_t *ms);

@@ -225,6 +225,8 @@ fn stop(
     timeout: Option<Duration>,
     report: Out<'_, roomcast_stop_report>,
 ) -> Result<(), Status> {
+    // The log's function may let go of it.
+    let engine = engine.hold();
     let inner = &engine.running().engine;
     if let Some(timeout) = timeout {
         inner.begin_stop_within(timeout);
@@ -371,8 +373,8 @@ fn check_turned(running: &Running) -> Result<(), Status> {
 /// How long a host that turns the engine may sleep on its descriptor.
 ///
 /// @param ms gets milliseconds until the next turn is due: 0 while work is left over, -1 for as
-///        long as the descriptor is not readable
-/// @return as `roomcast_engine_turn`
+///        long as the descriptor is not readable, and in a callback
+/// @return `ROOMCAST_STATUS_STOPPED` or `ROOMCAST_STATUS_WRONG_MODE`, as `roomcast_engine_turn`
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_next_turn_ms(
     engine: Option<&roomcast_engine>,

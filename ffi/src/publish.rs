@@ -199,6 +199,8 @@ pub extern "C" fn roomcast_engine_corked(
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let work = given(work)?;
+        // The function may let go of it.
+        let engine = engine.hold();
         let cork = engine.handle().cork();
         work(user_data);
         drop(cork);

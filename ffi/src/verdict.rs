@@ -145,6 +145,8 @@ pub extern "C" fn roomcast_connection_accept(
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let (made, data) = read_accept(&accept)?;
+        // A room that is left out is logged, and the log's function may let go of the engine.
+        let _held = engine.hold();
         let pending = engine.take_waiting(connection)?;
         pending.accept(with_data(made, data));
         Ok(())
