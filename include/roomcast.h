@@ -1022,8 +1022,9 @@ roomcast_status roomcast_engine_new(const roomcast_config *config,
  *
  * When it returns, no callback runs any more, and what was given with finalizers has been let go
  * of, but for what a configuration or an event that was taken still holds. In a callback it
- * returns at once instead: the engine stops in its own time, callbacks may come until then, and
- * their finalizer tells that the last one has been.
+ * returns at once instead: the engine stops in its own time (without threads of its own, before
+ * the `roomcast_engine_turn` around it returns), callbacks may come until then, and their finalizer
+ * tells that the last one has been.
  * `engine` came from `roomcast_engine_new`, and after this call nobody uses it; in a callback the
  * argument `engine` of later callbacks stays usable.
  */

@@ -29,6 +29,8 @@ pub struct roomcast_engine {
     pub(crate) rooms: Slots<Room>,
     pub(crate) waiting: Waiting,
     broken: AtomicBool,
+    /// C has let go of it.
+    let_go: AtomicBool,
 }
 
 pub(crate) struct Running {
@@ -122,6 +124,7 @@ fn start(config: &roomcast_config) -> Result<Arc<roomcast_engine>, roomcast::Sta
         rooms: Slots::default(),
         waiting: Waiting::new(config.config.limits().verdict_timeout_ms),
         broken: AtomicBool::new(false),
+        let_go: AtomicBool::new(false),
     });
     let inner = config.config.clone();
     let (started, events) = match &config.callback {
@@ -149,8 +152,9 @@ fn start(config: &roomcast_config) -> Result<Arc<roomcast_engine>, roomcast::Sta
 ///
 /// When it returns, no callback runs any more, and what was given with finalizers has been let go
 /// of, but for what a configuration or an event that was taken still holds. In a callback it
-/// returns at once instead: the engine stops in its own time, callbacks may come until then, and
-/// their finalizer tells that the last one has been.
+/// returns at once instead: the engine stops in its own time (without threads of its own, before
+/// the `roomcast_engine_turn` around it returns), callbacks may come until then, and their finalizer
+/// tells that the last one has been.
 ///
 /// # Safety
 /// `engine` came from `roomcast_engine_new`, and after this call nobody uses it; in a callback the
@@ -161,6 +165,7 @@ pub unsafe extern "C" fn roomcast_engine_free(engine: *mut roomcast_engine) {
         given((!engine.is_null()).then_some(()))?;
         // SAFETY: C's holder, as `roomcast_engine_new` gave it, and it gives it up with this call.
         let engine = unsafe { Arc::from_raw(engine.cast_const()) };
+        engine.let_go.store(true, Ordering::Relaxed);
         engine.running().engine.stop();
         Ok(())
     });
@@ -357,7 +362,12 @@ pub extern "C" fn roomcast_engine_turn(
         let running = engine.running();
         check_turned(running)?;
         let wait = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);
-        match running.engine.turn(wait) {
+        let went_on = running.engine.turn(wait);
+        if engine.let_go.load(Ordering::Relaxed) {
+            // In a callback of this turn: nobody else will turn it to its end.
+            running.engine.stop();
+        }
+        match went_on && !running.engine.has_ended() {
             true => Ok(()),
             false if running.engine.has_ended() => Err(Status::Stopped),
             false => Err(Status::OnShard),
