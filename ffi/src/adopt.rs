@@ -23,6 +23,15 @@ pub struct roomcast_header {
     pub value: roomcast_bytes,
 }
 
+/// Whether a descriptor is a stream socket that does not listen.
+fn is_stream(socket: BorrowedFd<'_>) -> bool {
+    let socket = socket2::SockRef::from(&socket);
+    let is_stream = socket
+        .r#type()
+        .is_ok_and(|kind| kind == socket2::Type::STREAM);
+    is_stream && !socket.is_listener().unwrap_or(true)
+}
+
 /// A socket of the host's. A copy of the descriptor is worked with, so that where the call fails
 /// the host still has its own.
 fn stream(fd: i32) -> Result<Stream, Status> {
@@ -31,6 +40,9 @@ fn stream(fd: i32) -> Result<Stream, Status> {
     }
     // SAFETY: the host's descriptor, open during the call; what is none fails below.
     let lent = unsafe { BorrowedFd::borrow_raw(fd) };
+    if !is_stream(lent) {
+        return Err(Status::InvalidArgument);
+    }
     let copy = lent
         .try_clone_to_owned()
         .map_err(|_| Status::InvalidArgument)?;

@@ -32,7 +32,8 @@ pub struct roomcast_snapshot {
     pub publications: u64,
     /// Messages sent to single connections, users or all.
     pub sends: u64,
-    /// Frames written: one for each publication and member, and each private message.
+    /// Frames written: one for each publication and member, each private message, and what ends a
+    /// connection (a close frame, an HTTP response).
     pub deliveries: u64,
     /// Writes; `deliveries / writes` is what batching gains.
     pub writes: u64,
