@@ -1822,7 +1822,8 @@ typedef struct roomcast_snapshot {
      */
     uint64_t sends;
     /**
-     * Frames written: one for each publication and member, and each private message.
+     * Frames written: one for each publication and member, each private message, and what ends a
+     * connection (a close frame, an HTTP response).
      */
     uint64_t deliveries;
     /**

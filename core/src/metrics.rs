@@ -194,7 +194,8 @@ counters! {
     publications: Counter;
     /// Messages sent to single connections, users or all.
     sends: Counter;
-    /// Frames written: one for each publication and member, and each private message.
+    /// Frames written: one for each publication and member, each private message, and what ends
+    /// a connection (a close frame, an HTTP response).
     deliveries: Counter;
     /// Writes; `deliveries / writes` is what batching gains.
     writes: Counter;
