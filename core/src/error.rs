@@ -183,9 +183,11 @@ impl fmt::Display for ConfigError {
                 )
             }
             ConfigError::Unreadable { setting, value } => {
+                let variable = setting.to_uppercase();
                 write!(
                     f,
-                    "{setting} cannot be read from {value:?}: a whole number is wanted"
+                    "{setting} cannot be read from ROOMCAST_{variable}={value:?}: \
+                     a whole number is wanted"
                 )
             }
             ConfigError::Unknown { name } => write!(f, "no setting is called {name:?}"),
