@@ -321,7 +321,8 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Unreadable`] when a value is not a number.
     pub fn from_env(self) -> Result<Self, ConfigError> {
-        self.from_variables(|name| std::env::var(name).ok())
+        // What is not UTF-8 is no number either, and is told as such.
+        self.from_variables(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// As [`Config::from_env`], from any source of variables.

@@ -320,8 +320,9 @@ pub extern "C" fn roomcast_config_read_environment(
         size: why_size,
     };
     change(config, |config| {
-        set(config, |name| std::env::var(name).ok())
-            .map_err(|error| why.told(Status::Config, &error))
+        let read = config.config.clone().from_env();
+        config.config = read.map_err(|error| why.told(Status::Config, &error))?;
+        Ok(())
     })
 }
 
