@@ -600,7 +600,8 @@ public:
     /** All rooms, in no order. */
     result<std::vector<room_entry>> try_rooms() const {
         roomcast_names *names = nullptr;
-        return entries(roomcast_engine_rooms(raw_, &names), names);
+        const roomcast_status status = roomcast_engine_rooms(raw_, &names);
+        return entries(status, names);
     }
     /** All open connections. Waits for the shards: `status::on_shard` in handlers. */
     inline result<std::vector<roomcast::connection>> try_connections() const;

@@ -1,0 +1,86 @@
+// A host without exceptions and RTTI: every call gives a result. No test framework, for the same
+// reason; it talks to itself over a socketpair and says on stderr what is wrong.
+#include <roomcast.hpp>
+
+#include <atomic>
+#include <cstdio>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace {
+
+int wrong = 0;
+
+void expect(bool so, const char *what) {
+    if (so) return;
+    ++wrong;
+    std::fprintf(stderr, "plain: not so: %s\n", what);
+}
+
+/// Reads until the text was seen; the socket times out.
+bool reads(int fd, std::string &in, std::string_view text) {
+    char some[1024];
+    while (in.find(text) == std::string::npos) {
+        const ssize_t n = read(fd, some, sizeof some);
+        if (n <= 0) return false;
+        in.append(some, static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
+void says(int fd, std::string_view bytes) {
+    const ssize_t n = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    expect(n == static_cast<ssize_t>(bytes.size()), "all is sent");
+}
+
+} // namespace
+
+int main() {
+    std::atomic<int> messages{0};
+    roomcast::config settings;
+    settings.listen("127.0.0.1:0")
+        .on_connecting([](const roomcast::event &event) {
+            const auto done = event.pending().try_accept(
+                roomcast::accept().room("lobby").data(std::make_shared<int>(7)));
+            expect(static_cast<bool>(done), "accepting");
+        })
+        .on_message([&](const roomcast::event &event) {
+            const int *seven = event.data<int>();
+            expect(seven && *seven == 7, "data without RTTI");
+            expect(!event.data<long>(), "data of another type");
+            const auto done = event.engine().try_publish("lobby", event.message());
+            expect(done.status() == roomcast::status::ok, "publishing in a handler");
+            ++messages;
+        });
+    auto started = roomcast::engine::try_start(settings);
+    expect(static_cast<bool>(started), "starting");
+    if (!started) return 1;
+    roomcast::engine engine = std::move(started).value();
+
+    int ends[2];
+    expect(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0, "a socketpair");
+    const timeval patience = {10, 0};
+    setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    expect(static_cast<bool>(engine.try_adopt(ends[0])), "adopting");
+    says(ends[1], "GET / HTTP/1.1\r\nHost: plain\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    std::string in;
+    expect(reads(ends[1], in, "\r\n\r\n"), "an answer");
+    const char frame[] = "\x81\x82\0\0\0\0hi";
+    says(ends[1], std::string_view(frame, sizeof frame - 1));
+    expect(reads(ends[1], in, "\x81\x02hi"), "the message comes back");
+    expect(messages == 1, "one message");
+
+    expect(engine.try_publish("", "x").status() == roomcast::status::room_name, "no name");
+    auto room = engine.try_room("lobby");
+    expect(room && *room->try_members() == 1, "a held room");
+    expect(static_cast<bool>(engine.try_corked([&] { expect(bool(room->try_publish("x")), "x"); })),
+           "corked");
+    const auto missing = roomcast::engine::try_start(roomcast::config().listen("nowhere"));
+    expect(!missing && missing.text().find("nowhere") != std::string_view::npos, "why");
+    expect(static_cast<bool>(engine.try_stop()), "stopping");
+    close(ends[1]);
+    if (wrong == 0) std::puts("plain: all is well");
+    return wrong != 0;
+}
