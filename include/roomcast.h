@@ -1023,8 +1023,8 @@ roomcast_status roomcast_engine_new(const roomcast_config *config,
  * When it returns, no callback runs any more, and what was given with finalizers has been let go
  * of, but for what a configuration or an event that was taken still holds. In a callback it
  * returns at once instead: the engine stops in its own time (without threads of its own, before
- * the `roomcast_engine_turn` around it returns), callbacks may come until then, and their finalizer
- * tells that the last one has been.
+ * the `roomcast_engine_turn` around it returns), callbacks may come until then, and their
+ * finalizer tells that the last one has been.
  * `engine` came from `roomcast_engine_new`, and after this call nobody uses it; in a callback the
  * argument `engine` of later callbacks stays usable.
  */
@@ -1231,7 +1231,8 @@ typedef struct roomcast_accept {
      */
     void *data;
     /**
-     * Called once with `data` after the last event of the connection; may be NULL.
+     * Called once with `data` after the last event of the connection; may be NULL. The engine may
+     * be used in it, unless the event that was last is given back after `roomcast_engine_free`.
      */
     roomcast_free_fn data_free;
 } roomcast_accept;
@@ -1722,7 +1723,8 @@ roomcast_status roomcast_upgrade_accept(roomcast_upgrade *upgrade,
 roomcast_str roomcast_upgrade_response(const roomcast_upgrade *upgrade);
 
 /**
- * Takes the socket over, once the response was sent.
+ * Takes the socket over, once the response was sent. From the return of this call on it is sent
+ * what is published to its rooms, though its peer has seen the response before.
  *
  * @param fd as in `roomcast_engine_adopt`
  * @param leftover what the host has read behind the request's head

@@ -214,7 +214,8 @@ pub extern "C" fn roomcast_upgrade_response(upgrade: Option<&roomcast_upgrade>) 
     roomcast_str::of_option(upgrade.map(|upgrade| upgrade.response.as_str()))
 }
 
-/// Takes the socket over, once the response was sent.
+/// Takes the socket over, once the response was sent. From the return of this call on it is sent
+/// what is published to its rooms, though its peer has seen the response before.
 ///
 /// @param fd as in `roomcast_engine_adopt`
 /// @param leftover what the host has read behind the request's head

@@ -153,8 +153,8 @@ fn start(config: &roomcast_config) -> Result<Arc<roomcast_engine>, roomcast::Sta
 /// When it returns, no callback runs any more, and what was given with finalizers has been let go
 /// of, but for what a configuration or an event that was taken still holds. In a callback it
 /// returns at once instead: the engine stops in its own time (without threads of its own, before
-/// the `roomcast_engine_turn` around it returns), callbacks may come until then, and their finalizer
-/// tells that the last one has been.
+/// the `roomcast_engine_turn` around it returns), callbacks may come until then, and their
+/// finalizer tells that the last one has been.
 ///
 /// # Safety
 /// `engine` came from `roomcast_engine_new`, and after this call nobody uses it; in a callback the
@@ -166,7 +166,12 @@ pub unsafe extern "C" fn roomcast_engine_free(engine: *mut roomcast_engine) {
         // SAFETY: C's holder, as `roomcast_engine_new` gave it, and it gives it up with this call.
         let engine = unsafe { Arc::from_raw(engine.cast_const()) };
         engine.let_go.store(true, Ordering::Relaxed);
-        engine.running().engine.stop();
+        let running = engine.running();
+        running.engine.stop();
+        if let Some(events) = &running.events {
+            // What was not taken goes while the engine is there for its finalizers.
+            events.drain(usize::MAX, &mut Vec::new());
+        }
         Ok(())
     });
 }

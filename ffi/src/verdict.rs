@@ -80,7 +80,8 @@ pub struct roomcast_accept {
     pub subprotocol: roomcast_str,
     /// Data of the host's, found again in every event of the connection.
     pub data: *mut c_void,
-    /// Called once with `data` after the last event of the connection; may be NULL.
+    /// Called once with `data` after the last event of the connection; may be NULL. The engine may
+    /// be used in it, unless the event that was last is given back after `roomcast_engine_free`.
     pub data_free: roomcast_free_fn,
 }
 

@@ -75,7 +75,6 @@ pub(crate) struct Shard<N: Net> {
     me: usize,
     pub(crate) net: N,
     shared: Arc<Shared>,
-    host: Arc<dyn Host>,
     router: Router,
     conns: Conns<N>,
     wheel: Wheel,
@@ -100,6 +99,8 @@ pub(crate) struct Shard<N: Net> {
     ended_ns: u64,
     /// Since when the inbox is left alone because of a cork; 0 for not.
     put_off_ns: u64,
+    /// The last field, so that it is dropped behind what was given by it.
+    host: Arc<dyn Host>,
 }
 
 impl<N: Net> Shard<N> {
