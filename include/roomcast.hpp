@@ -185,6 +185,7 @@ inline const char *text(status of) noexcept {
 /** What the throwing forms throw. `what()` is a sentence; of a start it names the setting. */
 class error : public std::runtime_error {
 public:
+    /** Of a status, with a sentence if there is one. */
     error(roomcast::status of, const std::string &why)
         : std::runtime_error(why.empty() ? roomcast::text(of) : why), status_(of) {}
 
@@ -225,6 +226,7 @@ public:
     }
     /** The value in place; the same without one. */
     stored &operator*() { return check(), *value_; }
+    /** The value's members; the same without one. */
     stored *operator->() { return check(), &*value_; }
 
 private:
@@ -254,16 +256,23 @@ class bytes_view {
 
 public:
     constexpr bytes_view() noexcept = default;
+    /** So many bytes from here on. */
     constexpr bytes_view(const void *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    /** Those of a container. */
     template <class C, class = of_bytes<C>>
     constexpr bytes_view(const C &bytes) noexcept : data_(bytes.data()), size_(bytes.size()) {}
 
+    /** The first byte. */
     constexpr const void *data() const noexcept { return data_; }
+    /** How many. */
     constexpr std::size_t size() const noexcept { return size_; }
+    /** Whether there are none. */
     constexpr bool empty() const noexcept { return size_ == 0; }
+    /** The first byte. */
     const unsigned char *begin() const noexcept {
         return static_cast<const unsigned char *>(data_);
     }
+    /** Behind the last byte. */
     const unsigned char *end() const noexcept { return begin() + size_; }
 
 private:
@@ -364,6 +373,7 @@ public:
     /** A payload as C has it. */
     payload(std::uint32_t kind, roomcast_bytes data) noexcept : kind_(kind), data_(data) {}
 
+    /** Whether it is text. */
     bool is_text() const noexcept { return kind_ == ROOMCAST_KIND_TEXT; }
     /** One of `roomcast_kind`. */
     std::uint32_t kind() const noexcept { return kind_; }
@@ -391,7 +401,9 @@ using connection_id = std::uint64_t;
 
 /** A room that exists, and how many members it has. */
 struct room_entry {
+    /** Its name. */
     std::string name;
+    /** How many members it has. */
     std::size_t members;
 };
 
@@ -403,8 +415,10 @@ class request {
     using text = std::optional<std::string_view>;
 
 public:
+    /** Of one that C has. */
     explicit request(const roomcast_request *raw) noexcept : raw_(raw) {}
 
+    /** "GET" for every WebSocket; "GET" or "HEAD" for a page. */
     std::string_view method() const { return detail::view(roomcast_request_method(raw_)); }
     /** The path as sent, without the query. */
     std::string_view path() const { return detail::view(roomcast_request_path(raw_)); }
@@ -452,6 +466,7 @@ private:
 /** The answer to a plain GET request; left alone, it is 404. */
 class page {
 public:
+    /** Of one that C has. */
     explicit page(roomcast_page *raw) noexcept : raw_(raw) {}
 
     /** Fills it in; the body is copied. False for a status or type that cannot be sent. */
@@ -483,6 +498,7 @@ public:
         static_assert(!std::is_const_v<T> && !std::is_void_v<T>);
         return data_ = {&detail::tag<T>, std::move(data)}, *this;
     }
+    /** The same, of a single owner. */
     template <class T>
     accept &data(std::unique_ptr<T> data) {
         return this->data(std::shared_ptr<T>(std::move(data)));
@@ -523,6 +539,7 @@ private:
  */
 class publication {
 public:
+    /** Of this text or these bytes. */
     explicit publication(const payload &what) noexcept {
         raw_.kind = what.kind();
         raw_.data = detail::raw(what.bytes());
@@ -531,6 +548,7 @@ public:
     publication &to(std::string_view room) { return rooms_.push_back(detail::str(room)), *this; }
     /** But not to this connection: for instance the sender. */
     publication &except(connection_id id) { return except_.push_back(id), *this; }
+    /** But not to this connection. */
     inline publication &except(const connection &of);
     /** And not to members of this room. */
     publication &except_room(std::string_view room) {
@@ -665,28 +683,45 @@ public:
     published publish(std::string_view room, const payload &what) const {
         return try_publish(room, what).value();
     }
+    /** Throwing form of `try_publish`. */
     published publish(const publication &what) const { return try_publish(what).value(); }
+    /** Throwing form of `try_send_all`. */
     void send_all(const payload &what) const { try_send_all(what).value(); }
+    /** Throwing form of `try_send_user`. */
     void send_user(std::string_view user, const payload &what) const {
         try_send_user(user, what).value();
     }
+    /** Throwing form of `try_room`. */
     inline roomcast::room room(std::string_view name) const;
+    /** Throwing form of `try_count`. */
     std::size_t count(std::string_view room) const { return try_count(room).value(); }
+    /** Throwing form of `try_rooms`. */
     std::vector<room_entry> rooms() const { return try_rooms().value(); }
+    /** Throwing form of `try_connections`. */
     inline std::vector<roomcast::connection> connections() const;
+    /** Throwing form of `try_members`. */
     inline std::vector<roomcast::connection> members(std::string_view room) const;
+    /** Throwing form of `try_snapshot`. */
     roomcast_snapshot snapshot() const { return try_snapshot().value(); }
+    /** Throwing form of `try_metrics`. */
     std::string metrics() const { return try_metrics().value(); }
+    /** Throwing form of `try_limit`. */
     std::uint64_t limit(roomcast::limit which) const { return try_limit(which).value(); }
+    /** Throwing form of `try_adopt`. */
     void adopt(int fd, bytes_view head = {}) const { try_adopt(fd, head).value(); }
+    /** Throwing form of `try_upgrade`. */
     inline roomcast::upgrade upgrade(
         std::string_view method, std::string_view target,
         const std::vector<std::pair<std::string_view, std::string_view>> &headers) const;
+    /** Throwing form of `try_begin_stop`. */
     void begin_stop() const { try_begin_stop().value(); }
+    /** Throwing form of `try_stop`. */
     stop_report stop() const { return try_stop().value(); }
+    /** Throwing form of `try_stop_within`. */
     stop_report stop_within(std::chrono::milliseconds timeout) const {
         return try_stop_within(timeout).value();
     }
+    /** Throwing form of `try_corked`. */
     template <class F>
     void corked(F &&work) const { try_corked(std::forward<F>(work)).value(); }
 #endif
@@ -715,9 +750,11 @@ public:
     const roomcast_engine *raw() const noexcept { return raw_; }
 
 protected:
+    /** Of an engine and the way to its memory. */
     engine_ref(const roomcast_engine *raw, const std::weak_ptr<detail::life> *life) noexcept
         : raw_(raw), life_(life) {}
 
+    /** The engine as C has it. */
     const roomcast_engine *raw_ = nullptr;
 
 private:
@@ -768,9 +805,12 @@ bool reached(result<T> done) {
 class connection {
 public:
     connection() noexcept = default;
+    /** By its number. */
     connection(const engine_ref &engine, connection_id id) noexcept : engine_(engine), id_(id) {}
 
+    /** Its number, never reused in its engine's life. */
     connection_id id() const noexcept { return id_; }
+    /** Its engine. */
     const engine_ref &engine() const noexcept { return engine_; }
     /** Whether it is open or waits for a verdict, at this moment. */
     bool is_open() const { return roomcast_connection_is_open(engine_.raw(), id_); }
@@ -804,8 +844,11 @@ public:
 #ifdef __cpp_exceptions
     /** The throwing forms; false where it has gone. */
     bool send(const payload &what) const { return detail::reached(try_send(what)); }
+    /** Throwing form of `try_join`. */
     bool join(std::string_view room) const { return detail::reached(try_join(room)); }
+    /** Throwing form of `try_leave`. */
     bool leave(std::string_view room) const { return detail::reached(try_leave(room)); }
+    /** Throwing form of `try_close`. */
     bool close(std::uint32_t code = 1000, std::string_view why = {}) const {
         return detail::reached(try_close(code, why));
     }
@@ -817,9 +860,11 @@ public:
     }
 #endif
 
+    /** Whether both are the same connection of the same engine. */
     friend bool operator==(const connection &a, const connection &b) noexcept {
         return a.id_ == b.id_ && a.engine_.raw() == b.engine_.raw();
     }
+    /** Whether they are different. */
     friend bool operator!=(const connection &a, const connection &b) noexcept { return !(a == b); }
 
 private:
@@ -836,6 +881,7 @@ inline publication &publication::except(const connection &of) { return except(of
 class pending {
 public:
     pending() = default;
+    /** By the number of its connection. */
     pending(const engine_ref &engine, connection_id id) : held_(engine), id_(id) {}
 
     /** The number that the connection will have. */
@@ -854,6 +900,7 @@ public:
 #ifdef __cpp_exceptions
     /** The throwing forms; false where the peer has gone or its time is over. */
     bool accept(const roomcast::accept &as = {}) const { return detail::reached(try_accept(as)); }
+    /** Throwing form of `try_refuse`. */
     bool refuse(std::uint32_t http_status, std::string_view why = {}) const {
         return detail::reached(try_refuse(http_status, why));
     }
@@ -867,8 +914,10 @@ private:
 /** A held room, released with this object. Made by `engine_ref::room`. */
 class room {
 public:
+    /** Takes it over. */
     room(room &&from) noexcept
         : held_(std::exchange(from.held_, {})), id_(std::exchange(from.id_, 0)) {}
+    /** Takes it over, for the one that was here. */
     room &operator=(room &&from) noexcept {
         std::swap(held_, from.held_);
         std::swap(id_, from.id_);
@@ -903,8 +952,11 @@ public:
 #ifdef __cpp_exceptions
     /** The throwing forms. */
     published publish(const payload &what) const { return try_publish(what).value(); }
+    /** Throwing form of `try_publish`. */
     published publish(const publication &what) const { return try_publish(what).value(); }
+    /** Throwing form of `try_members`. */
     std::size_t members() const { return try_members().value(); }
+    /** Throwing form of `try_position`. */
     roomcast::position position() const { return try_position().value(); }
 #endif
     /** Its name, valid as long as the room is held; empty of what was moved from. */
@@ -926,7 +978,9 @@ private:
 /** A request that the host's own HTTP server has read. Made by `engine_ref::upgrade`. */
 class upgrade {
 public:
+    /** Takes it over. */
     upgrade(upgrade &&from) noexcept = default;
+    /** Takes it over, for the one that was here. */
     upgrade &operator=(upgrade &&from) noexcept {
         std::swap(held_, from.held_);
         std::swap(raw_, from.raw_);
@@ -952,6 +1006,7 @@ public:
 #ifdef __cpp_exceptions
     /** The throwing forms. */
     void accept(const roomcast::accept &as) { try_accept(as).value(); }
+    /** Throwing form of `try_adopt`. */
     void adopt(int fd, bytes_view leftover = {}) { try_adopt(fd, leftover).value(); }
 #endif
 
@@ -972,11 +1027,15 @@ private:
  */
 class event {
 public:
+    /** Of one that C has. */
     event(const engine_ref &engine, const roomcast_event &raw) noexcept
         : engine_(engine), raw_(&raw) {}
 
+    /** Its kind; one that the host does not know is to be left alone. */
     event_kind kind() const noexcept { return static_cast<event_kind>(raw_->kind); }
+    /** The engine that it comes from. */
     const engine_ref &engine() const noexcept { return engine_; }
+    /** The connection that it is about. */
     roomcast::connection connection() const noexcept { return {engine_, raw_->connection}; }
     /** The user that it was accepted as; none where it is anonymous. */
     std::optional<std::string_view> user() const noexcept { return detail::maybe(raw_->user); }
@@ -1027,11 +1086,16 @@ private:
  */
 class events {
 public:
+    /** Goes over a batch; valid as long as that is. */
     class iterator {
     public:
+        /** At one of the events. */
         iterator(const events *of, std::size_t at) noexcept : of_(of), at_(at) {}
+        /** The event. */
         event operator*() const noexcept { return (*of_)[at_]; }
+        /** To the next one. */
         iterator &operator++() noexcept { return ++at_, *this; }
+        /** Whether it is elsewhere. */
         bool operator!=(const iterator &other) const noexcept { return at_ != other.at_; }
 
     private:
@@ -1040,7 +1104,9 @@ public:
     };
 
     events() noexcept = default;
+    /** Takes them over. */
     events(events &&from) noexcept { *this = std::move(from); }
+    /** Takes them over, for those that were here. */
     events &operator=(events &&from) noexcept {
         std::swap(held_, from.held_);
         std::swap(raw_, from.raw_);
@@ -1050,12 +1116,17 @@ public:
     }
     ~events() { roomcast_events_free(sizeof(roomcast_event), size_, raw_.get()); }
 
+    /** How many. */
     std::size_t size() const noexcept { return size_; }
+    /** Whether there are none. */
     bool empty() const noexcept { return size_ == 0; }
     /** Whether the engine has stopped and all its events were taken. */
     bool ended() const noexcept { return ended_; }
+    /** One of them, below `size`. */
     event operator[](std::size_t index) const noexcept { return {held_.engine, raw_[index]}; }
+    /** The first. */
     iterator begin() const noexcept { return {this, 0}; }
+    /** Behind the last. */
     iterator end() const noexcept { return {this, size_}; }
 
 private:
@@ -1243,14 +1314,19 @@ public:
      */
     template <class F>
     config &on_connecting(F call) { return on(&detail::handlers::connecting, std::move(call)); }
+    /** Is told that a connection is open. */
     template <class F>
     config &on_opened(F call) { return on(&detail::handlers::opened, std::move(call)); }
+    /** Is told a message. */
     template <class F>
     config &on_message(F call) { return on(&detail::handlers::message, std::move(call)); }
+    /** Is told that a connection which had opened has ended. */
     template <class F>
     config &on_closed(F call) { return on(&detail::handlers::closed, std::move(call)); }
+    /** Is told that much waits for a connection, or no longer. */
     template <class F>
     config &on_backpressure(F call) { return on(&detail::handlers::backpressure, std::move(call)); }
+    /** Is told that a connection has missed publications. */
     template <class F>
     config &on_lagged(F call) { return on(&detail::handlers::lagged, std::move(call)); }
     /** Answers plain GET requests, `void(const request &, page &)`, on the engine's threads. */
@@ -1281,6 +1357,7 @@ public:
 #ifdef __cpp_exceptions
     /** The throwing forms. */
     void check() const { try_check().value(); }
+    /** Throwing form of `try_limit`. */
     std::uint64_t limit(roomcast::limit which) const { return try_limit(which).value(); }
 #endif
 
@@ -1344,9 +1421,11 @@ class engine : public engine_ref {
 public:
     /** None yet. */
     engine() noexcept = default;
+    /** Takes an engine over. */
     engine(engine &&from) noexcept
         : engine_ref(std::exchange(static_cast<engine_ref &>(from), engine_ref())),
           memory_(std::move(from.memory_)) {}
+    /** Takes an engine over; the one that was here stops. */
     engine &operator=(engine &&from) noexcept {
         engine old(std::move(*this));
         static_cast<engine_ref &>(*this) =
@@ -1415,7 +1494,9 @@ public:
 #ifdef __cpp_exceptions
     /** The throwing forms. */
     int fd() const { return try_fd().value(); }
+    /** Throwing form of `try_drain`. */
     events drain(std::size_t capacity = 128) const { return try_drain(capacity).value(); }
+    /** Throwing form of `try_wait`. */
     events wait(std::chrono::milliseconds time, std::size_t capacity = 128) const {
         return try_wait(time, capacity).value();
     }
@@ -1425,6 +1506,7 @@ public:
         if (done.status() == status::stopped) return false;
         return std::move(done).value(), true;
     }
+    /** Throwing form of `try_next_turn`. */
     std::chrono::milliseconds next_turn() const { return try_next_turn().value(); }
 #endif
 
