@@ -169,7 +169,7 @@ TEST(the_environment_sets_limits, PLAIN, 10) {
         if (status == ROOMCAST_STATUS_OK)
             suite_fail(__FILE__, __LINE__, "ROOMCAST_EVENTS_MAX=\"%s\" is taken", bad[i]);
         EQ(ROOMCAST_STATUS_CONFIG, status);
-        HAS("events_max", why);
+        HAS("ROOMCAST_EVENTS_MAX", why);
         OK(roomcast_config_limit(config, ROOMCAST_LIMIT_CONNECTIONS_MAX, &value));
         EQ(4321, value);
     }

@@ -7,7 +7,7 @@ struct inside {
     roomcast_engine *engine; /* set once roomcast_engine_new has returned */
     uint32_t kind;           /* the kind of event that calls; 0 for none */
     enum reentry_end end;
-    int calls, freed;
+    int calls, returned, freed;
     bool turned;
     uint64_t connection;
     bool in_log;
@@ -20,6 +20,7 @@ static void act(struct inside *inside, const roomcast_engine *engine,
     reentry_calls(&from);
     if (inside->end >= REENTRY_STOP) reentry_stop(&from);
     if (inside->end >= REENTRY_FREE) roomcast_engine_free(LOAD(inside->engine));
+    COUNT_UP(inside->returned);
 }
 
 static void on_event(void *data, const roomcast_engine *engine, const roomcast_event *event) {
@@ -108,7 +109,7 @@ static void run(uint32_t kind, enum reentry_end end, bool turned) {
     begin(&inside, host_config(), turned);
     peer.port = port_of(inside.engine);
     CHECK(pthread_create(&thread, NULL, provoke, &peer) == 0);
-    while (!LOAD(peer.over) && !LOAD(inside.freed)) {
+    while ((!LOAD(peer.over) || LOAD(inside.returned) == 0) && !LOAD(inside.freed)) {
         if (end != REENTRY_FREE || LOAD(inside.calls) == 0) press(&inside);
         if (!turned) suite_nap();
         else if (!LOAD(inside.freed) && (end != REENTRY_FREE || LOAD(inside.calls) == 0))
