@@ -1523,7 +1523,8 @@ roomcast_status roomcast_engine_rooms(const roomcast_engine *engine,
  *
  * @param room the room's name
  * @param members gets their ids, in no order, to be let go of by `roomcast_ids_free`
- * @return `ROOMCAST_STATUS_ON_SHARD` as in `roomcast_connection_rooms`; `_STOPPED`
+ * @return `ROOMCAST_STATUS_ON_SHARD` as in `roomcast_connection_rooms`, unless the room does not
+ *         exist; `_STOPPED`
  */
 roomcast_status roomcast_engine_members(const roomcast_engine *engine,
                                         roomcast_str room,
@@ -1729,7 +1730,8 @@ roomcast_str roomcast_upgrade_response(const roomcast_upgrade *upgrade);
  * @param fd as in `roomcast_engine_adopt`
  * @param leftover what the host has read behind the request's head
  * @return `ROOMCAST_STATUS_NOT_UPGRADE` where the status is not 101, or it was handed over
- *         before; else as `roomcast_engine_adopt`
+ *         before; else as `roomcast_engine_adopt`. But for `_INVALID_ARGUMENT` it is spent, and
+ *         its data let go of.
  */
 roomcast_status roomcast_upgrade_adopt(roomcast_upgrade *upgrade,
                                        int32_t fd,

@@ -220,7 +220,8 @@ pub extern "C" fn roomcast_upgrade_response(upgrade: Option<&roomcast_upgrade>) 
 /// @param fd as in `roomcast_engine_adopt`
 /// @param leftover what the host has read behind the request's head
 /// @return `ROOMCAST_STATUS_NOT_UPGRADE` where the status is not 101, or it was handed over
-///         before; else as `roomcast_engine_adopt`
+///         before; else as `roomcast_engine_adopt`. But for `_INVALID_ARGUMENT` it is spent, and
+///         its data let go of.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_upgrade_adopt(
     upgrade: Option<&mut roomcast_upgrade>,
@@ -229,6 +230,9 @@ pub extern "C" fn roomcast_upgrade_adopt(
 ) -> roomcast_status {
     guard(|| {
         let upgrade = given(upgrade)?;
+        if upgrade.accepted.is_none() {
+            return Err(Status::NotUpgrade);
+        }
         let (leftover, stream) = (leftover.bytes()?, stream(fd)?);
         let accepted = upgrade.accepted.take().ok_or(Status::NotUpgrade)?;
         taken(fd, accepted.adopt(stream, leftover))

@@ -43,7 +43,8 @@ pub extern "C" fn roomcast_engine_rooms(
 ///
 /// @param room the room's name
 /// @param members gets their ids, in no order, to be let go of by `roomcast_ids_free`
-/// @return `ROOMCAST_STATUS_ON_SHARD` as in `roomcast_connection_rooms`; `_STOPPED`
+/// @return `ROOMCAST_STATUS_ON_SHARD` as in `roomcast_connection_rooms`, unless the room does not
+///         exist; `_STOPPED`
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_members(
     engine: Option<&roomcast_engine>,
