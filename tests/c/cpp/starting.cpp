@@ -184,9 +184,10 @@ TEST_CASE("an engine is destroyed while others are about to publish") {
 }
 
 TEST_CASE("a unix socket is listened on") {
-    char folder[] = "/tmp/roomcast-cpp-XXXXXX";
-    REQUIRE(mkdtemp(folder));
-    const std::string path = std::string(folder) + "/s";
+    const char *base = std::getenv("TMPDIR");
+    std::string folder = std::string(base ? base : ".") + "/socket-XXXXXX";
+    REQUIRE(mkdtemp(folder.data()));
+    const std::string path = folder + "/s";
     {
         rc::config settings;
         settings.listen_unix(path);
@@ -195,5 +196,5 @@ TEST_CASE("a unix socket is listened on") {
         CHECK(access(path.c_str(), F_OK) == 0);
     }
     CHECK(access(path.c_str(), F_OK) != 0);
-    CHECK(rmdir(folder) == 0);
+    CHECK(rmdir(folder.c_str()) == 0);
 }
