@@ -83,6 +83,15 @@ pub(crate) fn engine_guard<'a>(
     }
 }
 
+/// The same of a call in which a function of the host's may let go of the engine.
+pub(crate) fn holding_guard(
+    engine: Option<&roomcast_engine>,
+    work: impl FnOnce(&roomcast_engine) -> Result<(), Status>,
+) -> roomcast_status {
+    let held = engine.map(roomcast_engine::hold);
+    engine_guard(held.as_deref(), work)
+}
+
 #[cold]
 fn broke(engine: &roomcast_engine) -> roomcast_status {
     engine.broken.store(true, Ordering::Relaxed);
@@ -361,9 +370,7 @@ pub extern "C" fn roomcast_engine_turn(
     engine: Option<&roomcast_engine>,
     timeout_ms: i64,
 ) -> roomcast_status {
-    engine_guard(engine, |engine| {
-        // A callback may let go of it in this turn.
-        let engine = engine.hold();
+    holding_guard(engine, |engine| {
         let running = engine.running();
         check_turned(running)?;
         let wait = u64::try_from(timeout_ms).map_or(Duration::MAX, Duration::from_millis);

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use roomcast::{ConnectionId, Kind, Publication, Published, Status};
 
 use crate::boundary::{In, Out, given, put, roomcast_bytes, roomcast_str};
-use crate::engine::{engine_guard, roomcast_engine};
+use crate::engine::{engine_guard, holding_guard, roomcast_engine};
 use crate::events::read_kind;
 use crate::status::roomcast_status;
 
@@ -197,10 +197,8 @@ pub extern "C" fn roomcast_engine_corked(
     user_data: *mut c_void,
     work: roomcast_work_fn,
 ) -> roomcast_status {
-    engine_guard(engine, |engine| {
+    holding_guard(engine, |engine| {
         let work = given(work)?;
-        // The function may let go of it.
-        let engine = engine.hold();
         let cork = engine.handle().cork();
         work(user_data);
         drop(cork);

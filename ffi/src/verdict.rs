@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use roomcast::{Accept, ConnectionId, Pending, Status};
 
 use crate::boundary::{Foreign, In, given, roomcast_free_fn, roomcast_str};
-use crate::engine::{engine_guard, roomcast_engine};
+use crate::engine::{engine_guard, holding_guard, roomcast_engine};
 use crate::status::roomcast_status;
 
 /// Connections that wait for the host's verdict, by id. Whoever was not answered in time is
@@ -144,10 +144,9 @@ pub extern "C" fn roomcast_connection_accept(
     connection: u64,
     accept: In<roomcast_accept>,
 ) -> roomcast_status {
-    engine_guard(engine, |engine| {
+    // A room that is left out is logged, and the log's function may let go of the engine.
+    holding_guard(engine, |engine| {
         let (made, data) = read_accept(&accept)?;
-        // A room that is left out is logged, and the log's function may let go of the engine.
-        let _held = engine.hold();
         let pending = engine.take_waiting(connection)?;
         pending.accept(with_data(made, data));
         Ok(())
