@@ -1,7 +1,8 @@
 //! The request that a connection or a page is asked for with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use roomcast::Request;
 
 use crate::boundary::{caught, roomcast_str};
@@ -49,7 +50,7 @@ impl<'a> roomcast_request<'a> {
 
     /// A text that lives as long as the request; the same one when it is asked for again.
     fn keep(&self, text: &str) -> roomcast_str {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if let Some(kept) = made.iter().find(|kept| &***kept == text) {
             return roomcast_str::of(kept);
         }

@@ -3,7 +3,9 @@
 //! In: values. Out: numbers, and the values again, on any thread. Looking one up takes the lock of
 //! its slot only, for reading.
 
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
+
+use parking_lot::{Mutex, RwLock};
 
 /// The first chunk holds so many slots, each other as many as all before it.
 const FIRST: usize = 64;
@@ -63,14 +65,14 @@ impl<T> Slots<T> {
         let len = begin.max(FIRST);
         let slots = self.chunks[chunk].get_or_init(|| (0..len).map(make).collect());
         let cell = &slots[slot as usize - begin];
-        let mut cell = cell.write().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = cell.write();
         cell.generation += 1;
         cell.value = Some(value);
         Some(u64::from(cell.generation) << 32 | u64::from(slot))
     }
 
     fn vacant(&self) -> Option<u32> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
         if let Some(slot) = free.slots.pop() {
             return Some(slot);
         }
@@ -82,7 +84,7 @@ impl<T> Slots<T> {
     /// Does something with the value of a number; None where the number is stale.
     pub(crate) fn with<R>(&self, number: u64, work: impl FnOnce(&T) -> R) -> Option<R> {
         let cell = self.slot(number as u32)?;
-        let cell = cell.read().unwrap_or_else(PoisonError::into_inner);
+        let cell = cell.read();
         let same = cell.generation == (number >> 32) as u32;
         cell.value.as_ref().filter(|_| same).map(work)
     }
@@ -90,7 +92,7 @@ impl<T> Slots<T> {
     /// Takes the value of a number out.
     pub(crate) fn take(&self, number: u64) -> Option<T> {
         let cell = self.slot(number as u32)?;
-        let mut cell = cell.write().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = cell.write();
         if cell.generation != (number >> 32) as u32 {
             return None;
         }
@@ -99,7 +101,7 @@ impl<T> Slots<T> {
         let again = cell.generation < u32::MAX;
         drop(cell);
         if again {
-            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut free = self.free.lock();
             free.slots.push(number as u32);
         }
         Some(value)

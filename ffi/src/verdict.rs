@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use roomcast::{Accept, ConnectionId, Pending, Status};
 
 use crate::boundary::{Foreign, In, given, roomcast_free_fn, roomcast_str};
@@ -37,7 +38,7 @@ impl Waiting {
         let now = Instant::now();
         let id = pending.id().as_u64();
         let mut late = Vec::new();
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.list.lock();
         while let Some((since, old)) = list.order.front().copied() {
             if list.pending.contains_key(&old) && now.duration_since(since) < self.timeout {
                 break;
@@ -54,7 +55,7 @@ impl Waiting {
 
     /// The connection that this id waits as.
     fn take(&self, id: u64) -> Result<Pending, Status> {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.list.lock();
         let (since, pending) = list.pending.remove(&id).ok_or(Status::Answered)?;
         drop(list);
         match since.elapsed() < self.timeout {
