@@ -1,6 +1,7 @@
 //! Wake-ups that a thread holds back: what it asks arrives together, and nothing is lost.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use roomcast::Engine;
 
@@ -51,6 +52,26 @@ fn nothing_waits_for_a_cork_that_stays() {
             assert_eq!(client.text(), n.to_string());
         }
     }
+}
+
+#[test]
+fn a_cork_of_long_ago_holds_nothing_up_for_good() {
+    let house = open(config().shards(2));
+    let (mut client, _) = house.client("r");
+    let cork = house.engine.cork();
+    // Beyond the time for which shards doze because of a cork.
+    let began = Instant::now();
+    let until = began + Duration::from_millis(200);
+    for n in 0.. {
+        assert_eq!(house.engine.connections().unwrap().len(), 1);
+        house.engine.publish("r", &n.to_string()).unwrap();
+        assert_eq!(client.text(), n.to_string());
+        if Instant::now() > until {
+            break;
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
+    drop(cork);
 }
 
 #[test]

@@ -228,7 +228,8 @@ impl<N: Net> Shard<N> {
         let accept = waiting_to_accept
             .then(|| Duration::from_nanos(self.accept_after_ns.saturating_sub(now)));
         let stop = self.stopping.is_some().then_some(Duration::from_millis(5));
-        let doze = dozes.then_some(DOZE);
+        // What is put off is due then, also where its cork was made long ago.
+        let doze = (dozes || self.put_off_ns != 0).then_some(DOZE);
         [timer, accept, stop, doze].into_iter().flatten().min()
     }
 
