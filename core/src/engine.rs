@@ -255,7 +255,7 @@ impl Engine {
         *self.handle.shared.turner.lock() = Some(std::thread::current().id());
         let shared = &self.handle.shared;
         let turn = AssertUnwindSafe(|| shared.logged(|| shard.turn(Some(wait))));
-        match std::panic::catch_unwind(turn) {
+        match shared.turned(|| std::panic::catch_unwind(turn)) {
             Ok(Ok(Flow::Running)) => true,
             Ok(Ok(Flow::Ended)) => {
                 self.spend(own.take());
@@ -336,7 +336,7 @@ impl Engine {
         let ending = loop {
             while self.turn(Duration::from_millis(10)) {}
             let mut ending = shared.ending.lock();
-            if self.handle.is_on_shard() {
+            if self.handle.is_in_callback() {
                 return ending.report;
             }
             if ending.shards_left == 0 {
@@ -345,8 +345,10 @@ impl Engine {
             let now = Instant::now();
             if now >= until {
                 // A callback that never returns holds its shard; we do not wait for it for ever.
+                let report = ending.report;
+                drop(ending);
                 tracing::error!(target: "roomcast", "a callback holds a shard; stop gave up on it");
-                return ending.report;
+                return report;
             }
             // Another thread may be in a turn; if it does not turn on after that, this one does.
             let wait = match self.own.is_some() {

@@ -477,6 +477,16 @@ impl Handle {
         }
     }
 
+    /// Whether this thread is in a callback of this engine, or in whatever else its shards run:
+    /// there a stop does not wait.
+    #[must_use]
+    pub fn is_in_callback(&self) -> bool {
+        match self.shared.threads.get() {
+            Some(_) => self.is_on_shard(),
+            None => self.shared.is_in_turn(),
+        }
+    }
+
     /// Holds back wake-ups: while the cork lives, what this thread asks of this engine wakes no
     /// shard that dozes. Dropping it wakes them. So a host that works off a batch of events has
     /// its publications leave together, in one write to each member.

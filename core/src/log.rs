@@ -4,6 +4,7 @@
 //! has no subscriber takes the lines of one engine here: the dispatch is entered only on that
 //! engine's threads and inside its calls. Rank 0; a line is told on the thread that wrote it.
 
+use std::cell::Cell;
 use std::fmt::{self, Write};
 
 use tracing::field::{Field, Visit};
@@ -27,6 +28,33 @@ pub enum LogLevel {
 /// A dispatch that gives each line, fields behind the message, to `tell`.
 pub(crate) fn dispatch(tell: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Dispatch {
     Dispatch::new(Lines(tell))
+}
+
+thread_local! {
+    /// A line of this thread is being told.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside the host's log function. Nothing may be logged then: `tracing`
+/// holds a borrow of its dispatch, and a line about a line might have no end.
+pub(crate) fn is_telling() -> bool {
+    TELLING.get()
+}
+
+/// Says so while it lives.
+struct Telling;
+
+impl Telling {
+    fn begin() -> Self {
+        TELLING.set(true);
+        Telling
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        TELLING.set(false);
+    }
 }
 
 struct Lines<F>(F);
@@ -53,6 +81,7 @@ impl<F: Fn(LogLevel, &str) + Send + Sync + 'static> Subscriber for Lines<F> {
             Level::INFO => LogLevel::Info,
             _ => LogLevel::Debug,
         };
+        let _telling = Telling::begin();
         (self.0)(level, &(line.message + &line.fields));
     }
 

@@ -74,7 +74,7 @@ pub type roomcast_event_fn = Option<
 /// - Thread: the one that wrote the line, often one of the engine's own; several at a time.
 /// - Pointers: `line` is valid until this function returns.
 /// - Blocking: no.
-/// - Calls: as in `roomcast_event_fn`; but what these log is told here again.
+/// - Calls: as in `roomcast_event_fn`; what these log is not told.
 /// - After the stop: none, but for calls that are made after it.
 ///
 /// @param user_data what `roomcast_config_set_log` was given

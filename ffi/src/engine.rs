@@ -255,7 +255,7 @@ fn stop(
         put(report, stopped.into());
         return Ok(());
     }
-    match inner.is_on_shard() {
+    match inner.is_in_callback() {
         true => Err(Status::OnShard),
         false => Err(Status::TimedOut),
     }

@@ -127,6 +127,8 @@ pub(crate) struct Ending {
 const CORKED_NS: u64 = 50_000_000;
 
 thread_local! {
+    /// The engine in one of whose turns this thread is. Compared, never followed.
+    static TURNING: Cell<*const Shared> = const { Cell::new(std::ptr::null()) };
     /// The engine whose dozing shards this thread does not wake for now. Compared, never followed.
     static CORKED: Cell<*const Shared> = const { Cell::new(std::ptr::null()) };
 }
@@ -175,9 +177,24 @@ impl Shared {
     /// Does something whose log lines are this engine's.
     pub(crate) fn logged<T>(&self, work: impl FnOnce() -> T) -> T {
         match self.log.get() {
-            Some(dispatch) => tracing::dispatcher::with_default(dispatch, work),
-            None => work(),
+            Some(dispatch) if !log::is_telling() => {
+                tracing::dispatcher::with_default(dispatch, work)
+            }
+            _ => work(),
         }
+    }
+
+    /// Does a turn on this thread of the host's.
+    pub(crate) fn turned<T>(&self, turn: impl FnOnce() -> T) -> T {
+        let before = TURNING.replace(self);
+        let result = turn();
+        TURNING.set(before);
+        result
+    }
+
+    /// Whether this thread is in a turn of this engine, and so in a callback of it.
+    pub(crate) fn is_in_turn(&self) -> bool {
+        std::ptr::eq(TURNING.get(), self)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
