@@ -441,7 +441,7 @@ typedef enum roomcast_limit {
     ROOMCAST_LIMIT_CONNECTION_EVENTS_MAX = 23,
     /**
      * Events of all connections that may wait in the event queue; above it each connection may
-     * have just one. Default 65,536.
+     * have just one, and new ones are answered with 503. Default 65,536.
      */
     ROOMCAST_LIMIT_EVENTS_MAX = 24,
     /**

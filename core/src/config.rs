@@ -156,7 +156,7 @@ limits! {
     /// read from until the host catches up. Default 64.
     connection_events_max: u32 = 64;
     /// Events of all connections that may wait in the event queue; above it each connection may
-    /// have just one. Default 65,536.
+    /// have just one, and new ones are answered with 503. Default 65,536.
     events_max: usize = 65_536;
     /// Bytes of unsent data that the kernel accepts for one socket (TCP_NOTSENT_LOWAT), 0 for the
     /// kernel's own choice. Default 64 KiB.

@@ -472,8 +472,12 @@ impl<G: Gate> Queued<G> {
     fn has_place(&self, identity: &Identity) -> bool {
         let limits = &self.handle.shared.limits;
         let waiting = identity.waiting.load(Ordering::SeqCst);
-        let crowded = || self.queue.state.lock().queue.len() >= limits.events_max;
-        waiting == 0 || (waiting < limits.connection_events_max && !crowded())
+        waiting == 0 || (waiting < limits.connection_events_max && !self.is_crowded())
+    }
+
+    fn is_crowded(&self) -> bool {
+        let max = self.handle.shared.limits.events_max;
+        self.queue.state.lock().queue.len() >= max
     }
 
     fn push(&self, kind: EventKind, who: Who<'_>, event: impl FnOnce(Peer) -> Event) {
@@ -494,6 +498,10 @@ impl<G: Gate> Queued<G> {
 impl<G: Gate> Host for Queued<G> {
     fn on_connecting(&self, id: ConnectionId, request: Arc<Request>) {
         let pending = Pending::new(id, self.handle.clone());
+        if self.is_crowded() {
+            // Each connection that comes and goes would leave its events here.
+            return pending.refuse(503, "too many events wait for the host (events_max)");
+        }
         if let Some(pending) = self.gate.connecting(&request, pending)
             && self.gate.wants(EventKind::Connecting)
         {

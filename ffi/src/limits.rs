@@ -70,7 +70,7 @@ pub enum roomcast_limit {
     /// read from until the host catches up. Default 64.
     ConnectionEventsMax = 23,
     /// Events of all connections that may wait in the event queue; above it each connection may
-    /// have just one. Default 65,536.
+    /// have just one, and new ones are answered with 503. Default 65,536.
     EventsMax = 24,
     /// Bytes of unsent data that the kernel accepts for one socket (TCP_NOTSENT_LOWAT), 0 for the
     /// kernel's own choice. Default 64 KiB.

@@ -297,6 +297,23 @@ fn a_crowded_queue_leaves_each_peer_one_event() {
 }
 
 #[test]
+fn peers_that_come_and_go_do_not_fill_the_queue() {
+    let (engine, events) = start(config().shards(1).events_max(8));
+    for _ in 0..50 {
+        let mut client = Client::bare(engine.addresses()[0]);
+        client.write(upgrade("/", &[]).as_bytes());
+        let _ = client.next_byte_in(Duration::from_millis(5));
+    }
+    until("the others to be refused", || {
+        engine.snapshot().rejected_http >= 42
+    });
+    let mut waiting = Vec::new();
+    assert_eq!(events.drain(100, &mut waiting), 8);
+    drop(waiting);
+    enter(&engine, &events);
+}
+
+#[test]
 fn a_peer_that_waits_for_the_host_is_neither_idle_nor_dead() {
     let limits = config().shards(1).connection_events_max(4);
     let limits = limits.ping_interval_ms(40).ping_timeout_ms(60);

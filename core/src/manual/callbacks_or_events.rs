@@ -92,8 +92,8 @@
 //! The queue is bounded. A connection with
 //! [`connection_events_max`](crate::Config::connection_events_max) untaken events is not read from
 //! until half of them are taken; beyond [`events_max`](crate::Config::events_max) in all, each
-//! connection may have just one. The others go on. A peer that waits for the host is neither idle
-//! nor dead: its timers rest.
+//! connection may have just one, and new ones are answered with 503. The others go on. A peer that
+//! waits for the host is neither idle nor dead: its timers rest.
 //!
 //! A host that works on events after it has taken them (in tasks, in another language) takes them
 //! with [`drain_held`](crate::Events::drain_held): then they count until it calls

@@ -94,7 +94,7 @@ class Limits(TypedDict, total=False):
     connection_events_max: int
 
     #: Events of all connections that may wait in the event queue; above it each connection may
-    #: have just one. Default 65,536.
+    #: have just one, and new ones are answered with 503. Default 65,536.
     events_max: int
 
     #: Bytes of unsent data that the kernel accepts for one socket (TCP_NOTSENT_LOWAT), 0 for
