@@ -1724,8 +1724,9 @@ roomcast_status roomcast_upgrade_accept(roomcast_upgrade *upgrade,
 roomcast_str roomcast_upgrade_response(const roomcast_upgrade *upgrade);
 
 /**
- * Takes the socket over, once the response was sent. From the return of this call on it is sent
- * what is published to its rooms, though its peer has seen the response before.
+ * Takes the socket over, once the response was sent. It is sent what is published to its rooms
+ * from when its shard has it, about a turn later, though its peer has seen the response before;
+ * its opened event says so.
  *
  * @param fd as in `roomcast_engine_adopt`
  * @param leftover what the host has read behind the request's head

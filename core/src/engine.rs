@@ -504,7 +504,9 @@ impl Upgrade<'_> {
     }
 
     /// Takes the socket over once the response was sent; `leftover` is what the host has read
-    /// behind the request's head.
+    /// behind the request's head. It is sent what is published to its rooms from when its shard
+    /// has it, about a turn later; its opened event says so. Rooms with unusable names are left
+    /// out and logged.
     ///
     /// # Errors
     /// [`AdoptError`]; the socket is closed then.
@@ -525,7 +527,8 @@ impl Upgraded {
     /// # Errors
     /// [`AdoptError`]; the socket is closed then.
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
-        let (mut accepted, rooms) = self.accept.into_parts();
+        let (mut accepted, mut rooms) = self.accept.into_parts();
+        rooms.retain(|room| self.handle.admits(room));
         accepted.rooms = rooms;
         adopt(
             &self.handle,

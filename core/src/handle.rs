@@ -88,6 +88,17 @@ impl Handle {
         }
     }
 
+    /// Whether a room may have this name; one that may not is left out, and logged.
+    pub(crate) fn admits(&self, room: &str) -> bool {
+        let admitted = self.check_name(room);
+        if let Err(error) = admitted {
+            self.shared.logged(|| {
+                tracing::warn!(target: "roomcast", %error, "a room was left out");
+            });
+        }
+        admitted.is_ok()
+    }
+
     fn check_name(&self, room: &str) -> Result<(), Refused> {
         match room.is_empty() || room.len() > self.shared.limits.room_name_bytes_max {
             true => Err(Refused::RoomName),

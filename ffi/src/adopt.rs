@@ -125,7 +125,7 @@ pub extern "C" fn roomcast_upgrade_new(
         }
         let request = request.body(()).map_err(|_| Status::InvalidArgument)?;
         let mut made = roomcast_upgrade {
-            engine: engine.hold(),
+            engine: engine.hold().ok_or(Status::Stopped)?,
             parts: request.into_parts().0,
             status: 0,
             response: String::new(),
@@ -214,8 +214,9 @@ pub extern "C" fn roomcast_upgrade_response(upgrade: Option<&roomcast_upgrade>) 
     roomcast_str::of_option(upgrade.map(|upgrade| upgrade.response.as_str()))
 }
 
-/// Takes the socket over, once the response was sent. From the return of this call on it is sent
-/// what is published to its rooms, though its peer has seen the response before.
+/// Takes the socket over, once the response was sent. It is sent what is published to its rooms
+/// from when its shard has it, about a turn later, though its peer has seen the response before;
+/// its opened event says so.
 ///
 /// @param fd as in `roomcast_engine_adopt`
 /// @param leftover what the host has read behind the request's head

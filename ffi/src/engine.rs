@@ -41,11 +41,9 @@ pub(crate) struct Running {
 }
 
 impl roomcast_engine {
-    /// Another holder.
-    pub(crate) fn hold(&self) -> Arc<roomcast_engine> {
-        self.me
-            .upgrade()
-            .expect("whoever calls about an engine holds it")
+    /// Another holder; None in the finalizers that run when the last one has let go.
+    pub(crate) fn hold(&self) -> Option<Arc<roomcast_engine>> {
+        self.me.upgrade()
     }
 
     /// What runs. Only a thread of the engine can come before it is there, and waits shortly.
@@ -59,6 +57,19 @@ impl roomcast_engine {
 
     fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed) || self.handle().is_broken()
+    }
+}
+
+impl Drop for roomcast_engine {
+    /// What was not taken from the queue goes while the engine is there for its finalizers.
+    fn drop(&mut self) {
+        let events = self
+            .running
+            .get()
+            .and_then(|running| running.events.as_ref());
+        if let Some(events) = events {
+            events.drain(usize::MAX, &mut Vec::new());
+        }
     }
 }
 
@@ -89,7 +100,9 @@ pub(crate) fn holding_guard(
     work: impl FnOnce(&roomcast_engine) -> Result<(), Status>,
 ) -> roomcast_status {
     let held = engine.map(roomcast_engine::hold);
-    engine_guard(held.as_deref(), work)
+    let result = engine_guard(engine, work);
+    drop(held);
+    result
 }
 
 #[cold]
@@ -175,12 +188,7 @@ pub unsafe extern "C" fn roomcast_engine_free(engine: *mut roomcast_engine) {
         // SAFETY: C's holder, as `roomcast_engine_new` gave it, and it gives it up with this call.
         let engine = unsafe { Arc::from_raw(engine.cast_const()) };
         engine.let_go.store(true, Ordering::Relaxed);
-        let running = engine.running();
-        running.engine.stop();
-        if let Some(events) = &running.events {
-            // What was not taken goes while the engine is there for its finalizers.
-            events.drain(usize::MAX, &mut Vec::new());
-        }
+        engine.running().engine.stop();
         Ok(())
     });
 }
@@ -245,7 +253,7 @@ fn stop(
     report: Out<'_, roomcast_stop_report>,
 ) -> Result<(), Status> {
     // The log's function may let go of it.
-    let engine = engine.hold();
+    let _held = engine.hold();
     let inner = &engine.running().engine;
     if let Some(timeout) = timeout {
         inner.begin_stop_within(timeout);
