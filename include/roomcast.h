@@ -45,22 +45,26 @@
  * Enumerations come in as `uint32_t` and are checked. Numbers may be added in later versions.
  *
  * Growing structs begin with `struct_size`, which the host sets to the `sizeof` that it was
- * compiled with, and whose other fields it sets to zero where they are not needed. Structs
- * without it never grow.
+ * compiled with, and whose other fields it sets to zero where they are not needed. Of
+ * `roomcast_event`, which comes in arrays, the size is an argument instead. Other structs never
+ * grow.
  *
  * Callbacks come as user data, function and finalizer; the user data is their first argument.
  * Their types say on which thread they are called, how long pointers live, what they may do, and
  * what comes after the stop.
  *
  * Threads. Functions that take a `const roomcast_engine *` may be called from any thread, at the
- * same time, also in callbacks, and none of them waits for a peer. Four wait for something else
- * and say so: `roomcast_engine_stop`, `_wait`, `_turn`, and the lists of connections and rooms
- * (about a turn of a shard).
+ * same time, also in callbacks, and none of them waits for a peer. Some wait for something else
+ * and say so: `roomcast_engine_stop`, `_stop_within` and `_free` for the end, `_wait` and `_turn`
+ * for something to do, and `roomcast_engine_connections`, `roomcast_engine_members` and
+ * `roomcast_connection_rooms` for an answer of the shards, about a turn. Without threads of its own
+ * an engine answers these three in a turn that another thread makes; on the thread that turned it
+ * last, and before the first turn, they give `ROOMCAST_STATUS_ON_SHARD`.
  *
  * NULL for a handle that must be there gives `ROOMCAST_STATUS_INVALID_ARGUMENT`, or the value
  * that its function names.
  *
- * Internal errors never unwind into the host. After one the engine is broken: it stops by itself,
+ * Internal errors never unwind into the host. After one the engine is broken: it begins to stop,
  * calls answer `ROOMCAST_STATUS_BROKEN`, and `roomcast_engine_stop` and `_free` still work.
  *
  * Signals. The library installs no handler and changes no mask. Its writes raise no SIGPIPE.
@@ -903,7 +907,8 @@ roomcast_status roomcast_config_set_limit(roomcast_config *config,
 
 /**
  * Sets limits from the environment: `ROOMCAST_` and a limit's name in upper case, such as
- * `ROOMCAST_CONNECTIONS_MAX=5000`. Variables that are not set change nothing.
+ * `ROOMCAST_CONNECTIONS_MAX=5000`. Variables that are not set change nothing. No other thread may
+ * change the environment meanwhile.
  *
  * @param why if not NULL, gets a sentence that names the variable which cannot be read
  * @param why_size bytes that `why` has place for
@@ -931,9 +936,10 @@ roomcast_status roomcast_config_set_callback(roomcast_config *config,
  * Which kinds of events are told or queued at all. The default is all of them. Where
  * `ROOMCAST_EVENT_CONNECTING` is not among them, everybody is accepted, into no room.
  *
- * @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`
+ * @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`; other bits mean nothing
  */
-roomcast_status roomcast_config_set_events(roomcast_config *config, uint32_t kinds);
+roomcast_status roomcast_config_set_events(roomcast_config *config,
+                                           uint32_t kinds);
 
 /**
  * Answers plain GET requests (a page, a script) from memory.
@@ -1020,11 +1026,11 @@ roomcast_status roomcast_engine_new(const roomcast_config *config,
  * Stops an engine that has not been stopped (as `roomcast_engine_stop`) and lets go of it. NULL
  * does nothing.
  *
- * When it returns, no callback runs any more, and what was given with finalizers has been let go
- * of, but for what a configuration or an event that was taken still holds. In a callback it
- * returns at once instead: the engine stops in its own time (without threads of its own, before
- * the `roomcast_engine_turn` around it returns), callbacks may come until then, and their
- * finalizer tells that the last one has been.
+ * When it returns, no callback runs any more (but one that the stop gave up on), and what was
+ * given with finalizers has been let go of, but for what a configuration or an event that was
+ * taken still holds. In a callback it returns at once instead: the engine stops in its own time
+ * (without threads of its own, before the `roomcast_engine_turn` around it returns), callbacks may
+ * come until then, and their finalizer tells that the last one has been.
  * `engine` came from `roomcast_engine_new`, and after this call nobody uses it; in a callback the
  * argument `engine` of later callbacks stays usable.
  */
@@ -1246,7 +1252,7 @@ typedef struct roomcast_accept {
  * @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
  *        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
  * @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer is
- *         known to have gone, its time is over, or no connection of this id ever waited
+ *         known to have gone, its time is over, or there never was a connection of this id
  */
 roomcast_status roomcast_connection_accept(const roomcast_engine *engine,
                                            uint64_t connection,
@@ -1395,7 +1401,7 @@ roomcast_status roomcast_user_send(const roomcast_engine *engine,
  * longer than a millisecond, and calls that wait for a shard are not held back.
  *
  * @param user_data given to `work`
- * @param work called once, before this returns
+ * @param work called once, before this returns, if it returns `ROOMCAST_STATUS_OK`
  */
 roomcast_status roomcast_engine_corked(const roomcast_engine *engine,
                                        void *user_data,
@@ -1426,7 +1432,8 @@ typedef struct roomcast_position {
 bool roomcast_connection_is_open(const roomcast_engine *engine, uint64_t connection);
 
 /**
- * Sends a message to one connection, in its place among the publications of its rooms.
+ * Sends a message to one connection, in its place among the publications of its rooms. One that
+ * still waits for a verdict is there, but is sent nothing before it is accepted.
  *
  * @param kind one of `roomcast_kind`
  * @param data the payload, copied
@@ -1480,8 +1487,8 @@ roomcast_status roomcast_connection_close(const roomcast_engine *engine,
  * Names of the rooms that a connection is in. Waits for its shard, about a turn.
  *
  * @param rooms gets the names, in no order, to be let go of by `roomcast_names_free`
- * @return `ROOMCAST_STATUS_GONE`; `_ON_SHARD` in a callback, and for an engine without threads of
- *         its own on the thread that turned it last; `_STOPPED`
+ * @return `ROOMCAST_STATUS_GONE`; `_ON_SHARD` in a callback, and as the head of this file says;
+ *         `_STOPPED`
  */
 roomcast_status roomcast_connection_rooms(const roomcast_engine *engine,
                                           uint64_t connection,

@@ -62,6 +62,7 @@
 #include <cstdlib>
 #include <exception>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -1089,6 +1090,13 @@ public:
     /** Goes over a batch; valid as long as that is. */
     class iterator {
     public:
+        /** It gives events by value, once each. */
+        using iterator_category = std::input_iterator_tag;
+        using value_type = event;               /**< What it gives. */
+        using difference_type = std::ptrdiff_t; /**< Not used. */
+        using pointer = void;                   /**< None. */
+        using reference = event;                /**< What it gives. */
+
         /** At one of the events. */
         iterator(const events *of, std::size_t at) noexcept : of_(of), at_(at) {}
         /** The event. */
@@ -1521,7 +1529,8 @@ private:
         batch.raw_.reset(new roomcast_event[capacity]);
         const roomcast_status status = call(capacity, batch.raw_.get(), &batch.size_);
         batch.ended_ = status == ROOMCAST_STATUS_STOPPED;
-        if (batch.ended_ || status == ROOMCAST_STATUS_TIMED_OUT) return batch;
+        if (batch.ended_ || status == ROOMCAST_STATUS_TIMED_OUT)
+            return result<events>(std::move(batch));
         return detail::made(status, std::move(batch));
     }
 

@@ -380,6 +380,7 @@ impl Limits {
             u64::from(self.connection_events_max),
             1,
         )?;
+        at_least("events_max", self.events_max as u64, 1)?;
         at_least("turn_budget_us", self.turn_budget_us, 10)?;
         at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
         at_least("verdict_timeout_ms", self.verdict_timeout_ms, 1)?;

@@ -57,6 +57,8 @@ pub struct Engine {
     handle: Handle,
     addresses: Vec<SocketAddr>,
     threads: PlainMutex<Vec<JoinHandle<()>>>,
+    /// A stop has given up on a callback; the next one does not wait for it again.
+    gave_up: AtomicBool,
     /// The one shard of an engine without threads; None once it has ended.
     own: Option<Mutex<Option<Shard<Kernel>>>>,
     /// The poller of the one shard that has ended. It stays readable, so that a host asleep on it
@@ -143,6 +145,7 @@ impl Engine {
             handle: handle.clone(),
             addresses,
             threads: PlainMutex::new(Vec::new()),
+            gave_up: AtomicBool::new(false),
             own: None,
             spent: PlainMutex::new(None),
             #[cfg(unix)]
@@ -245,37 +248,42 @@ impl Engine {
     /// # Panics
     /// Where a callback does. The engine has ended then, as on threads of its own.
     pub fn turn(&self, wait: Duration) -> bool {
-        let Some(mut own) = self.own.as_ref().and_then(|own| own.try_lock()) else {
-            return false;
+        match self.handle.shared.turned(|| self.turn_here(wait)) {
+            Ok(flow) => flow == Flow::Running,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// A turn, or the panic in it, behind which the engine has ended.
+    fn turn_here(&self, wait: Duration) -> std::thread::Result<Flow> {
+        let own = self.own.as_ref().and_then(|own| own.try_lock());
+        let Some(mut own) = own else {
+            return Ok(Flow::Ended);
         };
         let Some(shard) = own.as_mut() else {
-            return false;
+            return Ok(Flow::Ended);
         };
         // While this thread waits for an answer of the shard, nobody would turn it.
         *self.handle.shared.turner.lock() = Some(std::thread::current().id());
         let shared = &self.handle.shared;
         let turn = AssertUnwindSafe(|| shared.logged(|| shard.turn(Some(wait))));
-        match shared.turned(|| std::panic::catch_unwind(turn)) {
-            Ok(Ok(Flow::Running)) => true,
-            Ok(Ok(Flow::Ended)) => {
-                self.spend(own.take());
-                false
-            }
-            Err(panic) => {
-                shared.logged(|| shard.give_up());
-                self.spend(own.take());
-                drop(own);
-                std::panic::resume_unwind(panic);
-            }
+        let result = match std::panic::catch_unwind(turn) {
+            Ok(Ok(Flow::Running)) => return Ok(Flow::Running),
+            Ok(Ok(Flow::Ended)) => Ok(Flow::Ended),
             Ok(Err(error)) => {
                 shared.logged(|| {
                     tracing::error!(target: "roomcast", %error, "the sockets cannot be polled");
                     shard.cut_all();
                 });
-                self.spend(own.take());
-                false
+                Ok(Flow::Ended)
             }
-        }
+            Err(panic) => {
+                shared.logged(|| shard.give_up());
+                Err(panic)
+            }
+        };
+        self.spend(own.take());
+        result
     }
 
     fn spend(&self, ended: Option<Shard<Kernel>>) {
@@ -343,10 +351,14 @@ impl Engine {
                 break ending;
             }
             let now = Instant::now();
+            if self.gave_up.load(Ordering::Relaxed) {
+                return ending.report;
+            }
             if now >= until {
                 // A callback that never returns holds its shard; we do not wait for it for ever.
                 let report = ending.report;
                 drop(ending);
+                self.gave_up.store(true, Ordering::Relaxed);
                 tracing::error!(target: "roomcast", "a callback holds a shard; stop gave up on it");
                 return report;
             }

@@ -45,22 +45,26 @@
  * Enumerations come in as `uint32_t` and are checked. Numbers may be added in later versions.
  *
  * Growing structs begin with `struct_size`, which the host sets to the `sizeof` that it was
- * compiled with, and whose other fields it sets to zero where they are not needed. Structs
- * without it never grow.
+ * compiled with, and whose other fields it sets to zero where they are not needed. Of
+ * `roomcast_event`, which comes in arrays, the size is an argument instead. Other structs never
+ * grow.
  *
  * Callbacks come as user data, function and finalizer; the user data is their first argument.
  * Their types say on which thread they are called, how long pointers live, what they may do, and
  * what comes after the stop.
  *
  * Threads. Functions that take a `const roomcast_engine *` may be called from any thread, at the
- * same time, also in callbacks, and none of them waits for a peer. Four wait for something else
- * and say so: `roomcast_engine_stop`, `_wait`, `_turn`, and the lists of connections and rooms
- * (about a turn of a shard).
+ * same time, also in callbacks, and none of them waits for a peer. Some wait for something else
+ * and say so: `roomcast_engine_stop`, `_stop_within` and `_free` for the end, `_wait` and `_turn`
+ * for something to do, and `roomcast_engine_connections`, `roomcast_engine_members` and
+ * `roomcast_connection_rooms` for an answer of the shards, about a turn. Without threads of its own
+ * an engine answers these three in a turn that another thread makes; on the thread that turned it
+ * last, and before the first turn, they give `ROOMCAST_STATUS_ON_SHARD`.
  *
  * NULL for a handle that must be there gives `ROOMCAST_STATUS_INVALID_ARGUMENT`, or the value
  * that its function names.
  *
- * Internal errors never unwind into the host. After one the engine is broken: it stops by itself,
+ * Internal errors never unwind into the host. After one the engine is broken: it begins to stop,
  * calls answer `ROOMCAST_STATUS_BROKEN`, and `roomcast_engine_stop` and `_free` still work.
  *
  * Signals. The library installs no handler and changes no mask. Its writes raise no SIGPIPE.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use roomcast::{Accept, AdoptError, Status, Stream, Upgraded};
 
-use crate::boundary::{In, Out, give, given, guard, place, roomcast_bytes, roomcast_str};
+use crate::boundary::{In, Out, give, guard, place, roomcast_bytes, roomcast_str};
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::status::roomcast_status;
 use crate::verdict::{read_accept, roomcast_accept, with_data};
@@ -43,9 +43,7 @@ fn stream(fd: i32) -> Result<Stream, Status> {
     if !is_stream(lent) {
         return Err(Status::InvalidArgument);
     }
-    let copy = lent
-        .try_clone_to_owned()
-        .map_err(|_| Status::InvalidArgument)?;
+    let copy = lent.try_clone_to_owned().map_err(|_| Status::Io)?;
     let tcp = TcpStream::from(copy);
     if tcp.local_addr().is_ok() {
         return Ok(tcp.into());
@@ -159,6 +157,18 @@ impl roomcast_upgrade {
     }
 }
 
+/// A call about an upgrade is one about its engine.
+fn upgrade_guard(
+    upgrade: Option<&mut roomcast_upgrade>,
+    work: impl FnOnce(&mut roomcast_upgrade) -> Result<(), Status>,
+) -> roomcast_status {
+    let Some(upgrade) = upgrade else {
+        return roomcast_status::InvalidArgument;
+    };
+    let engine = upgrade.engine.clone();
+    engine_guard(Some(&engine), |_| work(upgrade))
+}
+
 fn head(response: &http::Response<()>) -> String {
     let mut text = format!("HTTP/1.1 {}\r\n", response.status());
     for (name, value) in response.headers() {
@@ -198,8 +208,7 @@ pub extern "C" fn roomcast_upgrade_accept(
     upgrade: Option<&mut roomcast_upgrade>,
     accept: In<roomcast_accept>,
 ) -> roomcast_status {
-    guard(|| {
-        let upgrade = given(upgrade)?;
+    upgrade_guard(upgrade, |upgrade| {
         let (made, data) = read_accept(&accept)?;
         if upgrade.accepted.is_none() {
             return Err(Status::NotUpgrade);
@@ -229,8 +238,7 @@ pub extern "C" fn roomcast_upgrade_adopt(
     fd: i32,
     leftover: roomcast_bytes,
 ) -> roomcast_status {
-    guard(|| {
-        let upgrade = given(upgrade)?;
+    upgrade_guard(upgrade, |upgrade| {
         if upgrade.accepted.is_none() {
             return Err(Status::NotUpgrade);
         }

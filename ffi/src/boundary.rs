@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use roomcast::Status;
 
+use crate::events::roomcast_event;
 use crate::publish::roomcast_publication;
 use crate::snapshot::roomcast_snapshot;
 use crate::status::roomcast_status;
@@ -142,10 +143,12 @@ unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Status> {
     }
 }
 
-/// A struct that may grow at its end: its first field is its size as the host's header has it.
+/// A struct that may grow at its end: its first field is its size as the host's header has it, or
+/// the size is an argument.
 ///
 /// # Safety
-/// `repr(C)`, begins with a `usize`, and all zero is a valid value.
+/// `repr(C)`, begins with a `usize` if it is passed through `In` or `OutGrowing`, and all zero is a
+/// valid value.
 pub(crate) unsafe trait Growing: Sized {
     /// What the first version of the struct has.
     const LEAST: usize = size_of::<Self>();
@@ -157,6 +160,8 @@ unsafe impl Growing for roomcast_accept {}
 unsafe impl Growing for roomcast_publication {}
 // SAFETY: as above.
 unsafe impl Growing for roomcast_snapshot {}
+// SAFETY: passed in arrays only; no box is a valid one.
+unsafe impl Growing for roomcast_event {}
 
 /// A place of C's for a growing struct. C alone makes one, and vouches for it.
 #[repr(transparent)]
@@ -188,10 +193,10 @@ impl<T: Growing> OutGrowing<T> {
 #[repr(transparent)]
 pub struct OutArray<T>(*mut T);
 
-impl<T> OutArray<T> {
+impl<T: Growing> OutArray<T> {
     /// So many places of so many bytes.
     pub(crate) fn places(self, stride: usize, len: usize) -> Result<Places<T>, Status> {
-        let fits = stride >= size_of::<T>() && stride.is_multiple_of(align_of::<T>());
+        let fits = stride >= T::LEAST && stride.is_multiple_of(align_of::<T>());
         given((fits && len > 0 && !self.0.is_null()).then_some(()))?;
         let first = self.0;
         Ok(Places { first, stride, len })
@@ -204,7 +209,7 @@ pub(crate) struct Places<T> {
     len: usize,
 }
 
-impl<T> Places<T> {
+impl<T: Growing> Places<T> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -217,22 +222,24 @@ impl<T> Places<T> {
 
     /// Gives C a value to own.
     pub(crate) fn write(&self, index: usize, value: T) {
-        let at = self.at(index);
-        // SAFETY: the place has `stride` bytes, at least those of the value.
+        let (at, len) = (self.at(index), self.stride.min(size_of::<T>()));
+        // SAFETY: the place has `stride` bytes. What it owns is C's from here on.
         unsafe {
-            at.write_bytes(0, self.stride);
-            at.cast::<T>().write(value);
+            std::ptr::copy_nonoverlapping(std::ptr::from_ref(&value).cast::<u8>(), at, len);
+            at.add(len).write_bytes(0, self.stride - len);
         }
+        std::mem::forget(value);
     }
 
     /// Takes a value back and leaves zero. C gives back what was written, or zero.
     pub(crate) fn take(&self, index: usize) -> T {
-        let at = self.at(index);
-        // SAFETY: as in `write`.
+        let (at, len) = (self.at(index), self.stride.min(size_of::<T>()));
+        let mut value = MaybeUninit::<T>::zeroed();
+        // SAFETY: as in `write`; what C's header does not have is zero.
         unsafe {
-            let value = at.cast::<T>().read();
+            std::ptr::copy_nonoverlapping(at, value.as_mut_ptr().cast(), len);
             at.write_bytes(0, self.stride);
-            value
+            value.assume_init()
         }
     }
 }

@@ -122,7 +122,8 @@ pub extern "C" fn roomcast_config_new(
         if !is_served(header_version) {
             return Err(Status::VersionMismatch);
         }
-        give(place, roomcast_config::of(Config::new()));
+        // A log that says nothing, so that no other engine's log gets this one's lines.
+        give(place, roomcast_config::of(Config::new().log(|_, _| {})));
         Ok(())
     })
 }
@@ -304,7 +305,8 @@ pub extern "C" fn roomcast_config_set_limit(
 }
 
 /// Sets limits from the environment: `ROOMCAST_` and a limit's name in upper case, such as
-/// `ROOMCAST_CONNECTIONS_MAX=5000`. Variables that are not set change nothing.
+/// `ROOMCAST_CONNECTIONS_MAX=5000`. Variables that are not set change nothing. No other thread may
+/// change the environment meanwhile.
 ///
 /// @param why if not NULL, gets a sentence that names the variable which cannot be read
 /// @param why_size bytes that `why` has place for
@@ -362,7 +364,7 @@ pub extern "C" fn roomcast_config_set_callback(
 /// Which kinds of events are told or queued at all. The default is all of them. Where
 /// `ROOMCAST_EVENT_CONNECTING` is not among them, everybody is accepted, into no room.
 ///
-/// @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`
+/// @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`; other bits mean nothing
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_config_set_events(
     config: Option<&mut roomcast_config>,

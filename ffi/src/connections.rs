@@ -51,7 +51,8 @@ pub extern "C" fn roomcast_connection_is_open(
     engine.is_some_and(|engine| engine.handle().is_open(ConnectionId::from_u64(connection)))
 }
 
-/// Sends a message to one connection, in its place among the publications of its rooms.
+/// Sends a message to one connection, in its place among the publications of its rooms. One that
+/// still waits for a verdict is there, but is sent nothing before it is accepted.
 ///
 /// @param kind one of `roomcast_kind`
 /// @param data the payload, copied
@@ -137,8 +138,8 @@ pub extern "C" fn roomcast_connection_close(
 /// Names of the rooms that a connection is in. Waits for its shard, about a turn.
 ///
 /// @param rooms gets the names, in no order, to be let go of by `roomcast_names_free`
-/// @return `ROOMCAST_STATUS_GONE`; `_ON_SHARD` in a callback, and for an engine without threads of
-///         its own on the thread that turned it last; `_STOPPED`
+/// @return `ROOMCAST_STATUS_GONE`; `_ON_SHARD` in a callback, and as the head of this file says;
+///         `_STOPPED`
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_connection_rooms(
     engine: Option<&roomcast_engine>,

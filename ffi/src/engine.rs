@@ -172,11 +172,11 @@ fn start(config: &roomcast_config) -> Result<Arc<roomcast_engine>, roomcast::Sta
 /// Stops an engine that has not been stopped (as `roomcast_engine_stop`) and lets go of it. NULL
 /// does nothing.
 ///
-/// When it returns, no callback runs any more, and what was given with finalizers has been let go
-/// of, but for what a configuration or an event that was taken still holds. In a callback it
-/// returns at once instead: the engine stops in its own time (without threads of its own, before
-/// the `roomcast_engine_turn` around it returns), callbacks may come until then, and their
-/// finalizer tells that the last one has been.
+/// When it returns, no callback runs any more (but one that the stop gave up on), and what was
+/// given with finalizers has been let go of, but for what a configuration or an event that was
+/// taken still holds. In a callback it returns at once instead: the engine stops in its own time
+/// (without threads of its own, before the `roomcast_engine_turn` around it returns), callbacks may
+/// come until then, and their finalizer tells that the last one has been.
 ///
 /// # Safety
 /// `engine` came from `roomcast_engine_new`, and after this call nobody uses it; in a callback the

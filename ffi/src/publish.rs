@@ -190,7 +190,7 @@ pub type roomcast_work_fn = Option<extern "C" fn(user_data: *mut c_void)>;
 /// longer than a millisecond, and calls that wait for a shard are not held back.
 ///
 /// @param user_data given to `work`
-/// @param work called once, before this returns
+/// @param work called once, before this returns, if it returns `ROOMCAST_STATUS_OK`
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_corked(
     engine: Option<&roomcast_engine>,

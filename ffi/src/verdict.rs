@@ -138,7 +138,7 @@ impl roomcast_engine {
 /// @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
 ///        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
 /// @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer is
-///         known to have gone, its time is over, or no connection of this id ever waited
+///         known to have gone, its time is over, or there never was a connection of this id
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_connection_accept(
     engine: Option<&roomcast_engine>,

@@ -389,7 +389,7 @@ impl<N: Net> Shard<N> {
     }
 
     fn flush(&mut self) {
-        let budget_ns = self.shared.limits.turn_budget_us * 1000;
+        let budget_ns = self.shared.limits.turn_budget_us.saturating_mul(1000);
         let mut wire = self
             .conns
             .wire(&mut self.net, &self.shared.counters[self.me]);
