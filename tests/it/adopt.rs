@@ -85,6 +85,8 @@ fn an_upgrade_made_by_the_host_is_in_its_rooms_at_once() {
         .user("ada")
         .room("r")
         .room("s")
+        .room("")
+        .room("r".repeat(300))
         .subprotocol("b");
     let upgrade = upgrade.accept(accept);
     let response = upgrade.response();
@@ -103,6 +105,7 @@ fn an_upgrade_made_by_the_host_is_in_its_rooms_at_once() {
             .all()
             .contains(&Told::Message(id, "leftover".into()))
     });
+    assert_eq!(house.engine.rooms().len(), 2, "unusable names are left out");
     house.engine.publish("r", "one").unwrap();
     house.engine.publish("s", "two").unwrap();
     house.engine.send_user("ada", "three").unwrap();

@@ -180,6 +180,36 @@ fn a_callback_that_panics_stops_the_engine_in_an_orderly_way() {
 }
 
 #[test]
+fn a_log_function_may_stop_the_engine_and_ask_it() {
+    let cell: Arc<Mutex<Option<Arc<Engine>>>> = Arc::default();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let (inner, told) = (cell.clone(), lines.clone());
+    let log = move |_, line: &str| {
+        let engine = inner.lock().clone();
+        if let Some(engine) = engine {
+            // Each of these may log itself, which is not told.
+            engine.stop();
+            let _ = engine.connections();
+            told.lock().push(line.to_owned());
+        }
+    };
+    let house = open(config().shards(2).log(log));
+    let engine = Arc::new(house.engine);
+    *cell.lock() = Some(engine.clone());
+    let path = format!("/{}", "r".repeat(300));
+    let mut client = Client::open(engine.addresses()[0], &path);
+    client.drain();
+    engine.stop();
+    assert!(engine.has_ended() && !engine.is_broken());
+    let lines = lines.lock();
+    assert!(
+        lines.len() == 1 && lines[0].contains("left out"),
+        "{lines:?}"
+    );
+    cell.lock().take();
+}
+
+#[test]
 fn whether_a_connection_is_there_is_known_at_once() {
     let house = open(config().shards(2));
     let (mut client, id) = house.client("r");

@@ -338,3 +338,17 @@ fn a_turn_that_panics_ends_the_engine_in_an_orderly_way() {
     assert!(!house.engine.turn(Duration::ZERO));
     assert_eq!(house.engine.stop().connections, 1);
 }
+
+#[test]
+fn who_turned_before_may_stop_while_another_turns() {
+    for _ in 0..200 {
+        let engine = Arc::new(Engine::start(unthreaded(), ()).unwrap());
+        // From here on this thread is the one that turned last, until the other one does.
+        engine.turn(Duration::ZERO);
+        let turned = engine.clone();
+        let host = thread::spawn(move || while turned.turn(Duration::from_micros(50)) {});
+        engine.stop();
+        assert!(engine.has_ended(), "it was taken for a callback");
+        host.join().unwrap();
+    }
+}

@@ -172,7 +172,7 @@ static void on_log(void *data, uint32_t level, roomcast_str line) {
     struct reentry from = {inside->engine, NULL, 1, false, false};
     COUNT_UP(inside->calls);
     reentry_calls(&from);
-    if (inside->end >= REENTRY_STOP) OK(roomcast_engine_begin_stop(inside->engine));
+    if (inside->end >= REENTRY_STOP) IS(ON_SHARD, roomcast_engine_stop(inside->engine, NULL));
     is_in_log = false;
 }
 
