@@ -936,10 +936,10 @@ roomcast_status roomcast_config_set_callback(roomcast_config *config,
  * Which kinds of events are told or queued at all. The default is all of them. Where
  * `ROOMCAST_EVENT_CONNECTING` is not among them, everybody is accepted, into no room.
  *
- * @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`; other bits mean nothing
+ * @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`; other bits mean
+ *        nothing
  */
-roomcast_status roomcast_config_set_events(roomcast_config *config,
-                                           uint32_t kinds);
+roomcast_status roomcast_config_set_events(roomcast_config *config, uint32_t kinds);
 
 /**
  * Answers plain GET requests (a page, a script) from memory.

@@ -364,7 +364,8 @@ pub extern "C" fn roomcast_config_set_callback(
 /// Which kinds of events are told or queued at all. The default is all of them. Where
 /// `ROOMCAST_EVENT_CONNECTING` is not among them, everybody is accepted, into no room.
 ///
-/// @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`; other bits mean nothing
+/// @param kinds the sum of `1 << kind` of each wanted `roomcast_event_kind`; other bits mean
+///        nothing
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_config_set_events(
     config: Option<&mut roomcast_config>,
