@@ -78,6 +78,7 @@ impl Handle {
         }))
     }
 
+    #[inline]
     fn check_publication(&self, publication: &Publication<'_>) -> Result<(), Refused> {
         if publication.data.len() > self.shared.limits.publication_bytes_max {
             return Err(Refused::TooLarge);
@@ -106,6 +107,7 @@ impl Handle {
         }
     }
 
+    #[inline]
     fn count_refusal<T>(&self, result: Result<T, Refused>) -> Result<T, Refused> {
         if result.is_err() {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
@@ -533,6 +535,7 @@ impl Handle {
 
     /// Whether the engine stops by itself because a callback, or the engine, panicked.
     #[must_use]
+    #[inline]
     pub fn is_broken(&self) -> bool {
         self.shared.broken.load(Ordering::Relaxed)
     }

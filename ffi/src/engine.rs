@@ -48,7 +48,10 @@ impl roomcast_engine {
 
     /// What runs. Only a thread of the engine can come before it is there, and waits shortly.
     pub(crate) fn running(&self) -> &Running {
-        self.running.wait()
+        match self.running.get() {
+            Some(running) => running,
+            None => self.running.wait(),
+        }
     }
 
     pub(crate) fn handle(&self) -> &Handle {
