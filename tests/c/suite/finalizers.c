@@ -1,0 +1,95 @@
+/* Finalizers of connections call every function of the header, then stop or free the engine: on
+ * the engine's threads, and in its turn. */
+#include "reentry.h"
+
+/* A connection's data. */
+struct last {
+    roomcast_engine *engine;
+    enum reentry_end end;
+    bool turned, on_shard;
+    int calls;
+};
+
+static void on_last(void *data) {
+    struct last *last = data;
+    struct reentry from = {last->engine, NULL, 1, last->on_shard, last->turned};
+    EQ(1, COUNT_UP(last->calls));
+    reentry_calls(&from);
+    if (last->end >= REENTRY_STOP && last->on_shard) reentry_stop(&from);
+    if (last->end >= REENTRY_FREE) roomcast_engine_free(last->engine);
+}
+
+static bool accept_with_data(struct host *host, const roomcast_engine *engine,
+                             const roomcast_event *event) {
+    if (event->kind != ROOMCAST_EVENT_CONNECTING) return false;
+    const roomcast_str room = roomcast_str_of("r");
+    roomcast_accept accept;
+    memset(&accept, 0, sizeof accept);
+    accept.struct_size = sizeof accept;
+    accept.rooms = &room;
+    accept.room_count = 1;
+    accept.data = host->hook_data;
+    accept.data_free = on_last;
+    OK(roomcast_connection_accept(engine, event->connection, &accept));
+    return true;
+}
+
+static void come_and_go(uint16_t port) {
+    struct ws ws;
+    ws_ask(&ws, ws_tcp(port), "/r", NULL);
+    EQ(101, ws.status);
+    ws_send_close(&ws, 1000, "");
+    ws_expect_end(&ws);
+    ws_free(&ws);
+}
+
+TEST(a_finalizer_on_a_shard_calls_everything, PLAIN, 60) {
+    for (int end = REENTRY_GO_ON; end <= REENTRY_FREE; end++) {
+        struct host host = {0};
+        struct last last = {0};
+        host_prepare(&host);
+        last.end = (enum reentry_end)end;
+        last.on_shard = true;
+        host.hook = accept_with_data;
+        host.hook_data = &last;
+        host_start(&host);
+        last.engine = host.engine;
+        come_and_go(host.port);
+        UNTIL(LOAD(last.calls) == 1);
+        if (end == REENTRY_FREE) host.engine = NULL;
+        host_free(&host);
+        EQ(1, last.calls);
+    }
+}
+
+static void *come_and_go_thread(void *port) {
+    come_and_go(*(uint16_t *)port);
+    return NULL;
+}
+
+TEST(a_finalizer_in_a_turn_calls_everything, PLAIN, 60) {
+    for (int end = REENTRY_GO_ON; end <= REENTRY_FREE; end++) {
+        struct host host = {0};
+        struct last last = {0};
+        pthread_t peer;
+        host_prepare(&host);
+        OK(roomcast_config_set_shards(host.config, 0));
+        OK(roomcast_config_set_own_threads(host.config, false));
+        last.end = (enum reentry_end)end;
+        last.on_shard = last.turned = true;
+        host.hook = accept_with_data;
+        host.hook_data = &last;
+        host_start(&host);
+        last.engine = host.engine;
+        CHECK(pthread_create(&peer, NULL, come_and_go_thread, &host.port) == 0);
+        roomcast_status status = ROOMCAST_STATUS_OK;
+        while (LOAD(last.calls) == 0 && status == ROOMCAST_STATUS_OK)
+            status = roomcast_engine_turn(host.engine, 10);
+        EQ(1, last.calls);
+        if (end == REENTRY_FREE) host.engine = NULL;
+        while (host.engine && status == ROOMCAST_STATUS_OK && end != REENTRY_GO_ON)
+            status = roomcast_engine_turn(host.engine, 10);
+        host_free(&host);
+        CHECK(pthread_join(peer, NULL) == 0);
+    }
+}
