@@ -457,6 +457,16 @@ typedef enum roomcast_limit {
      * Sockets waiting to be accepted. Default 4,096.
      */
     ROOMCAST_LIMIT_LISTEN_BACKLOG = 26,
+    /**
+     * Milliseconds of silence after which the kernel probes a TCP peer (SO_KEEPALIVE, rounded up
+     * to whole seconds), 0 for never; pings of the engine do more. Default 0.
+     */
+    ROOMCAST_LIMIT_KEEPALIVE_MS = 27,
+    /**
+     * Milliseconds that sent bytes may stay unacknowledged before the kernel gives a TCP peer up
+     * (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
+     */
+    ROOMCAST_LIMIT_USER_TIMEOUT_MS = 28,
 } roomcast_limit;
 
 /**
@@ -894,6 +904,14 @@ roomcast_status roomcast_config_allow_any_origin(roomcast_config *config);
  */
 roomcast_status roomcast_config_set_health_path(roomcast_config *config,
                                                 roomcast_str path);
+
+/**
+ * The path that answers GET with the engine's figures, as `roomcast_engine_metrics` gives them; the
+ * empty text, the default, for none. Whoever reaches the listener may read them: keep the path
+ * from the outside in your proxy.
+ */
+roomcast_status roomcast_config_set_metrics_path(roomcast_config *config,
+                                                 roomcast_str path);
 
 /**
  * Sets a limit. Whether the limits fit together is checked when an engine starts.

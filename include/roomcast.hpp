@@ -134,7 +134,9 @@ enum class limit : std::uint32_t {
     connection_events_max = ROOMCAST_LIMIT_CONNECTION_EVENTS_MAX,
     events_max = ROOMCAST_LIMIT_EVENTS_MAX,
     notsent_lowat_bytes = ROOMCAST_LIMIT_NOTSENT_LOWAT_BYTES,
-    listen_backlog = ROOMCAST_LIMIT_LISTEN_BACKLOG
+    listen_backlog = ROOMCAST_LIMIT_LISTEN_BACKLOG,
+    keepalive_ms = ROOMCAST_LIMIT_KEEPALIVE_MS,
+    user_timeout_ms = ROOMCAST_LIMIT_USER_TIMEOUT_MS
 };
 
 /** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */
@@ -1294,6 +1296,10 @@ public:
     /** The path that answers 200 while the engine runs; empty for none. */
     config &health_path(std::string_view path) {
         return note(roomcast_config_set_health_path(raw(), detail::str(path)), "health_path");
+    }
+    /** The path that answers with the figures as Prometheus reads them; empty for none. */
+    config &metrics_path(std::string_view path) {
+        return note(roomcast_config_set_metrics_path(raw(), detail::str(path)), "metrics_path");
     }
     /** Sets a limit, in the unit that its name ends with. */
     config &limit(roomcast::limit which, std::uint64_t value) {

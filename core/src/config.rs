@@ -163,6 +163,12 @@ limits! {
     notsent_lowat_bytes: u32 = 64 * 1024;
     /// Sockets waiting to be accepted. Default 4,096.
     listen_backlog: u32 = 4_096;
+    /// Milliseconds of silence after which the kernel probes a TCP peer (SO_KEEPALIVE, rounded up
+    /// to whole seconds), 0 for never; pings of the engine do more. Default 0.
+    keepalive_ms: u64 = 0;
+    /// Milliseconds that sent bytes may stay unacknowledged before the kernel gives a TCP peer up
+    /// (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
+    user_timeout_ms: u32 = 0;
 }
 
 /// Everything that a host may choose before an engine starts.
@@ -187,6 +193,7 @@ pub struct Config {
     pub(crate) slow_policy: SlowPolicy,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
+    pub(crate) metrics_path: Option<String>,
     pub(crate) pages: Option<PageFn>,
     pub(crate) log: Option<LogFn>,
 }
@@ -225,6 +232,7 @@ impl Config {
             slow_policy: SlowPolicy::default(),
             origins: Origins::default(),
             health_path: Some("/health".into()),
+            metrics_path: None,
             pages: None,
             log: None,
         }
@@ -287,6 +295,15 @@ impl Config {
     #[must_use]
     pub fn health_path(mut self, path: Option<String>) -> Self {
         self.health_path = path;
+        self
+    }
+
+    /// The path that answers GET with the engine's figures as Prometheus reads them
+    /// ([`Snapshot::prometheus`](crate::Snapshot::prometheus)); `None`, the default, for none.
+    /// Whoever reaches the listener may read them: keep the path from the outside in your proxy.
+    #[must_use]
+    pub fn metrics_path(mut self, path: Option<String>) -> Self {
+        self.metrics_path = path;
         self
     }
 

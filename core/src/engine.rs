@@ -416,6 +416,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         limits: config.limits,
         origins: config.origins,
         health_path: config.health_path,
+        metrics_path: config.metrics_path,
         pages: config.pages,
         clock,
         directory: Arc::new(Directory::new(shards, epoch)),
@@ -447,7 +448,7 @@ fn adopt(handle: &Handle, incoming: Incoming, stage: Stage) -> Result<(), AdoptE
     if shared.is_stopping() {
         return Err(AdoptError::Stopped);
     }
-    Kernel::prepare(&incoming, shared.limits.notsent_lowat_bytes).map_err(AdoptError::Io)?;
+    Kernel::prepare(&incoming, &shared.limits).map_err(AdoptError::Io)?;
     if shared.total.fetch_add(1, Ordering::Relaxed) >= shared.limits.connections_max {
         shared.total.fetch_sub(1, Ordering::Relaxed);
         return Err(AdoptError::Full);

@@ -7,6 +7,9 @@ use std::fmt::Write;
 
 use crate::metrics::{Durations, FORMS, Form, Snapshot};
 
+/// What the text is served as.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// Bounds of the histograms, powers of two from 2 us to 1 s: those of the engine's own buckets, so
 /// that none is cut.
 const BOUNDS_NS: std::ops::RangeInclusive<u32> = 11..=30;
@@ -86,6 +89,11 @@ fn histogram(text: &mut String, name: &str, about: &str, durations: &Durations) 
         text,
         &format!("{name}_bucket{{le=\"+Inf\"}}"),
         durations.count(),
+    );
+    line(
+        text,
+        &format!("{name}_sum"),
+        durations.sum_ns() as f64 / 1e9,
     );
     line(text, &format!("{name}_count"), durations.count());
 }

@@ -555,10 +555,7 @@ impl Handle {
     /// The engine's figures now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let mut all = Snapshot::of(self.shared.counters.iter());
-        all.rooms = self.shared.directory.len() as u64;
-        all.refused = self.shared.refused.load(Ordering::Relaxed);
-        all
+        self.shared.snapshot()
     }
 }
 

@@ -17,11 +17,17 @@ pub(crate) enum Form {
 const BUCKETS: usize = 54;
 
 /// Durations, in buckets of a factor of 1.5 at most.
-pub(crate) struct Histogram([AtomicU64; BUCKETS]);
+pub(crate) struct Histogram {
+    counts: [AtomicU64; BUCKETS],
+    sum_ns: Counter,
+}
 
 impl Default for Histogram {
     fn default() -> Self {
-        Histogram(std::array::from_fn(|_| AtomicU64::new(0)))
+        Histogram {
+            counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            sum_ns: Counter::default(),
+        }
     }
 }
 
@@ -39,8 +45,9 @@ fn upper_ns(bucket: usize) -> u64 {
 
 impl Histogram {
     pub(crate) fn record(&self, ns: u64) {
-        let cell = &self.0[bucket(ns)];
+        let cell = &self.counts[bucket(ns)];
         cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.sum_ns.add(ns);
     }
 }
 
@@ -48,20 +55,28 @@ impl Histogram {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Durations {
     counts: Vec<u64>,
+    sum_ns: u64,
 }
 
 impl Durations {
     fn add(&mut self, histogram: &Histogram) {
         self.counts.resize(BUCKETS, 0);
-        for (sum, cell) in self.counts.iter_mut().zip(&histogram.0) {
+        for (sum, cell) in self.counts.iter_mut().zip(&histogram.counts) {
             *sum += cell.load(Ordering::Relaxed);
         }
+        self.sum_ns += histogram.sum_ns.load();
     }
 
     /// How many were recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
+    }
+
+    /// All of them together, in nanoseconds.
+    #[must_use]
+    pub fn sum_ns(&self) -> u64 {
+        self.sum_ns
     }
 
     /// An upper bound in nanoseconds of the duration below which this share (0 to 1) of them lie;
@@ -94,6 +109,7 @@ impl Durations {
         let before = earlier.counts.iter().copied().chain(std::iter::repeat(0));
         Durations {
             counts: self.counts.iter().zip(before).map(|(n, b)| n - b).collect(),
+            sum_ns: self.sum_ns - earlier.sum_ns,
         }
     }
 }
@@ -277,6 +293,7 @@ mod tests {
         let mut all = Durations::default();
         all.add(&histogram);
         assert_eq!(all.count(), 100);
+        assert_eq!(all.sum_ns(), 99 * 10_000 + 10_000_000);
         assert!(all.quantile_ns(0.5) < 20_000);
         assert!(all.quantile_ns(1.0) >= 10_000_000);
         assert_eq!(all.since(&all.clone()).count(), 0);

@@ -285,6 +285,22 @@ pub extern "C" fn roomcast_config_set_health_path(
     })
 }
 
+/// The path that answers GET with the engine's figures, as `roomcast_engine_metrics` gives them; the
+/// empty text, the default, for none. Whoever reaches the listener may read them: keep the path
+/// from the outside in your proxy.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_config_set_metrics_path(
+    config: Option<&mut roomcast_config>,
+    path: roomcast_str,
+) -> roomcast_status {
+    change(config, |config| {
+        let path = path.text()?;
+        let path = (!path.is_empty()).then(|| path.to_owned());
+        build(config, |c| c.metrics_path(path));
+        Ok(())
+    })
+}
+
 /// Sets a limit. Whether the limits fit together is checked when an engine starts.
 ///
 /// @param limit one of `roomcast_limit`

@@ -77,6 +77,12 @@ pub enum roomcast_limit {
     NotsentLowatBytes = 25,
     /// Sockets waiting to be accepted. Default 4,096.
     ListenBacklog = 26,
+    /// Milliseconds of silence after which the kernel probes a TCP peer (SO_KEEPALIVE, rounded up
+    /// to whole seconds), 0 for never; pings of the engine do more. Default 0.
+    KeepaliveMs = 27,
+    /// Milliseconds that sent bytes may stay unacknowledged before the kernel gives a TCP peer up
+    /// (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
+    UserTimeoutMs = 28,
 }
 
 pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
@@ -107,6 +113,8 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
         24 => "events_max",
         25 => "notsent_lowat_bytes",
         26 => "listen_backlog",
+        27 => "keepalive_ms",
+        28 => "user_timeout_ms",
         _ => return None,
     };
     Some(name)
@@ -144,6 +152,8 @@ pub extern "C" fn roomcast_limit_name(limit: u32) -> *const c_char {
         24 => c"events_max",
         25 => c"notsent_lowat_bytes",
         26 => c"listen_backlog",
+        27 => c"keepalive_ms",
+        28 => c"user_timeout_ms",
         _ => return std::ptr::null(),
     };
     name.as_ptr()
@@ -178,6 +188,8 @@ pub(crate) fn limit_value(limits: &Limits, limit: u32) -> Option<u64> {
         24 => limits.events_max as u64,
         25 => limits.notsent_lowat_bytes as u64,
         26 => limits.listen_backlog as u64,
+        27 => limits.keepalive_ms as u64,
+        28 => limits.user_timeout_ms as u64,
         _ => return None,
     };
     Some(value)

@@ -26,6 +26,7 @@ pub(crate) fn config(settings: &Bound<'_, PyDict>) -> PyResult<Config> {
             "slow_policy" => config.slow_policy(slow_policy(&value)?),
             "origins" => config.origins(origins(&value)?),
             "health_path" => config.health_path(value.extract()?),
+            "metrics_path" => config.metrics_path(value.extract()?),
             "pages" => with_pages(config, &value)?,
             _ => {
                 limits.insert(name.to_uppercase(), limit(&name, &value)?);

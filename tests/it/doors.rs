@@ -24,6 +24,31 @@ fn the_health_path_answers_and_other_paths_are_404() {
 }
 
 #[test]
+fn the_figures_are_served_where_the_host_says() {
+    let house = open(config().metrics_path(Some("/metrics".into())));
+    let (_client, _) = house.client("r");
+    let answer = http(house.address(), &get("/metrics"));
+    let head = answer.head.to_ascii_lowercase();
+    assert!(
+        answer.status == 200 && head.contains("text/plain; version=0.0.4"),
+        "{head}"
+    );
+    let has = |line: &str| answer.body.lines().any(|found| found == line);
+    assert!(
+        has("roomcast_opened_total 1") && has("roomcast_rooms 1"),
+        "{}",
+        answer.body
+    );
+    let turns = answer
+        .body
+        .lines()
+        .find_map(|l| l.strip_prefix("roomcast_turn_seconds_sum "));
+    assert!(turns.unwrap().parse::<f64>().unwrap() > 0.0);
+    // By default there are none to be had.
+    assert_eq!(http(open(config()).address(), &get("/metrics")).status, 404);
+}
+
+#[test]
 fn the_pages_hook_serves_pages_and_head_has_no_body() {
     let house = open(config().pages(|request| match request.path() {
         "/" => Some(Page::html("<p>hello")),

@@ -49,6 +49,8 @@
 //! | [`events_max`] | 65,536 | each connection may have one untaken event |
 //! | [`notsent_lowat_bytes`] | 64 KiB | the socket takes no more; 0 for the kernel's choice |
 //! | [`listen_backlog`] | 4,096 | the kernel's business |
+//! | [`keepalive_ms`] | 0 | the kernel probes the peer; 0 for never |
+//! | [`user_timeout_ms`] | 0 | the kernel gives the peer up; 0 for its own choice |
 //!
 //! # What bounds memory
 //!
@@ -101,3 +103,5 @@
 //! [`events_max`]: crate::Config::events_max
 //! [`notsent_lowat_bytes`]: crate::Config::notsent_lowat_bytes
 //! [`listen_backlog`]: crate::Config::listen_backlog
+//! [`keepalive_ms`]: crate::Config::keepalive_ms
+//! [`user_timeout_ms`]: crate::Config::user_timeout_ms

@@ -15,6 +15,7 @@ use socket2::SockRef;
 use super::listen::Listener;
 use super::net::{Incoming, Net, Ready};
 use super::shared::Clock;
+use crate::config::Limits;
 use crate::inbox::Wake;
 
 const WAKER: Token = Token(usize::MAX);
@@ -174,12 +175,11 @@ impl Net for Kernel {
 
 impl Kernel {
     /// Makes a socket of the host's ready to be adopted.
-    pub(crate) fn prepare(incoming: &Incoming, notsent_lowat_bytes: u32) -> io::Result<()> {
+    pub(crate) fn prepare(incoming: &Incoming, limits: &Limits) -> io::Result<()> {
         match incoming {
             Incoming::Tcp(stream, _) => {
                 stream.set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
-                super::listen::set_notsent_lowat(SockRef::from(stream), notsent_lowat_bytes)
+                super::listen::prepare(SockRef::from(stream), limits)
             }
             #[cfg(unix)]
             Incoming::Unix(stream) => stream.set_nonblocking(true),

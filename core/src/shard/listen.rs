@@ -1,21 +1,21 @@
 //! Listeners: TCP and unix sockets, opened with what accepted sockets shall inherit.
 //!
-//! In: an address or a path. Out: sockets, non-blocking, with NODELAY and NOTSENT_LOWAT set by
-//! inheritance, so that accepting costs no system call beyond `accept`. Opened on the host's
+//! In: an address or a path. Out: sockets, non-blocking, with their options set by inheritance, so that accepting costs no system call beyond `accept`. Opened on the host's
 //! thread, so that an address in use is an error of `start`; then owned by shard 0.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mio::net::TcpListener;
 #[cfg(unix)]
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::net::Incoming;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Limits, Listen};
 use crate::error::StartError;
 
 pub(crate) enum Listener {
@@ -59,20 +59,31 @@ fn open_tcp_at(address: SocketAddr, config: &Config) -> io::Result<Listener> {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(config.reuse_port)?;
     }
-    socket.set_tcp_nodelay(true)?;
-    set_notsent_lowat(SockRef::from(&socket), config.limits.notsent_lowat_bytes)?;
+    prepare(SockRef::from(&socket), &config.limits)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(config.limits.listen_backlog).unwrap_or(i32::MAX))?;
     Ok(Listener::Tcp(TcpListener::from_std(socket.into())))
 }
 
-/// Bounds what the kernel holds for one socket that its peer does not read; 0 leaves it alone.
-pub(super) fn set_notsent_lowat(socket: SockRef<'_>, bytes: u32) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if bytes > 0 {
-        return socket.set_tcp_notsent_lowat(bytes);
+/// Sets what a TCP socket shall have: no delay, and what the limits say. Where a limit is 0 the
+/// kernel's own choice stays.
+pub(super) fn prepare(socket: SockRef<'_>, limits: &Limits) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    if limits.keepalive_ms > 0 {
+        let idle = Duration::from_secs(limits.keepalive_ms.div_ceil(1000));
+        let probes = TcpKeepalive::new().with_time(idle).with_interval(idle);
+        socket.set_tcp_keepalive(&probes)?;
     }
-    let _ = (socket, bytes);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        if limits.notsent_lowat_bytes > 0 {
+            socket.set_tcp_notsent_lowat(limits.notsent_lowat_bytes)?;
+        }
+        if limits.user_timeout_ms > 0 {
+            let timeout = Duration::from_millis(u64::from(limits.user_timeout_ms));
+            socket.set_tcp_user_timeout(Some(timeout))?;
+        }
+    }
     Ok(())
 }
 
@@ -144,5 +155,29 @@ impl Drop for Listener {
             // Somebody else may have removed it already.
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+#[cfg(all(test, not(loom), any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_inherit_what_the_limits_say() {
+        let config = Config::new().keepalive_ms(6_500).user_timeout_ms(4_000);
+        let listener = open_tcp_at("127.0.0.1:0".parse().unwrap(), &config).unwrap();
+        let peer = std::net::TcpStream::connect(listener.address().unwrap()).unwrap();
+        let Listener::Tcp(ref listener) = listener else {
+            panic!("a TCP listener");
+        };
+        let (accepted, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(7));
+        assert_eq!(
+            socket.tcp_user_timeout().unwrap(),
+            Some(Duration::from_secs(4))
+        );
+        drop(peer);
     }
 }

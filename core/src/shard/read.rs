@@ -13,6 +13,7 @@ use super::shared::{Ask, Stage};
 use super::{ACCEPTS, READ_BYTES, Shard, Told, What};
 use crate::close::CloseReason;
 use crate::dialect::raw;
+use crate::exposition;
 use crate::outbound::frame::Frame;
 use crate::payload::Kind;
 use crate::request::Request;
@@ -311,7 +312,7 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Answers a plain GET or HEAD: health, the host's pages, or 404.
+    /// Answers a plain GET or HEAD: health, figures, the host's pages, or 404.
     fn on_page(&mut self, slot: u32, request: &Request, head_only: bool) {
         let text = [("Content-Type", "text/plain; charset=utf-8")];
         if self.shared.health_path.as_deref() == Some(request.path()) {
@@ -324,6 +325,12 @@ impl<N: Net> Shard<N> {
                 status,
                 http::response(status, &text, body.as_bytes(), head_only),
             );
+        }
+        if self.shared.metrics_path.as_deref() == Some(request.path()) {
+            let text = [("Content-Type", exposition::CONTENT_TYPE)];
+            let figures = self.shared.snapshot().prometheus();
+            let bytes = http::response(200, &text, figures.as_bytes(), head_only);
+            return self.respond(slot, 200, bytes);
         }
         let pages = self.shared.pages.clone();
         match pages.and_then(|pages| pages(request)) {

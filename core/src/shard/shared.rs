@@ -13,7 +13,7 @@ use crate::config::{Limits, Origins};
 use crate::identity::Identity;
 use crate::inbox::Inbox;
 use crate::log::{self, LogLevel};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Snapshot};
 use crate::outbound::frame::Frame;
 use crate::page::PageFn;
 use crate::payload::ConnectionId;
@@ -138,6 +138,7 @@ pub(crate) struct Shared {
     pub(crate) skip: bool,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
+    pub(crate) metrics_path: Option<String>,
     pub(crate) pages: Option<PageFn>,
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<Directory>,
@@ -257,6 +258,14 @@ impl Shared {
         if !std::ptr::eq(before, self) {
             self.inboxes.iter().for_each(Inbox::rouse);
         }
+    }
+
+    /// The engine's figures now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut all = Snapshot::of(self.counters.iter());
+        all.rooms = self.directory.len() as u64;
+        all.refused = self.refused.load(Ordering::Relaxed);
+        all
     }
 
     /// The shard with the fewest connections.

@@ -65,6 +65,8 @@ class Engine(Core):
             skip ahead and ``on_lag`` is told.
         origins: which web pages may connect: those of the same host, those listed too, or any.
         health_path: answers GET with 200 while the engine runs; None for none.
+        metrics_path: answers GET with the figures as Prometheus reads them; None for none. Whoever
+            reaches the listener may read them.
         pages: what plain GET requests are answered with: path to (content type, body).
         handlers: where they are called. "auto" is on the event loop that ``start`` is called in,
             else on a thread of the engine's; "thread" is always on that thread, for plain handlers
@@ -93,6 +95,7 @@ class Engine(Core):
         slow_policy: Literal["disconnect", "skip"] = "disconnect",
         origins: Literal["same-host", "any"] | Iterable[str] = "same-host",
         health_path: str | None = "/health",
+        metrics_path: str | None = None,
         pages: Mapping[str, tuple[str, str | bytes]] | None = None,
         handlers: Literal["auto", "thread"] = "auto",
         pull: bool = False,
@@ -113,6 +116,7 @@ class Engine(Core):
             "slow_policy": slow_policy,
             "origins": origins,
             "health_path": health_path,
+            "metrics_path": metrics_path,
             "pages": None if pages is None else dict(pages),
             **limits,
         }

@@ -134,6 +134,7 @@ TEST(pages_answer_plain_requests, PLAIN, 20) {
     memset(page_body, 'p', sizeof page_body);
     OK(roomcast_config_set_pages(host.config, &calls, on_page, on_pages_freed));
     OK(roomcast_config_set_health_path(host.config, S("/alive")));
+    OK(roomcast_config_set_metrics_path(host.config, S("/figures")));
     host_start(&host);
     EQ(200, ws_get(host.port, "GET", "/large", body, sizeof body));
     EQ(sizeof page_body, strlen(body));
@@ -144,6 +145,8 @@ TEST(pages_answer_plain_requests, PLAIN, 20) {
     TEXT("<p>gone", S(body));
     EQ(404, ws_get(host.port, "GET", "/other", body, sizeof body));
     EQ(200, ws_get(host.port, "GET", "/alive", body, sizeof body));
+    EQ(200, ws_get(host.port, "GET", "/figures", body, sizeof body));
+    CHECK(strstr(body, "\nroomcast_connections 1\n"));
     EQ(405, ws_get(host.port, "DELETE", "/large", body, sizeof body));
     EQ(5, LOAD(calls));
     EQ(0, pages_freed);

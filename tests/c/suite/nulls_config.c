@@ -14,6 +14,7 @@
 TAKES_TEXT(add_listener)
 TAKES_TEXT(add_unix_listener)
 TAKES_TEXT(set_health_path)
+TAKES_TEXT(set_metrics_path)
 
 NULLS(roomcast_config_new) {
     PLACE(roomcast_config *, config);

@@ -16,6 +16,7 @@ static void configure(void) {
     OK(roomcast_config_set_origins(config, NULL, 0));
     OK(roomcast_config_allow_any_origin(config));
     OK(roomcast_config_set_health_path(config, S("/h")));
+    OK(roomcast_config_set_metrics_path(config, S("/m")));
     OK(roomcast_config_set_limit(config, ROOMCAST_LIMIT_CONNECTIONS_MAX, 5));
     OK(roomcast_config_limit(config, ROOMCAST_LIMIT_CONNECTIONS_MAX, &value));
     OK(roomcast_config_read_environment(config, why, sizeof why));
