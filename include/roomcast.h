@@ -467,6 +467,16 @@ typedef enum roomcast_limit {
      * (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
      */
     ROOMCAST_LIMIT_USER_TIMEOUT_MS = 28,
+    /**
+     * Connections from one IP address, handshakes included, 0 for no such limit; one more is
+     * answered with 429. Behind a proxy all come from the proxy's. Default 0.
+     */
+    ROOMCAST_LIMIT_ADDRESS_CONNECTIONS_MAX = 29,
+    /**
+     * Handshakes in flight, the host's verdict included; while there are so many, the others wait
+     * in the listeners' backlogs (`listen_backlog`). Default 10,000.
+     */
+    ROOMCAST_LIMIT_HANDSHAKES_MAX = 30,
 } roomcast_limit;
 
 /**
@@ -906,9 +916,9 @@ roomcast_status roomcast_config_set_health_path(roomcast_config *config,
                                                 roomcast_str path);
 
 /**
- * The path that answers GET with the engine's figures, as `roomcast_engine_metrics` gives them; the
- * empty text, the default, for none. Whoever reaches the listener may read them: keep the path
- * from the outside in your proxy.
+ * The path that answers GET with the engine's figures, as `roomcast_engine_metrics` gives them;
+ * the empty text, the default, for none. Whoever reaches the listener may read them: keep the
+ * path from the outside in your proxy.
  */
 roomcast_status roomcast_config_set_metrics_path(roomcast_config *config,
                                                  roomcast_str path);
@@ -1824,6 +1834,10 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_full;
     /**
+     * Sockets answered with 429 because of `address_connections_max`.
+     */
+    uint64_t rejected_address;
+    /**
      * Requests answered with an error status.
      */
     uint64_t rejected_http;
@@ -1831,6 +1845,10 @@ typedef struct roomcast_snapshot {
      * Times that the process had no file descriptor for a waiting connection.
      */
     uint64_t accept_exhausted;
+    /**
+     * Times that accepting was put off because `handshakes_max` were in flight.
+     */
+    uint64_t accept_paused;
     /**
      * Messages received.
      */

@@ -136,7 +136,9 @@ enum class limit : std::uint32_t {
     notsent_lowat_bytes = ROOMCAST_LIMIT_NOTSENT_LOWAT_BYTES,
     listen_backlog = ROOMCAST_LIMIT_LISTEN_BACKLOG,
     keepalive_ms = ROOMCAST_LIMIT_KEEPALIVE_MS,
-    user_timeout_ms = ROOMCAST_LIMIT_USER_TIMEOUT_MS
+    user_timeout_ms = ROOMCAST_LIMIT_USER_TIMEOUT_MS,
+    address_connections_max = ROOMCAST_LIMIT_ADDRESS_CONNECTIONS_MAX,
+    handshakes_max = ROOMCAST_LIMIT_HANDSHAKES_MAX
 };
 
 /** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */

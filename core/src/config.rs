@@ -98,6 +98,12 @@ limits! {
     /// Connections that the engine holds at once, handshakes included; one more is answered with
     /// 503. Default 100,000.
     connections_max: usize = 100_000;
+    /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
+    /// answered with 429. Behind a proxy all come from the proxy's. Default 0.
+    address_connections_max: usize = 0;
+    /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
+    /// in the listeners' backlogs (`listen_backlog`). Default 10,000.
+    handshakes_max: usize = 10_000;
     /// Bytes of an HTTP request head; one larger is answered with 431. Default 16 KiB.
     head_bytes_max: usize = 16 * 1024;
     /// Milliseconds from accepting a socket to its complete request head, then 408. Default 10 s.
@@ -398,6 +404,7 @@ impl Limits {
             1,
         )?;
         at_least("events_max", self.events_max as u64, 1)?;
+        at_least("handshakes_max", self.handshakes_max as u64, 1)?;
         at_least("turn_budget_us", self.turn_budget_us, 10)?;
         at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
         at_least("verdict_timeout_ms", self.verdict_timeout_ms, 1)?;

@@ -22,6 +22,7 @@ use crate::metrics::Counters;
 use crate::request::Request;
 use crate::rooms::Directory;
 use crate::rooms::encoded::Spare;
+use crate::shard::admission::Admission;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
@@ -429,6 +430,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         refused: AtomicU64::new(0),
         corked_ns: AtomicU64::new(0),
         corks: AtomicUsize::new(0),
+        admission: Admission::default(),
         stop_ns: AtomicU64::new(0),
         broken: AtomicBool::new(false),
         stop_timeout_ms,

@@ -196,10 +196,14 @@ counters! {
     opened: Counter;
     /// Sockets answered with 503 because of `connections_max`.
     rejected_full: Counter;
+    /// Sockets answered with 429 because of `address_connections_max`.
+    rejected_address: Counter;
     /// Requests answered with an error status.
     rejected_http: Counter;
     /// Times that the process had no file descriptor for a waiting connection.
     accept_exhausted: Counter;
+    /// Times that accepting was put off because `handshakes_max` were in flight.
+    accept_paused: Counter;
     /// Messages received.
     messages_in: Counter;
     /// Bytes read from sockets.

@@ -285,9 +285,9 @@ pub extern "C" fn roomcast_config_set_health_path(
     })
 }
 
-/// The path that answers GET with the engine's figures, as `roomcast_engine_metrics` gives them; the
-/// empty text, the default, for none. Whoever reaches the listener may read them: keep the path
-/// from the outside in your proxy.
+/// The path that answers GET with the engine's figures, as `roomcast_engine_metrics` gives them;
+/// the empty text, the default, for none. Whoever reaches the listener may read them: keep the
+/// path from the outside in your proxy.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_config_set_metrics_path(
     config: Option<&mut roomcast_config>,

@@ -83,6 +83,12 @@ pub enum roomcast_limit {
     /// Milliseconds that sent bytes may stay unacknowledged before the kernel gives a TCP peer up
     /// (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
     UserTimeoutMs = 28,
+    /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
+    /// answered with 429. Behind a proxy all come from the proxy's. Default 0.
+    AddressConnectionsMax = 29,
+    /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
+    /// in the listeners' backlogs (`listen_backlog`). Default 10,000.
+    HandshakesMax = 30,
 }
 
 pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
@@ -115,6 +121,8 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
         26 => "listen_backlog",
         27 => "keepalive_ms",
         28 => "user_timeout_ms",
+        29 => "address_connections_max",
+        30 => "handshakes_max",
         _ => return None,
     };
     Some(name)
@@ -154,6 +162,8 @@ pub extern "C" fn roomcast_limit_name(limit: u32) -> *const c_char {
         26 => c"listen_backlog",
         27 => c"keepalive_ms",
         28 => c"user_timeout_ms",
+        29 => c"address_connections_max",
+        30 => c"handshakes_max",
         _ => return std::ptr::null(),
     };
     name.as_ptr()
@@ -190,6 +200,8 @@ pub(crate) fn limit_value(limits: &Limits, limit: u32) -> Option<u64> {
         26 => limits.listen_backlog as u64,
         27 => limits.keepalive_ms as u64,
         28 => limits.user_timeout_ms as u64,
+        29 => limits.address_connections_max as u64,
+        30 => limits.handshakes_max as u64,
         _ => return None,
     };
     Some(value)

@@ -18,10 +18,14 @@ pub struct roomcast_snapshot {
     pub opened: u64,
     /// Sockets answered with 503 because of `connections_max`.
     pub rejected_full: u64,
+    /// Sockets answered with 429 because of `address_connections_max`.
+    pub rejected_address: u64,
     /// Requests answered with an error status.
     pub rejected_http: u64,
     /// Times that the process had no file descriptor for a waiting connection.
     pub accept_exhausted: u64,
+    /// Times that accepting was put off because `handshakes_max` were in flight.
+    pub accept_paused: u64,
     /// Messages received.
     pub messages_in: u64,
     /// Bytes read from sockets.
@@ -81,8 +85,10 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         accepted: from.accepted,
         opened: from.opened,
         rejected_full: from.rejected_full,
+        rejected_address: from.rejected_address,
         rejected_http: from.rejected_http,
         accept_exhausted: from.accept_exhausted,
+        accept_paused: from.accept_paused,
         messages_in: from.messages_in,
         bytes_in: from.bytes_in,
         bytes_out: from.bytes_out,

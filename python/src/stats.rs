@@ -66,6 +66,8 @@ fn durations<'py>(
     for (name, share) in QUANTILES {
         all.set_item(name, quantile(&since, (count as f64 * share).ceil() as u64))?;
     }
+    // These two count from the start, as the metrics of a scrape do.
+    all.set_item("sum_ns", recorded.sum_ns())?;
     all.set_item("buckets", buckets)?;
     Ok(all)
 }

@@ -225,3 +225,45 @@ fn of_a_burst_as_many_come_in_as_there_are_places() {
             .all(|r| r.as_ref().is_err_and(|r| r.status == 503))
     );
 }
+
+#[test]
+fn one_too_many_from_an_address_is_429_and_a_free_place_is_taken() {
+    let house = open(config().shards(2).address_connections_max(3));
+    let mut clients: Vec<_> = (0..3).map(|_| house.client("r").0).collect();
+    let refused = Client::ask(house.address(), "/", &[]).err().unwrap();
+    assert_eq!(refused.status, 429);
+    assert!(
+        refused.body.contains("address_connections_max"),
+        "{refused:?}"
+    );
+    let head = refused.head.to_ascii_lowercase();
+    assert!(head.contains("retry-after: 1\r\n"), "{head}");
+    drop(clients.pop());
+    until("a place", || Client::ask(house.address(), "/", &[]).is_ok());
+    assert!(house.engine.snapshot().rejected_address >= 1);
+    drop(clients);
+    until("all to go", || house.engine.snapshot().connections == 0);
+    let again: Vec<_> = (0..3).map(|_| house.client("r")).collect();
+    assert_eq!(again.len(), 3);
+}
+
+#[test]
+fn handshakes_beyond_the_limit_wait_their_turn() {
+    let house = open(config().shards(2).handshakes_max(2));
+    let mut idle: Vec<_> = (0..2).map(|_| Client::bare(house.address())).collect();
+    for peer in &mut idle {
+        peer.write(b"GET / HT");
+    }
+    until("both to be accepted", || {
+        house.engine.snapshot().accepted == 2
+    });
+    let mut waiting = Client::bare(house.address());
+    waiting.write(upgrade("/r", &[]).as_bytes());
+    until("accepting to be put off", || {
+        house.engine.snapshot().accept_paused > 0
+    });
+    assert_eq!(house.engine.snapshot().accepted, 2);
+    assert_eq!(waiting.next_byte_in(Duration::from_millis(20)), None);
+    drop(idle.pop());
+    assert!(waiting.upgraded().is_ok());
+}

@@ -24,6 +24,8 @@
 //! | limit | default | when it is reached |
 //! |---|---|---|
 //! | [`connections_max`] | 100,000 | the request is answered with 503 |
+//! | [`address_connections_max`] | 0 | the request is answered with 429; 0 for no such limit |
+//! | [`handshakes_max`] | 10,000 | others wait in the backlogs of the listeners |
 //! | [`head_bytes_max`] | 16 KiB | the request is answered with 431 |
 //! | [`handshake_timeout_ms`] | 10,000 | 408 |
 //! | [`verdict_timeout_ms`] | 10,000 | 503 |
@@ -78,6 +80,8 @@
 //! `publication_bytes_max`; leave it several times larger.
 //!
 //! [`connections_max`]: crate::Config::connections_max
+//! [`address_connections_max`]: crate::Config::address_connections_max
+//! [`handshakes_max`]: crate::Config::handshakes_max
 //! [`head_bytes_max`]: crate::Config::head_bytes_max
 //! [`handshake_timeout_ms`]: crate::Config::handshake_timeout_ms
 //! [`verdict_timeout_ms`]: crate::Config::verdict_timeout_ms

@@ -83,6 +83,7 @@ impl<N: Net> Shard<N> {
         self.router.open(slot, accepted.identity);
         self.shared.counters[self.me].opened.add(1);
         let now = self.tick();
+        self.end_handshake(slot);
         let conn = self.conns.at(slot);
         conn.phase = Phase::Open;
         conn.flags |= TOLD;

@@ -41,6 +41,8 @@ impl<N: Net> Shard<N> {
         ) {
             return;
         }
+        self.end_handshake(slot);
+        let conn = self.conns.at(slot);
         conn.phase = Phase::Closing;
         conn.spoke = now;
         conn.reason = Some(Box::new(reason));
@@ -116,9 +118,18 @@ impl<N: Net> Shard<N> {
 
     pub(super) fn kill(&mut self, slot: u32) {
         let conn = self.conns.at(slot);
-        if !matches!(conn.phase, Phase::Free | Phase::Dead) {
-            conn.phase = Phase::Dead;
-            self.dying.push(slot);
+        if matches!(conn.phase, Phase::Free | Phase::Dead) {
+            return;
+        }
+        self.end_handshake(slot);
+        self.conns.at(slot).phase = Phase::Dead;
+        self.dying.push(slot);
+    }
+
+    /// The connection is about to leave its handshake, if it is in it.
+    pub(super) fn end_handshake(&mut self, slot: u32) {
+        if self.conns.at(slot).shakes_hands() {
+            self.shared.admission.end_handshake();
         }
     }
 
@@ -174,6 +185,9 @@ impl<N: Net> Shard<N> {
                 });
             }
             self.wheel.remove(slot);
+            if let Some(address) = self.addresses.get_mut(slot as usize).and_then(Option::take) {
+                self.shared.admission.go(address);
+            }
             self.conns.free(slot);
             self.accept_after_ns = 0;
             self.uncount();

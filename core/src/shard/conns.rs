@@ -42,6 +42,8 @@ pub(super) const TOLD: u8 = 8;
 pub(super) const PEER_CLOSED: u8 = 16;
 /// Over `connections_max`: its request will be answered with 503.
 pub(super) const OVER: u8 = 32;
+/// One too many from its address: its request will be answered with 429.
+pub(super) const CROWD: u8 = 128;
 /// The peer has ended its stream: to be read to the end, since no edge will tell of it again.
 pub(super) const ENDED: u8 = 64;
 
@@ -78,6 +80,11 @@ impl Conn {
             spoke: 0,
             timer: NEVER,
         }
+    }
+
+    /// Whether it is in its handshake.
+    pub(super) fn shakes_hands(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Deciding)
     }
 
     pub(super) fn is(&self, flag: u8) -> bool {

@@ -1,7 +1,8 @@
 //! Listeners: TCP and unix sockets, opened with what accepted sockets shall inherit.
 //!
-//! In: an address or a path. Out: sockets, non-blocking, with their options set by inheritance, so that accepting costs no system call beyond `accept`. Opened on the host's
-//! thread, so that an address in use is an error of `start`; then owned by shard 0.
+//! In: an address or a path. Out: sockets, non-blocking, with their options set by inheritance, so
+//! that accepting costs no system call beyond `accept`. Opened on the host's thread, so that an
+//! address in use is an error of `start`; then owned by shard 0.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};

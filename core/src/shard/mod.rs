@@ -5,6 +5,7 @@
 //! connection lives on one shard for its life. No lock is held and nothing is borrowed while the
 //! host is called.
 
+pub(crate) mod admission;
 mod asks;
 mod close;
 mod conns;
@@ -18,6 +19,7 @@ mod wire;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use self::conns::{Conns, ENDED, READY};
@@ -78,6 +80,8 @@ pub(crate) struct Shard<N: Net> {
     router: Router,
     conns: Conns<N>,
     wheel: Wheel,
+    /// By slot, where connections are counted by address.
+    addresses: Vec<Option<IpAddr>>,
     read_limits: ReadLimits,
     arena: Vec<u8>,
     arena_used: usize,
@@ -128,6 +132,7 @@ impl<N: Net> Shard<N> {
             host,
             conns: Conns::new(),
             wheel: Wheel::new(),
+            addresses: Vec::new(),
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
             told: Vec::new(),

@@ -5,9 +5,9 @@
 //! Shard thread.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::conns::{ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
+use super::conns::{CROWD, ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
 use super::net::{Incoming, Net};
 use super::shared::{Ask, Stage};
 use super::{ACCEPTS, READ_BYTES, Shard, Told, What};
@@ -25,6 +25,8 @@ use crate::transport::ws::{self, Item, Payload, Violation};
 const HEADERS_MAX: usize = 100;
 /// How long accepting is put off when the process has no descriptor left.
 const EXHAUSTED_NS: u64 = 50_000_000;
+/// How long it is put off when too many handshakes are in flight.
+const CROWDED_NS: u64 = 5_000_000;
 /// Connections beyond `connections_max` that are answered with 503 instead of being dropped.
 const OVER_MAX: usize = 256;
 
@@ -49,6 +51,11 @@ impl<N: Net> Shard<N> {
             for n in 0.. {
                 if n == ACCEPTS {
                     // More may wait; the list brings us back without an edge.
+                    break;
+                }
+                if self.shared.admission.handshakes() >= self.shared.limits.handshakes_max {
+                    self.shared.counters[self.me].accept_paused.add(1);
+                    self.accept_after_ns = self.now_ns + CROWDED_NS;
                     break;
                 }
                 match self.net.accept(listener) {
@@ -120,8 +127,12 @@ impl<N: Net> Shard<N> {
         self.shared.counters[self.me].accepted.add(1);
         self.router.attach(slot);
         let now = self.tick();
+        let crowd = peer.is_some_and(|peer| self.is_crowd(slot, peer.ip()));
         let conn = self.conns.at(slot);
         (conn.heard, conn.spoke) = (now, now);
+        if crowd {
+            conn.flags |= CROWD;
+        }
         match stage {
             Stage::Head(bytes) => self.expect_head(slot, peer, &bytes),
             Stage::Over => {
@@ -139,9 +150,25 @@ impl<N: Net> Shard<N> {
         }
     }
 
+    /// Counts a connection for its address: whether that is one too many.
+    fn is_crowd(&mut self, slot: u32, address: IpAddr) -> bool {
+        let max = self.shared.limits.address_connections_max;
+        if max == 0 {
+            return false;
+        }
+        let slot = slot as usize;
+        if self.addresses.len() <= slot {
+            self.addresses.resize(slot + 1, None);
+        }
+        self.addresses[slot] = Some(address);
+        self.shared.admission.come(address) > max
+    }
+
     fn expect_head(&mut self, slot: u32, peer: Option<SocketAddr>, bytes: &[u8]) {
         let conn = self.conns.at(slot);
         conn.phase = Phase::Head;
+        self.shared.admission.begin_handshake();
+        let conn = self.conns.at(slot);
         conn.hello = Some(Box::new(Hello {
             bytes: Vec::new(),
             request: None,
@@ -278,6 +305,11 @@ impl<N: Net> Shard<N> {
             self.shared.counters[self.me].rejected_full.add(1);
             let text = "connections_max connections are open";
             return self.reject(slot, Reject { status: 503, text }, head_only);
+        }
+        if self.conns.at(slot).is(CROWD) {
+            self.shared.counters[self.me].rejected_address.add(1);
+            let text = "address_connections_max connections are open from this address";
+            return self.reject(slot, Reject { status: 429, text }, head_only);
         }
         match http::route(&request) {
             Route::Reject(reject) => self.reject(slot, reject, head_only),

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::thread::ThreadId;
 use std::time::Instant;
 
+use super::admission::Admission;
 use super::net::Incoming;
 use crate::alive::Alive;
 use crate::close::CloseReason;
@@ -154,6 +155,7 @@ pub(crate) struct Shared {
     /// When a cork was made last; 0 for never. And how many are held.
     pub(crate) corked_ns: AtomicU64,
     pub(crate) corks: AtomicUsize,
+    pub(crate) admission: Admission,
     /// 0 while running; nanoseconds of the clock when the stop began.
     pub(crate) stop_ns: AtomicU64,
     /// A shard panicked; the engine stops by itself.

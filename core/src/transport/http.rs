@@ -79,7 +79,7 @@ impl Reject {
                 ("Upgrade", "websocket"),
                 ("Sec-WebSocket-Version", "13"),
             ],
-            503 => &[TEXT, ("Retry-After", "1")],
+            429 | 503 => &[TEXT, ("Retry-After", "1")],
             _ => &[TEXT],
         };
         let body = format!("{}\n", self.text);

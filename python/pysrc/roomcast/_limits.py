@@ -13,6 +13,14 @@ class Limits(TypedDict, total=False):
     #: 503. Default 100,000.
     connections_max: int
 
+    #: Connections from one IP address, handshakes included, 0 for no such limit; one more is
+    #: answered with 429. Behind a proxy all come from the proxy's. Default 0.
+    address_connections_max: int
+
+    #: Handshakes in flight, the host's verdict included; while there are so many, the others
+    #: wait in the listeners' backlogs (`listen_backlog`). Default 10,000.
+    handshakes_max: int
+
     #: Bytes of an HTTP request head; one larger is answered with 431. Default 16 KiB.
     head_bytes_max: int
 
@@ -103,3 +111,11 @@ class Limits(TypedDict, total=False):
 
     #: Sockets waiting to be accepted. Default 4,096.
     listen_backlog: int
+
+    #: Milliseconds of silence after which the kernel probes a TCP peer (SO_KEEPALIVE, rounded
+    #: up to whole seconds), 0 for never; pings of the engine do more. Default 0.
+    keepalive_ms: int
+
+    #: Milliseconds that sent bytes may stay unacknowledged before the kernel gives a TCP peer
+    #: up (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
+    user_timeout_ms: int

@@ -42,8 +42,10 @@ _COUNTERS = {
     "accepted": "Sockets accepted or adopted.",
     "opened": "WebSockets opened.",
     "rejected_full": "Sockets answered with 503 because of connections_max.",
+    "rejected_address": "Sockets answered with 429 because of address_connections_max.",
     "rejected_http": "Requests answered with an error status.",
     "accept_exhausted": "Times that the process had no file descriptor for a connection.",
+    "accept_paused": "Times that accepting was put off because of handshakes_max.",
     "messages_in": "Messages received.",
     "bytes_in": "Bytes read from sockets.",
     "bytes_out": "Bytes written to sockets.",
@@ -135,7 +137,7 @@ class Collector(_Base):
         )
         for label, stats in found.items():
             durations = stats[name]
-            histogram.add_metric(label, _cumulated(durations), sum_value=None)
+            histogram.add_metric(label, _cumulated(durations), sum_value=durations["sum_ns"] / 1e9)
             for quantile, key in _QUANTILES.items():
                 quantiles.add_metric([*label, quantile], durations[key] / 1e9)
         yield histogram

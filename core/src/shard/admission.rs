@@ -1,0 +1,70 @@
+//! Admission: how many handshakes are in flight, and how many connections each address has.
+//!
+//! In: connections that come, get through their handshake, and go. Out: whether one more may.
+//! Shared by the shards of an engine; an address is counted only where the host has set a limit.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+
+use crate::sync::{AtomicUsize, Ordering, PlainMutex};
+
+#[derive(Default)]
+pub(crate) struct Admission {
+    handshakes: AtomicUsize,
+    addresses: PlainMutex<HashMap<IpAddr, usize, RandomState>>,
+}
+
+impl Admission {
+    /// Handshakes in flight.
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin_handshake(&self) {
+        self.handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_handshake(&self) {
+        self.handshakes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A connection from this address has come; gives how many there are with it.
+    pub(super) fn come(&self, address: IpAddr) -> usize {
+        let mut addresses = self.addresses.lock();
+        let count = addresses.entry(address.to_canonical()).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// One has gone.
+    pub(super) fn go(&self, address: IpAddr) {
+        let mut addresses = self.addresses.lock();
+        let address = address.to_canonical();
+        if let Some(count) = addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_forgotten_with_its_last_connection() {
+        let admission = Admission::default();
+        let four: IpAddr = "192.0.2.1".parse().unwrap();
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+        assert_eq!((admission.come(four), admission.come(mapped)), (1, 2));
+        admission.go(four);
+        assert_eq!(admission.come(four), 2);
+        admission.go(mapped);
+        admission.go(four);
+        assert!(admission.addresses.lock().is_empty());
+    }
+}
