@@ -21,14 +21,14 @@ pub struct Held {
     events: Arc<Events>,
 }
 
-/// Kept, not looked at.
+/// Kept, not looked at; shared pointers, since a box may not be pointed into from elsewhere.
 #[expect(dead_code, reason = "events point into it")]
 enum What {
     Nothing,
-    Asked(Box<roomcast_request<'static>>),
+    Asked(Arc<roomcast_request<'static>>),
     Message(Bytes),
-    Closed(Box<CloseReason>),
-    Room(Box<str>),
+    Closed(Arc<CloseReason>),
+    Room(Arc<str>),
 }
 
 /// Events that are taken from the queue at a time.
@@ -184,8 +184,8 @@ fn owned_event(engine: &roomcast_engine, queue: &Arc<Events>, event: Event) -> r
         Event::Connecting { request, pending } => {
             let mut made = roomcast_event::new(kind::Connecting, pending.id().as_u64());
             engine.waiting.add(pending);
-            let request = Box::new(roomcast_request::shared(request));
-            made.request = &raw const *request;
+            let request = Arc::new(roomcast_request::shared(request));
+            made.request = Arc::as_ptr(&request);
             (made, None, What::Asked(request))
         }
         Event::Opened { peer } => (of_peer(kind::Opened, &peer), Some(peer), What::Nothing),
@@ -194,7 +194,7 @@ fn owned_event(engine: &roomcast_engine, queue: &Arc<Events>, event: Event) -> r
             (made, Some(peer), What::Message(data))
         }
         Event::Closed { peer, reason } => {
-            let reason = Box::new(reason);
+            let reason = Arc::new(reason);
             let made = of_peer(kind::Closed, &peer).closed(&reason);
             (made, Some(peer), What::Closed(reason))
         }
@@ -204,7 +204,7 @@ fn owned_event(engine: &roomcast_engine, queue: &Arc<Events>, event: Event) -> r
             (made, Some(peer), What::Nothing)
         }
         Event::Lagged { peer, room, missed } => {
-            let room = room.into_boxed_str();
+            let room: Arc<str> = room.into();
             let made = of_peer(kind::Lagged, &peer).lagged(&room, missed);
             (made, Some(peer), What::Room(room))
         }
