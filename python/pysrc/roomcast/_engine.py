@@ -266,9 +266,10 @@ class Engine(Core):
         ``stop`` from anywhere), and stops. On the main thread, whose signal handlers are put back
         afterwards."""
         ends = threading.Event()
-        if not self.is_running:
-            self.start()
+        # Before the start: a signal may come as soon as somebody sees that it runs.
         with signals(lambda number, frame: ends.set()):
+            if not self.is_running:
+                self.start()
             while not ends.wait(0.2) and not self.wait(0.0):
                 pass
         return self.stop()
@@ -276,9 +277,9 @@ class Engine(Core):
     async def aserve(self) -> StopReport:
         """As ``serve``, on a running loop."""
         loop, ends = asyncio.get_running_loop(), asyncio.Event()
-        if not self.is_running:
-            self.start()
         with signals(lambda number, frame: loop.call_soon_threadsafe(ends.set)):
+            if not self.is_running:
+                self.start()
             while not ends.is_set() and not self.wait(0.0):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ends.wait(), 0.2)
