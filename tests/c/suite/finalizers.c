@@ -43,8 +43,9 @@ static void come_and_go(uint16_t port) {
     ws_free(&ws);
 }
 
+/* Without the end that frees: callbacks would come to `host` behind it. */
 TEST(a_finalizer_on_a_shard_calls_everything, PLAIN, 60) {
-    for (int end = REENTRY_GO_ON; end <= REENTRY_FREE; end++) {
+    for (int end = REENTRY_GO_ON; end <= REENTRY_STOP; end++) {
         struct host host = {0};
         struct last last = {0};
         host_prepare(&host);
@@ -56,7 +57,6 @@ TEST(a_finalizer_on_a_shard_calls_everything, PLAIN, 60) {
         last.engine = host.engine;
         come_and_go(host.port);
         UNTIL(LOAD(last.calls) == 1);
-        if (end == REENTRY_FREE) host.engine = NULL;
         host_free(&host);
         EQ(1, last.calls);
     }
