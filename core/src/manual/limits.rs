@@ -48,7 +48,7 @@
 //! | [`stop_spread_ms`] | 500 | every peer has been told that the engine stops |
 //! | [`stop_timeout_ms`] | 5,000 | whoever is left is cut |
 //! | [`connection_events_max`] | 64 | the peer is not read from |
-//! | [`events_max`] | 65,536 | each connection may have one untaken event |
+//! | [`events_max`] | 65,536 | each connection may have one untaken event; new ones get 503 |
 //! | [`notsent_lowat_bytes`] | 64 KiB | the socket takes no more; 0 for the kernel's choice |
 //! | [`listen_backlog`] | 4,096 | the kernel's business |
 //! | [`keepalive_ms`] | 0 | the kernel probes the peer; 0 for never |
