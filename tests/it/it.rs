@@ -15,6 +15,7 @@ mod cork;
 mod doors;
 mod files;
 mod gate;
+mod hostile;
 mod life;
 mod order;
 mod pull;
