@@ -1,7 +1,7 @@
 //! Sends every message back to who sent it: the server of the WebSocket conformance suite.
 //!
 //! Messages may have 16 MiB and 65,536 fragments and an empty last one; nothing times out within
-//! 100 s.
+//! 100 s. Whatever gets smaller by it is compressed for peers that offer that.
 //!
 //! Run it: `cargo run --release --example echo -- --port 9001`
 
@@ -31,6 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .tape_bytes_max(64 * MIB)
         .outbox_bytes_max(64 * MIB)
         .outbox_high_bytes(32 * MIB)
+        .deflate_level(1)
+        .deflate_bytes_min(0)
         .ping_interval_ms(120_000);
     let engine = Engine::start(config, Echo)?;
     println!("listening on {}", engine.addresses()[0]);

@@ -3,7 +3,7 @@
 //! `/rooms/A,B,C` joins all of them and publishes to the first; `?skip=1` leaves the sender out.
 //! This is also the server of the benches, so the limits on how many may come are lifted.
 //!
-//! Run it: `cargo run --release --example rooms -- --port 8080 --shards 1`
+//! Run it: `cargo run --release --example rooms -- --port 8080 --shards 1 --deflate 0`
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .listen(format!("127.0.0.1:{port}"))
         .shards(shards)
         .origins(Origins::Any)
+        .deflate_level(number("--deflate", 0)? as u32)
         .connections_max(1_000_000);
     let engine = Engine::start(
         config,

@@ -113,6 +113,11 @@ limits! {
     /// Bytes of one inbound message, all fragments together; a larger one closes the connection
     /// with 1009. Default 1 MiB.
     message_bytes_max: usize = 1024 * 1024;
+    /// How hard messages are compressed for peers that offer permessage-deflate, from 1 (quick) to
+    /// 9 (small), 0 for not at all. Compressing costs the shard; 1 is right for most. Default 0.
+    deflate_level: u32 = 0;
+    /// Payload bytes from which a message is compressed; shorter ones go as they are. Default 256.
+    deflate_bytes_min: usize = 256;
     /// Fragments of one inbound message, else 1009. Default 4,096.
     message_fragments_max: u32 = 4_096;
     /// Payload bytes of one publication, at most a quarter of `tape_bytes_max`. Default 1 MiB.
@@ -412,6 +417,12 @@ impl Limits {
     }
 
     fn check_most(&self) -> Result<(), ConfigError> {
+        at_most(
+            "deflate_level",
+            u64::from(self.deflate_level),
+            9,
+            "deflate has no higher level",
+        )?;
         let tape = self.tape_bytes_max as u64;
         at_most(
             "head_bytes_max",

@@ -30,7 +30,7 @@ use crate::shard::{Flow, Shard, listen};
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex,
 };
-use crate::transport::http as head;
+use crate::transport::http::{self as head, Deflate};
 
 /// A running engine. It derefs to its [`Handle`]; dropping it stops it.
 ///
@@ -229,10 +229,12 @@ impl Engine {
         if !head::origin_allowed(&request, &self.handle.shared.origins) {
             return Err(refuse(head::Reject::origin()));
         }
-        let response = head::switching_response(&request, None);
+        let deflate = self.handle.shared.agreed_deflate(&request);
+        let response = head::switching_response(&request, None, deflate);
         Ok(Upgrade {
             response,
             request,
+            deflate,
             accept: Accept::new(),
             engine: &self.handle,
         })
@@ -483,6 +485,7 @@ impl From<std::os::unix::net::UnixStream> for Stream {
 pub struct Upgrade<'a> {
     response: http::Response<()>,
     request: Request,
+    deflate: Option<Deflate>,
     accept: Accept,
     engine: &'a Handle,
 }
@@ -504,7 +507,8 @@ impl Upgrade<'_> {
     /// connecting event. Call it before sending the response, which names the subprotocol.
     #[must_use]
     pub fn accept(mut self, accept: Accept) -> Self {
-        self.response = head::switching_response(&self.request, accept.protocol());
+        let protocol = accept.protocol();
+        self.response = head::switching_response(&self.request, protocol, self.deflate);
         self.accept = accept;
         self
     }
@@ -514,6 +518,7 @@ impl Upgrade<'_> {
     pub fn detach(self) -> Upgraded {
         Upgraded {
             accept: self.accept,
+            deflate: self.deflate,
             handle: self.engine.clone(),
         }
     }
@@ -533,6 +538,7 @@ impl Upgrade<'_> {
 /// An upgrade whose response is on its way.
 pub struct Upgraded {
     accept: Accept,
+    deflate: Option<Deflate>,
     handle: Handle,
 }
 
@@ -545,6 +551,7 @@ impl Upgraded {
         let (mut accepted, mut rooms) = self.accept.into_parts();
         rooms.retain(|room| self.handle.admits(room));
         accepted.rooms = rooms;
+        accepted.deflate = self.deflate;
         adopt(
             &self.handle,
             stream.into().0,

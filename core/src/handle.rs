@@ -10,13 +10,12 @@ use smallvec::SmallVec;
 
 use crate::close;
 use crate::config::Limits;
-use crate::dialect::WireKind;
 use crate::error::{CommandError, Refused};
 use crate::metrics::Snapshot;
-use crate::outbound::frame::Frame;
 use crate::payload::{ConnectionId, Position, Publication, Published};
 use crate::rooms::RoomState;
-use crate::rooms::encoded::{self, Encoded};
+use crate::rooms::encoded::Encoded;
+use crate::rooms::framed::Framed;
 use crate::router::Command;
 use crate::shard::shared::{Ask, Reply, Shared};
 use crate::sync::{Arc, Ordering};
@@ -266,8 +265,8 @@ impl Handle {
     ) -> Result<(), Refused> {
         let shard = to.shard();
         let known = shard < self.shared.inboxes.len();
-        self.send_to(message.into(), known, shard..shard + 1, |frame| {
-            Command::Send { to, frame }
+        self.send_to(message.into(), known, shard..shard + 1, |message| {
+            Command::Send { to, message }
         })
     }
 
@@ -282,9 +281,9 @@ impl Handle {
     ) -> Result<(), Refused> {
         let user: Arc<str> = user.into();
         let all = 0..self.shared.inboxes.len();
-        self.send_to(message.into(), true, all, |frame| Command::SendUser {
+        self.send_to(message.into(), true, all, |message| Command::SendUser {
             user: user.clone(),
-            frame,
+            message,
         })
     }
 
@@ -294,8 +293,8 @@ impl Handle {
     /// As [`Handle::send`].
     pub fn send_all<'a>(&self, message: impl Into<Publication<'a>>) -> Result<(), Refused> {
         let all = 0..self.shared.inboxes.len();
-        self.send_to(message.into(), true, all, |frame| Command::SendAll {
-            frame,
+        self.send_to(message.into(), true, all, |message| Command::SendAll {
+            message,
         })
     }
 
@@ -304,7 +303,7 @@ impl Handle {
         message: Publication<'_>,
         known: bool,
         shards: std::ops::Range<usize>,
-        command: impl Fn(Arc<Frame>) -> Command,
+        command: impl Fn(Arc<Framed>) -> Command,
     ) -> Result<(), Refused> {
         let send = || {
             if !known {
@@ -317,9 +316,9 @@ impl Handle {
             {
                 return Err(Refused::Overloaded);
             }
-            let frame = Arc::new(encoded::encode(WireKind::Raw, message.kind, message.data));
+            let framed = Arc::new(Framed::new(message.kind, message.data));
             for shard in shards.clone() {
-                self.shared.ask(shard, Ask::Route(command(frame.clone())));
+                self.shared.ask(shard, Ask::Route(command(framed.clone())));
             }
             Ok(())
         };

@@ -190,6 +190,7 @@ impl Accept {
             identity,
             subprotocol: self.subprotocol,
             rooms: Vec::new(),
+            deflate: None,
         };
         (accepted, self.rooms)
     }

@@ -219,6 +219,20 @@ counters! {
     deliveries: Counter;
     /// Writes; `deliveries / writes` is what batching gains.
     writes: Counter;
+    /// Messages compressed for peers: once for all of them with the same window.
+    deflated: Counter;
+    /// Payload bytes of those before.
+    deflate_bytes_in: Counter;
+    /// Payload bytes of those after.
+    deflate_bytes_out: Counter;
+    /// Messages of peers inflated, those given up included.
+    inflated: Counter;
+    /// Payload bytes of those before.
+    inflate_bytes_in: Counter;
+    /// Payload bytes of those after; one that is given up counts as `message_bytes_max`.
+    inflate_bytes_out: Counter;
+    /// Reads put off because the turn, or the read, had inflated its share.
+    inflate_paused: Counter;
     /// Memberships that began.
     joins: Counter;
     /// Memberships that ended.

@@ -10,11 +10,13 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use crate::alive::Alive;
+use crate::dialect::WireKind;
 use crate::identity::{Identity, Who};
 use crate::outbound::frame::Frame;
 use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef};
 use crate::payload::ConnectionId;
 use crate::rooms::encoded::{Encoded, Spare};
+use crate::rooms::framed::{Codec, Framed};
 use crate::rooms::{Directory, RoomState};
 use crate::sync::Arc;
 
@@ -28,14 +30,14 @@ pub(crate) enum Command {
     },
     Send {
         to: ConnectionId,
-        frame: Arc<Frame>,
+        message: Arc<Framed>,
     },
     SendUser {
         user: Arc<str>,
-        frame: Arc<Frame>,
+        message: Arc<Framed>,
     },
     SendAll {
-        frame: Arc<Frame>,
+        message: Arc<Framed>,
     },
     Join {
         who: ConnectionId,
@@ -54,9 +56,9 @@ impl Command {
             Command::Publish(publication) | Command::Union { publication, .. } => {
                 publication.cost()
             }
-            Command::Send { frame, .. }
-            | Command::SendUser { frame, .. }
-            | Command::SendAll { frame } => frame.len() + FRAME_OVERHEAD,
+            Command::Send { message, .. }
+            | Command::SendUser { message, .. }
+            | Command::SendAll { message } => message.len() + FRAME_OVERHEAD,
             Command::Join { .. } | Command::Leave { .. } => 0,
         }
     }
@@ -67,6 +69,7 @@ impl Command {
 struct Person {
     generation: u32,
     open: bool,
+    wire: WireKind,
     identity: Option<Arc<Identity>>,
 }
 
@@ -88,11 +91,12 @@ pub(crate) struct Router {
     users: HashMap<Arc<str>, SmallVec<[u32; 2]>, RandomState>,
     pub(crate) outbound: Outbound<Arc<RoomState>>,
     pub(crate) tally: Tally,
+    pub(crate) codec: Codec,
     /// Publications of this turn, let go of together behind it.
     spent: Vec<Arc<Encoded>>,
-    /// The address of the room that was published to before, and its group here: publishers are at
-    /// work on what lies in the room, so it is not looked at for each publication. Forgotten when
-    /// a membership changes, and before `spent` lets the room go.
+    /// The address of the room that was published to before, and its first group here: publishers
+    /// are at work on what lies in the room, so it is not looked at for each publication. Forgotten
+    /// when a membership changes, and before `spent` lets the room go.
     last: Option<(usize, GroupId)>,
 }
 
@@ -103,6 +107,7 @@ impl Router {
         directory: Arc<Directory>,
         alive: Arc<Alive>,
         bounds: Bounds,
+        codec: Codec,
     ) -> Self {
         Router {
             shard,
@@ -113,6 +118,7 @@ impl Router {
             users: HashMap::default(),
             outbound: Outbound::new(shard, bounds),
             tally: Tally::default(),
+            codec,
             spent: Vec::new(),
             last: None,
         }
@@ -144,9 +150,10 @@ impl Router {
     }
 
     /// The host accepted it: from now on it joins rooms and is sent messages.
-    pub(crate) fn open(&mut self, slot: u32, identity: Option<Arc<Identity>>) {
+    pub(crate) fn open(&mut self, slot: u32, wire: WireKind, identity: Option<Arc<Identity>>) {
         let person = &mut self.people[slot as usize];
         person.open = true;
+        person.wire = wire;
         if let Some(user) = identity.as_ref().and_then(|i| i.user.clone()) {
             self.users.entry(user).or_default().push(slot);
         }
@@ -218,14 +225,14 @@ impl Router {
     }
 
     /// Members of a room on this shard.
-    pub(crate) fn members(&self, room: &RoomState) -> Vec<ConnectionId> {
-        let Some(group) = room.group(self.shard) else {
-            return Vec::new();
-        };
-        self.outbound
-            .members(group)
-            .map(|slot| self.id(slot))
-            .collect()
+    pub(crate) fn members(&self, room: &Arc<RoomState>) -> Vec<ConnectionId> {
+        let members = self.members_of(room).map(|slot| self.id(slot));
+        members.collect()
+    }
+
+    fn members_of(&self, room: &Arc<RoomState>) -> impl Iterator<Item = u32> + '_ {
+        let groups = self.outbound.groups_of(room);
+        groups.flat_map(|group| self.outbound.members(group))
     }
 
     /// Names of the rooms that a connection is in.
@@ -241,7 +248,9 @@ impl Router {
     /// Has what the command needs in the cache soon.
     pub(crate) fn warm(&self, command: &Command) {
         if let Command::Publish(publication) = command
-            && let Some(group) = publication.room().and_then(|room| room.group(self.shard))
+            && let Some(group) = publication
+                .room()
+                .and_then(|room| room.first_group(self.shard))
         {
             self.outbound.warm(group);
         }
@@ -262,33 +271,32 @@ impl Router {
                 self.publish(&rooms, &publication);
                 self.spent.push(publication);
             }
-            Command::Send { to, frame } => {
-                self.tally.sends += 1;
-                if let Some(slot) = self.open_slot(to) {
-                    let sequence = self.outbound.next_sequence();
-                    self.outbound.send(slot, frame, sequence);
-                }
+            Command::Send { to, message } => {
+                let slot = self.open_slot(to);
+                self.send(slot, &message);
             }
-            Command::SendUser { user, frame } => {
-                self.tally.sends += 1;
-                let sequence = self.outbound.next_sequence();
-                for &slot in self.users.get(&user).into_iter().flatten() {
-                    if self.people[slot as usize].open {
-                        self.outbound.send(slot, frame.clone(), sequence);
-                    }
-                }
+            Command::SendUser { user, message } => {
+                let slots = self.users.get(&user).cloned().unwrap_or_default();
+                self.send(slots, &message);
             }
-            Command::SendAll { frame } => {
-                self.tally.sends += 1;
-                let sequence = self.outbound.next_sequence();
-                for (slot, person) in self.people.iter().enumerate() {
-                    if person.open {
-                        self.outbound.send(slot as u32, frame.clone(), sequence);
-                    }
-                }
-            }
+            Command::SendAll { message } => self.send(0..self.people.len() as u32, &message),
             Command::Join { who, room } => self.join(who, &room),
             Command::Leave { who, room } => self.leave(who, &room),
+        }
+    }
+
+    /// One message to those of these connections that are open, under one sequence number.
+    fn send(&mut self, slots: impl IntoIterator<Item = u32>, message: &Arc<Framed>) {
+        self.tally.sends += 1;
+        let sequence = self.outbound.next_sequence();
+        for slot in slots {
+            let person = &self.people[slot as usize];
+            if person.open {
+                match message.compressed(person.wire, &mut self.codec) {
+                    Some(frame) => self.outbound.send(slot, frame.clone(), sequence),
+                    None => self.outbound.send(slot, message.clone(), sequence),
+                }
+            }
         }
     }
 
@@ -307,41 +315,72 @@ impl Router {
         }
         for room in rooms {
             match self.group(room) {
-                Some(group) => {
-                    self.outbound
-                        .append(group, publication, sequence, publication.since_ns);
+                Some(group) if self.outbound.is_plain(group) => {
+                    let since_ns = publication.since_ns;
+                    self.outbound.append(group, publication, sequence, since_ns);
                 }
+                Some(group) => self.publish_in_kinds(room, group, publication, sequence),
                 None => room.on_swept(self.shard, publication.cost()),
             }
         }
     }
 
-    /// The room's group on this shard.
+    /// To a room whose members are not all sent the plain frame. What each of its groups is sent is
+    /// *ahead* from here on, instead of what was numbered.
+    #[inline(never)]
+    fn publish_in_kinds(
+        &mut self,
+        room: &Arc<RoomState>,
+        first: GroupId,
+        publication: &Arc<Encoded>,
+        sequence: u64,
+    ) {
+        let since_ns = publication.since_ns;
+        let mut group = Some(first);
+        while let Some(id) = group {
+            group = self.outbound.next_group(id);
+            let wire = WireKind::of(self.outbound.kind(id));
+            match publication.framed.compressed(wire, &mut self.codec) {
+                Some(frame) => {
+                    room.add_ahead(self.shard, frame.len() + FRAME_OVERHEAD);
+                    self.outbound.append(id, frame, sequence, since_ns);
+                }
+                None => {
+                    room.add_ahead(self.shard, publication.cost());
+                    self.outbound.append(id, publication, sequence, since_ns);
+                }
+            }
+        }
+        room.on_swept(self.shard, publication.cost());
+    }
+
+    /// The room's first group on this shard.
     fn group(&mut self, room: &Arc<RoomState>) -> Option<GroupId> {
         let address = Arc::as_ptr(room).addr();
         match self.last {
             Some((last, group)) if last == address => Some(group),
             _ => {
-                let group = room.group(self.shard)?;
+                let group = room.first_group(self.shard)?;
                 self.last = Some((address, group));
                 Some(group)
             }
         }
     }
 
-    fn is_in(&self, slot: u32, room: &RoomState) -> bool {
-        room.group(self.shard)
-            .is_some_and(|group| self.outbound.is_member(slot, group))
+    /// The group through which the connection is in the room.
+    fn membership(&self, slot: u32, room: &Arc<RoomState>) -> Option<GroupId> {
+        let mut groups = self.outbound.groups_of(room);
+        groups.find(|&group| self.outbound.is_member(slot, group))
+    }
+
+    fn is_in(&self, slot: u32, room: &Arc<RoomState>) -> bool {
+        self.membership(slot, room).is_some()
     }
 
     /// Leaves out the members of `room`.
-    fn except_room(&mut self, room: &RoomState, rooms: &[Arc<RoomState>], sequence: u64) {
-        let Some(group) = room.group(self.shard) else {
-            return;
-        };
+    fn except_room(&mut self, room: &Arc<RoomState>, rooms: &[Arc<RoomState>], sequence: u64) {
         let both: Vec<u32> = self
-            .outbound
-            .members(group)
+            .members_of(room)
             .filter(|&slot| rooms.iter().any(|r| self.is_in(slot, r)))
             .collect();
         for slot in both {
@@ -353,20 +392,21 @@ impl Router {
         self.last = None;
         let slot = self.open_slot(who);
         let slot = slot.filter(|&slot| self.outbound.memberships(slot) < self.rooms_max);
-        match slot.and_then(|slot| self.outbound.join(slot, room.group(self.shard), room)) {
-            Some(group) => {
-                self.tally.joins += 1;
-                room.set_group(self.shard, group);
-            }
+        let joined = slot.is_some_and(|slot| {
+            let kind = self.people[slot as usize].wire as u8;
+            self.outbound.join(slot, kind, room)
+        });
+        match joined {
+            true => self.tally.joins += 1,
             // Gone, in too many rooms, or a member already: the count was raised for nothing.
-            None => self.directory.leave(room, self.shard),
+            false => self.directory.leave(room, self.shard),
         }
     }
 
     fn leave(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
         self.last = None;
         if let Some(slot) = self.open_slot(who)
-            && let Some(group) = room.group(self.shard)
+            && let Some(group) = self.membership(slot, room)
             && self.outbound.leave(slot, group)
         {
             self.tally.leaves += 1;

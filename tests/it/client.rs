@@ -58,6 +58,8 @@ impl Wire {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub opcode: u8,
+    /// RSV1: the data is as the server compressed it.
+    pub compressed: bool,
     pub data: Vec<u8>,
 }
 
@@ -274,7 +276,7 @@ impl Client {
     fn parse(&mut self) -> Option<Frame> {
         let b = &self.bytes;
         let (&first, &second) = (b.first()?, b.get(1)?);
-        assert_eq!(first & 0xf0, 0x80, "servers here send whole frames");
+        assert_eq!(first & 0xb0, 0x80, "servers here send whole frames");
         assert_eq!(second & 0x80, 0, "servers do not mask");
         let (len, at) = match second {
             126 => (usize::from(u16::from_be_bytes([*b.get(2)?, *b.get(3)?])), 4),
@@ -290,13 +292,19 @@ impl Client {
         let data = b[at..at + len].to_vec();
         self.bytes.drain(..at + len);
         let opcode = first & 0x0f;
-        Some(Frame { opcode, data })
+        let compressed = first & 0x40 != 0;
+        Some(Frame {
+            opcode,
+            compressed,
+            data,
+        })
     }
 
     /// The next text message.
     pub fn text(&mut self) -> String {
         let frame = self.next();
         assert_eq!(frame.opcode, TEXT, "{frame:?}");
+        assert!(!frame.compressed, "{frame:?}");
         frame.text().to_string()
     }
 

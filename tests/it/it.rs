@@ -12,6 +12,7 @@ mod adopt;
 mod budgets;
 mod closing;
 mod cork;
+mod deflate;
 mod doors;
 mod files;
 mod gate;

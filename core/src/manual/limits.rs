@@ -30,6 +30,8 @@
 //! | [`handshake_timeout_ms`] | 10,000 | 408 |
 //! | [`verdict_timeout_ms`] | 10,000 | 503 |
 //! | [`message_bytes_max`] | 1 MiB | the connection is closed with 1009 |
+//! | [`deflate_level`] | 0 | messages are compressed so hard; 0 for not at all, 9 at most |
+//! | [`deflate_bytes_min`] | 256 | a message so large is compressed |
 //! | [`message_fragments_max`] | 4,096 | the connection is closed with 1009 |
 //! | [`publication_bytes_max`] | 1 MiB | `Refused::TooLarge`, also for messages |
 //! | [`tape_bytes_max`] | 4 MiB | the slowest members of the room meet their policy |
@@ -86,6 +88,8 @@
 //! [`handshake_timeout_ms`]: crate::Config::handshake_timeout_ms
 //! [`verdict_timeout_ms`]: crate::Config::verdict_timeout_ms
 //! [`message_bytes_max`]: crate::Config::message_bytes_max
+//! [`deflate_level`]: crate::Config::deflate_level
+//! [`deflate_bytes_min`]: crate::Config::deflate_bytes_min
 //! [`message_fragments_max`]: crate::Config::message_fragments_max
 //! [`publication_bytes_max`]: crate::Config::publication_bytes_max
 //! [`tape_bytes_max`]: crate::Config::tape_bytes_max

@@ -9,6 +9,7 @@
 //! | [`callbacks_or_events`] | you start a host and choose how it is told what happens |
 //! | [`other_server`] | your program has an HTTP server already |
 //! | [`slow_peers`] | some peers read slower than you publish, or you publish too fast |
+//! | [`compression`] | your messages are text of more than a few hundred bytes |
 //! | [`threads_and_locks`] | you share state with callbacks, or want no threads of ours |
 //! | [`limits`] | you set a limit, or want to know what bounds memory |
 //!
@@ -19,6 +20,7 @@
 //! **peer** is the program at the other end of a connection; the **host** is yours.
 
 pub mod callbacks_or_events;
+pub mod compression;
 pub mod limits;
 pub mod other_server;
 pub mod path;

@@ -21,6 +21,9 @@ pub(crate) const SLOT: u32 = BLOCKED - 1;
 /// Groups of at most this many members are swept first.
 pub(crate) const SMALL: usize = 64;
 
+/// The end of a room's chain of groups.
+pub(crate) const NO_GROUP: u32 = u32::MAX;
+
 pub(crate) struct Group<R> {
     pub(crate) room: R,
     pub(crate) members: SmallVec<[u32; 4]>,
@@ -34,10 +37,14 @@ pub(crate) struct Group<R> {
     pub(crate) laggards: u32,
     /// Waits in one of the sweep queues.
     pub(crate) queued: bool,
+    /// What its members are sent: a room has one group for each kind here, in a chain.
+    pub(crate) kind: u8,
+    /// The next one, or [`NO_GROUP`].
+    pub(crate) next: u32,
 }
 
 impl<R: RoomRef> Group<R> {
-    pub(crate) fn new(room: R) -> Self {
+    pub(crate) fn new(room: R, kind: u8, next: u32) -> Self {
         Group {
             room,
             members: SmallVec::new(),
@@ -47,6 +54,8 @@ impl<R: RoomRef> Group<R> {
             tombs: 0,
             laggards: 0,
             queued: false,
+            kind,
+            next,
         }
     }
 

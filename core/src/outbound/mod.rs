@@ -23,7 +23,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use self::flush::Merge;
-use self::group::{BLOCKED, Group, OWN, SLOT, SMALL, TOMB};
+use self::group::{BLOCKED, Group, NO_GROUP, OWN, SLOT, SMALL, TOMB};
 use self::outbox::Outbox;
 use self::tape::Pool;
 pub(crate) use self::tape::SharedFrame;
@@ -33,8 +33,10 @@ use crate::sync::Arc;
 pub(crate) trait RoomRef {
     /// So many bytes, [`FRAME_OVERHEAD`] a frame included, have been offered to all in step.
     fn on_swept(&self, shard: usize, bytes: usize);
-    /// The group has no members and is gone.
-    fn on_removed(&self, shard: usize);
+    /// The first of its groups on the shard.
+    fn first_group(&self, shard: usize) -> Option<GroupId>;
+    /// Another one is the first, or none any more.
+    fn set_first_group(&self, shard: usize, group: Option<GroupId>);
 }
 
 /// The sockets, as a group sees them.
@@ -204,16 +206,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         rooms
     }
 
-    /// Makes the connection a member, from the next append on. `group` is the room's on this
-    /// shard, where it has one; the group's id is given back, or None for one already in.
-    pub(crate) fn join(&mut self, slot: u32, group: Option<GroupId>, room: &R) -> Option<GroupId> {
-        let id = group.unwrap_or_else(|| self.groups.insert(Group::new(room.clone())) as GroupId);
-        if self.links[slot as usize]
-            .memberships
-            .iter()
-            .any(|m| m.group == id)
-        {
-            return None;
+    /// Makes the connection a member, from the next append on, in the room's group of this kind.
+    /// False for one already in.
+    pub(crate) fn join(&mut self, slot: u32, kind: u8, room: &R) -> bool {
+        let same = |id: &GroupId| self.groups[*id as usize].kind == kind;
+        let found = self.groups_of(room).find(same);
+        let id = found.unwrap_or_else(|| self.add_group(room, kind));
+        if self.is_member(slot, id) {
+            return false;
         }
         self.take_out(slot);
         let group = &mut self.groups[id as usize];
@@ -232,7 +232,36 @@ impl<R: RoomRef + Clone> Outbound<R> {
             cursor: group.head,
         });
         self.put_back(slot);
-        Some(id)
+        true
+    }
+
+    fn add_group(&mut self, room: &R, kind: u8) -> GroupId {
+        let next = room.first_group(self.shard).unwrap_or(NO_GROUP);
+        let id = self.groups.insert(Group::new(room.clone(), kind, next)) as GroupId;
+        room.set_first_group(self.shard, Some(id));
+        id
+    }
+
+    /// The room's groups on this shard, one for each kind that it has members of.
+    pub(crate) fn groups_of(&self, room: &R) -> impl Iterator<Item = GroupId> + '_ {
+        std::iter::successors(room.first_group(self.shard), |&id| self.next_group(id))
+    }
+
+    /// The group behind this one in its room's chain.
+    pub(crate) fn next_group(&self, id: GroupId) -> Option<GroupId> {
+        Some(self.groups[id as usize].next).filter(|&next| next != NO_GROUP)
+    }
+
+    /// What the members of the group are sent.
+    pub(crate) fn kind(&self, id: GroupId) -> u8 {
+        self.groups[id as usize].kind
+    }
+
+    /// Whether the group is its room's only one here, and of kind 0.
+    #[inline]
+    pub(crate) fn is_plain(&self, id: GroupId) -> bool {
+        let group = &self.groups[id as usize];
+        group.kind == 0 && group.next == NO_GROUP
     }
 
     /// Ends a membership; what was appended before is still sent. False when there was none.
@@ -631,7 +660,19 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .on_swept(self.shard, bytes + frames * FRAME_OVERHEAD);
             self.pool.recycle(id, tape);
         }
-        group.room.on_removed(self.shard);
+        self.unchain(&group.room, id, group.next);
+    }
+
+    /// Has the room's chain go round a group that is no more.
+    fn unchain(&mut self, room: &R, id: GroupId, next: u32) {
+        if room.first_group(self.shard) == Some(id) {
+            let next = Some(next).filter(|&next| next != NO_GROUP);
+            return room.set_first_group(self.shard, next);
+        }
+        let is_before = |at: &GroupId| self.groups[*at as usize].next == id;
+        let before = self.groups_of(room).find(is_before);
+        let before = before.expect("it stood in its room's chain");
+        self.groups[before as usize].next = next;
     }
 }
 

@@ -30,8 +30,12 @@ impl RoomRef for RoomHandle {
         assert!(self.ahead.get() >= 0, "more swept than published");
     }
 
-    fn on_removed(&self, _: usize) {
-        self.group.set(None);
+    fn first_group(&self, _: usize) -> Option<GroupId> {
+        self.group.get()
+    }
+
+    fn set_first_group(&self, _: usize, group: Option<GroupId>) {
+        self.group.set(group);
     }
 }
 
@@ -120,6 +124,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What a connection is sent differs in length from one kind to another.
+fn kind(slot: u32) -> u8 {
+    (slot % 3) as u8
+}
+
 /// A frame that says which it is and how long, so that a mix-up shows.
 fn frame(number: u64, len: usize) -> Vec<u8> {
     let mut bytes = (len as u64).to_le_bytes().to_vec();
@@ -180,15 +189,18 @@ impl Model {
                     return;
                 }
                 let handle = &self.rooms[*room];
-                let joined = self.out.join(*slot, handle.group.get(), handle);
-                assert_eq!(joined.is_some(), !self.members[*room].contains(slot));
-                if let Some(group) = joined {
-                    handle.group.set(Some(group));
+                let joined = self.out.join(*slot, kind(*slot), handle);
+                assert_eq!(joined, !self.members[*room].contains(slot));
+                if joined {
                     self.members[*room].push(*slot);
                 }
             }
             Op::Leave(slot, room) => {
-                let group = self.rooms[*room].group.get();
+                let handle = &self.rooms[*room];
+                let group = self
+                    .out
+                    .groups_of(handle)
+                    .find(|&id| self.out.is_member(*slot, id));
                 let left = group.is_some_and(|group| self.out.leave(*slot, group));
                 assert_eq!(left, self.members[*room].contains(slot));
                 self.members[*room].retain(|s| s != slot);
@@ -236,7 +248,8 @@ impl Model {
     }
 
     fn publish(&mut self, rooms: &[usize], except: Option<u32>, len: usize) {
-        let frame = self.frame(len);
+        self.number += 1;
+        let frames = [0, 1, 2].map(|kind| Arc::new(frame(self.number, len + kind)));
         let sequence = self.out.next_sequence();
         let mut rooms = rooms.to_vec();
         rooms.dedup();
@@ -246,18 +259,20 @@ impl Model {
             self.out.skip(slot, sequence);
         }
         for &room in &rooms {
-            if let Some(group) = self.rooms[room].group.get() {
+            let handle = &self.rooms[room];
+            let mut group = handle.group.get();
+            while let Some(id) = group {
+                group = self.out.next_group(id);
+                let frame = &frames[self.out.kind(id) as usize];
                 let cost = (frame.len() + FRAME_OVERHEAD) as i64;
-                self.rooms[room]
-                    .ahead
-                    .set(self.rooms[room].ahead.get() + cost);
-                self.out.append(group, &frame, sequence, 1);
+                handle.ahead.set(handle.ahead.get() + cost);
+                self.out.append(id, frame, sequence, 1);
             }
         }
         for slot in 0..SLOTS {
             let member = rooms.iter().any(|r| self.members[*r].contains(&slot));
             if member && except != Some(slot) {
-                self.owed[slot as usize].extend_from_slice(&frame);
+                self.owed[slot as usize].extend_from_slice(&frames[kind(slot) as usize]);
             }
         }
     }
@@ -348,7 +363,7 @@ fn stuck_members_of_two_rooms_come_back_in_order() {
     for slot in 0..1000 {
         out.attach(slot);
         for room in &rooms {
-            room.group.set(out.join(slot, room.group.get(), room));
+            assert!(out.join(slot, 0, room));
         }
     }
     let mut owed = Vec::new();
@@ -395,7 +410,7 @@ fn a_full_tape_costs_the_slow_alone() {
         };
         for slot in 0..3 {
             out.attach(slot);
-            room.group.set(out.join(slot, room.group.get(), &room));
+            assert!(out.join(slot, 0, &room));
         }
         sinks.place[1] = 100;
         let mut owed: VecDeque<u8> = VecDeque::new();

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
-use crate::outbound::RoomRef;
+use crate::outbound::{GroupId, RoomRef};
 use crate::payload::Position;
 use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Guard, Mutex, Ordering, STRIPES};
 
@@ -119,15 +119,6 @@ impl RoomState {
             .ahead_bytes
             .fetch_add(bytes, Ordering::Relaxed);
     }
-
-    /// The room's delivery group on a shard; asked and set on that shard's thread.
-    pub(crate) fn group(&self, shard: usize) -> Option<u32> {
-        Some(self.seat(shard).group.load(Ordering::Relaxed)).filter(|&g| g != NONE)
-    }
-
-    pub(crate) fn set_group(&self, shard: usize, group: u32) {
-        self.seat(shard).group.store(group, Ordering::Relaxed);
-    }
 }
 
 impl RoomRef for Arc<RoomState> {
@@ -137,8 +128,14 @@ impl RoomRef for Arc<RoomState> {
             .fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    fn on_removed(&self, shard: usize) {
-        self.seat(shard).group.store(NONE, Ordering::Relaxed);
+    // Asked and set on that shard's thread.
+    fn first_group(&self, shard: usize) -> Option<GroupId> {
+        Some(self.seat(shard).group.load(Ordering::Relaxed)).filter(|&g| g != NONE)
+    }
+
+    fn set_first_group(&self, shard: usize, group: Option<GroupId>) {
+        let group = group.unwrap_or(NONE);
+        self.seat(shard).group.store(group, Ordering::Relaxed);
     }
 }
 

@@ -7,12 +7,10 @@
 use smallvec::SmallVec;
 
 use super::RoomState;
-use crate::dialect::{WireKind, raw};
+use super::framed::Framed;
 use crate::outbound::FRAME_OVERHEAD;
-use crate::outbound::frame::Frame;
 use crate::payload::{ConnectionId, Kind};
 use crate::sync::{Arc, Mutex};
-use crate::transport::ws;
 
 /// Publications that are kept, and bytes of a frame that may be kept with one.
 const SPARE_MAX: usize = 1024;
@@ -21,7 +19,7 @@ const SPARE_BYTES: usize = 1024;
 /// A publication, encoded.
 #[derive(Default)]
 pub(crate) struct Encoded {
-    frame: Frame,
+    pub(crate) framed: Framed,
     /// Nanoseconds of the engine's clock when it was published.
     pub(crate) since_ns: u64,
     /// The room that it goes to; None for a union. Kept for the next one, which often goes there.
@@ -32,7 +30,7 @@ pub(crate) struct Encoded {
 
 impl AsRef<[u8]> for Encoded {
     fn as_ref(&self) -> &[u8] {
-        self.frame.as_ref()
+        self.framed.as_ref()
     }
 }
 
@@ -45,7 +43,7 @@ impl Encoded {
         data: &[u8],
         since_ns: u64,
     ) {
-        encode_into(&mut self.frame, WireKind::Raw, kind, data);
+        self.framed.fill(kind, data);
         self.since_ns = since_ns;
         match (&self.room, room) {
             (Some(mine), Some(room)) if Arc::ptr_eq(mine, room) => {}
@@ -60,28 +58,8 @@ impl Encoded {
 
     /// What it counts for in a room's *ahead*.
     pub(crate) fn cost(&self) -> usize {
-        self.frame.len() + FRAME_OVERHEAD
+        self.framed.len() + FRAME_OVERHEAD
     }
-}
-
-/// The bytes of a message on a wire of this kind.
-pub(crate) fn encode(wire: WireKind, kind: Kind, data: &[u8]) -> Frame {
-    let mut frame = Frame::default();
-    encode_into(&mut frame, wire, kind, data);
-    frame
-}
-
-fn encode_into(frame: &mut Frame, wire: WireKind, kind: Kind, data: &[u8]) {
-    let payload = match wire {
-        WireKind::Raw => raw::envelope(data),
-    };
-    let opcode = match kind {
-        Kind::Text => ws::Opcode::Text,
-        Kind::Binary => ws::Opcode::Binary,
-    };
-    let mut header = [0; 10];
-    let len = ws::write_header(opcode, payload.len(), &mut header);
-    frame.fill(&header[..len], payload);
 }
 
 /// Publications that nobody needs any more, to be filled again. Apart from its neighbours in
@@ -100,7 +78,7 @@ impl Spare {
     /// Takes back what nobody else holds, and drops the rest.
     pub(crate) fn give(&self, spent: &mut Vec<Arc<Encoded>>) {
         spent.retain_mut(|publication| match Arc::get_mut(publication) {
-            Some(own) if own.frame.capacity() <= SPARE_BYTES => {
+            Some(own) if own.framed.capacity() <= SPARE_BYTES => {
                 own.except.clear();
                 own.except_rooms = Box::default();
                 true

@@ -5,5 +5,6 @@
 
 pub(crate) mod directory;
 pub(crate) mod encoded;
+pub(crate) mod framed;
 
 pub(crate) use directory::{Directory, RoomState};

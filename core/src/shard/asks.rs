@@ -8,9 +8,11 @@ use super::net::Net;
 use super::shared::{Accepted, Ask, Reply};
 use super::{Shard, Told, What};
 use crate::close::CloseReason;
+use crate::dialect::WireKind;
 use crate::payload::ConnectionId;
 use crate::rooms::RoomState;
 use crate::router::Command;
+use crate::sync::Arc;
 use crate::transport::http;
 
 impl<N: Net> Shard<N> {
@@ -46,7 +48,7 @@ impl<N: Net> Shard<N> {
                     self.resume(slot);
                 }
             }
-            Ask::List(room, reply) => self.on_list(room.as_deref(), &reply),
+            Ask::List(room, reply) => self.on_list(room.as_ref(), &reply),
             Ask::Rooms(id, reply) => reply.answer(self.router.rooms_of(id)),
             Ask::Stop => self.begin_stop(),
         }
@@ -68,7 +70,12 @@ impl<N: Net> Shard<N> {
             .as_ref()
             .and_then(|h| h.request.clone());
         let Some(request) = request else { return };
-        let response = http::switching(&request, accepted.subprotocol.as_deref());
+        let deflate = self.shared.agreed_deflate(&request);
+        let accepted = Accepted {
+            deflate,
+            ..accepted
+        };
+        let response = http::switching(&request, accepted.subprotocol.as_deref(), deflate);
         self.open(slot, accepted);
         // Ahead of everything, also of pongs to pings that came with the request.
         self.router.outbound.send_first(slot, response);
@@ -80,13 +87,21 @@ impl<N: Net> Shard<N> {
         if accepted.identity.is_none() && self.host.counts_events() {
             accepted.identity = Some(crate::identity::Identity::new(None, None));
         }
-        self.router.open(slot, accepted.identity);
+        let wire = match accepted.deflate {
+            None => WireKind::Raw,
+            Some(deflate) if deflate.is_narrow() => WireKind::Deflate9,
+            Some(_) => WireKind::Deflate15,
+        };
+        self.router.open(slot, wire, accepted.identity);
         self.shared.counters[self.me].opened.add(1);
         let now = self.tick();
         self.end_handshake(slot);
         let conn = self.conns.at(slot);
         conn.phase = Phase::Open;
         conn.flags |= TOLD;
+        if accepted.deflate.is_some() {
+            conn.reader.allow_deflate();
+        }
         (conn.heard, conn.spoke) = (now, now);
         self.set_timer(slot);
         self.told.push(Told {
@@ -139,7 +154,7 @@ impl<N: Net> Shard<N> {
         );
     }
 
-    fn on_list(&mut self, room: Option<&RoomState>, reply: &Reply<ConnectionId>) {
+    fn on_list(&mut self, room: Option<&Arc<RoomState>>, reply: &Reply<ConnectionId>) {
         match room {
             Some(room) => reply.answer(self.router.members(room)),
             None => reply.answer(self.router.open_ids()),

@@ -9,6 +9,7 @@ pub(crate) mod admission;
 mod asks;
 mod close;
 mod conns;
+mod inflate;
 pub(crate) mod kernel;
 pub(crate) mod listen;
 pub(crate) mod net;
@@ -23,6 +24,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::conns::{Conns, ENDED, READY};
+use self::inflate::Inflating;
 use self::net::{Net, Ready};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
@@ -34,6 +36,7 @@ use crate::outbound::{Bounds, Notice};
 use crate::payload::{ConnectionId, Kind};
 use crate::request::Request;
 use crate::rooms::RoomState;
+use crate::rooms::framed::Codec;
 use crate::router::Router;
 use crate::sync::{Arc, Ordering};
 use crate::transport::ws::{Payload, ReadLimits};
@@ -85,6 +88,7 @@ pub(crate) struct Shard<N: Net> {
     read_limits: ReadLimits,
     arena: Vec<u8>,
     arena_used: usize,
+    inflating: Inflating,
     told: Vec<Told>,
     /// Sockets with something to read.
     to_read: VecDeque<u32>,
@@ -117,11 +121,19 @@ impl<N: Net> Shard<N> {
             outbox_high_bytes: limits.outbox_high_bytes,
             skip: shared.skip,
         };
+        let codec = Codec::new(limits.deflate_level, limits.deflate_bytes_min);
         let directory = shared.directory.clone();
         let alive = shared.alive[me].clone();
         Shard {
             me,
-            router: Router::new(me, limits.connection_rooms_max, directory, alive, bounds),
+            router: Router::new(
+                me,
+                limits.connection_rooms_max,
+                directory,
+                alive,
+                bounds,
+                codec,
+            ),
             read_limits: ReadLimits {
                 message_bytes_max: limits.message_bytes_max,
                 fragments_max: limits.message_fragments_max,
@@ -135,6 +147,7 @@ impl<N: Net> Shard<N> {
             addresses: Vec::new(),
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
+            inflating: Inflating::default(),
             told: Vec::new(),
             to_read: VecDeque::new(),
             accept_after_ns: 0,
@@ -408,6 +421,7 @@ impl<N: Net> Shard<N> {
 
     /// Adds this turn's plain counters to the shared ones.
     fn count(&mut self, began: u64) {
+        self.count_compression();
         let counters = &self.shared.counters[self.me];
         let out = std::mem::take(&mut self.router.outbound.tally);
         let routed = std::mem::take(&mut self.router.tally);
@@ -433,6 +447,19 @@ impl<N: Net> Shard<N> {
         counters.turns.add(1);
         self.ended_ns = self.net.now_ns();
         counters.turn.record(self.ended_ns.saturating_sub(began));
+    }
+
+    fn count_compression(&mut self) {
+        let counters = &self.shared.counters[self.me];
+        let deflated = std::mem::take(&mut self.router.codec.tally);
+        counters.deflated.add(deflated.messages);
+        counters.deflate_bytes_in.add(deflated.bytes);
+        counters.deflate_bytes_out.add(deflated.compressed_bytes);
+        let inflated = std::mem::take(&mut self.inflating.tally);
+        counters.inflated.add(inflated.messages);
+        counters.inflate_bytes_in.add(inflated.compressed_bytes);
+        counters.inflate_bytes_out.add(inflated.bytes);
+        counters.inflate_paused.add(inflated.paused);
     }
 
     /// The present tick of the wheel.

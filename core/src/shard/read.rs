@@ -33,7 +33,11 @@ const OVER_MAX: usize = 256;
 impl<N: Net> Shard<N> {
     pub(super) fn read(&mut self) {
         self.accept();
+        self.inflating.begin_turn();
         for _ in 0..self.to_read.len() {
+            if self.inflating.turn_is_spent() {
+                return;
+            }
             let Some(slot) = self.to_read.pop_front() else {
                 return;
             };
@@ -187,8 +191,17 @@ impl<N: Net> Shard<N> {
         if self.arena.len() - self.arena_used < READ_BYTES {
             self.tell();
         }
+        self.inflating.begin_read();
+        if let Some(mut bytes) = self.inflating.take(slot) {
+            self.read_later(slot);
+            return self.on_frames(slot, &mut bytes, 0, true);
+        }
         let from = self.arena_used;
-        let into = &mut self.arena[from..from + READ_BYTES];
+        let most = match self.conns.at(slot).reader.allows_deflate() {
+            true => self.inflating.read_bytes(),
+            false => READ_BYTES,
+        };
+        let into = &mut self.arena[from..from + most];
         let Some(socket) = &mut self.conns.sockets[slot as usize] else {
             return;
         };
@@ -200,7 +213,7 @@ impl<N: Net> Shard<N> {
             Ok(0) => self.on_end(slot),
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
-                if n == READ_BYTES || self.conns.at(slot).is(ENDED) {
+                if n == most || self.conns.at(slot).is(ENDED) {
                     self.read_later(slot);
                 }
                 self.on_bytes(slot, from, n);
@@ -284,6 +297,11 @@ impl<N: Net> Shard<N> {
         let before = hello.bytes.len();
         if before > 0 {
             hello.bytes.extend_from_slice(bytes);
+            // A head ends, and is too large, no earlier than here: one that comes in a thousand
+            // pieces is not parsed a thousand times.
+            if !bytes.contains(&b'\n') && hello.bytes.len() < limits.head_bytes_max {
+                return;
+            }
         }
         let head = match before > 0 {
             true => http::parse(&hello.bytes, &limits),
@@ -300,6 +318,10 @@ impl<N: Net> Shard<N> {
             Err(reject) => return self.reject(slot, reject, false),
         };
         let request = Request::new(parts, hello.peer);
+        self.on_request(slot, request);
+    }
+
+    fn on_request(&mut self, slot: u32, request: Request) {
         let head_only = request.method() == ::http::Method::HEAD;
         if self.conns.at(slot).is(OVER) {
             self.shared.counters[self.me].rejected_full.add(1);
@@ -400,16 +422,37 @@ impl<N: Net> Shard<N> {
             let reader = &mut self.conns.all[slot as usize].reader;
             match reader.next(buf, &mut at, &self.read_limits) {
                 Ok(None) => return,
+                Ok(Some(Item::Deflated { text, payload })) => {
+                    if let Err(violation) = self.on_deflated(slot, text, payload.bytes(buf)) {
+                        self.conns.at(slot).reader.end();
+                        return self.on_violation(slot, violation);
+                    }
+                    if self.inflating.read_is_spent() && at < buf.len() {
+                        self.inflating.put_off(slot, &buf[at..]);
+                        return self.read_later(slot);
+                    }
+                }
                 Ok(Some(item)) => self.on_item(slot, item, buf, own),
                 Err(violation) => return self.on_violation(slot, violation),
             }
         }
     }
 
+    fn on_deflated(&mut self, slot: u32, text: bool, compressed: &[u8]) -> Result<(), Violation> {
+        if self.conns.at(slot).phase == Phase::Open {
+            let item = self
+                .inflating
+                .inflate(text, compressed, &self.read_limits)?;
+            self.on_item(slot, item, &[], true);
+        }
+        Ok(())
+    }
+
     fn on_item(&mut self, slot: u32, item: Item, buf: &[u8], own: bool) {
         match item {
             Item::Text(payload) => self.on_message(slot, Kind::Text, payload, buf, own),
             Item::Binary(payload) => self.on_message(slot, Kind::Binary, payload, buf, own),
+            Item::Deflated { .. } => unreachable!("it was inflated"),
             Item::Ping(payload) => {
                 let pong = ws::control(ws::Opcode::Pong, payload.bytes(buf));
                 self.router.outbound.pong(slot, &pong);

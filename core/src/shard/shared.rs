@@ -18,12 +18,14 @@ use crate::metrics::{Counters, Snapshot};
 use crate::outbound::frame::Frame;
 use crate::page::PageFn;
 use crate::payload::ConnectionId;
+use crate::request::Request;
 use crate::rooms::encoded::Spare;
 use crate::rooms::{Directory, RoomState};
 use crate::router::Command;
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, OnceLock, Ordering, PlainMutex,
 };
+use crate::transport::http::{self, Deflate};
 
 /// The engine's clock: nanoseconds since it started, real or simulated.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ pub(crate) struct Accepted {
     pub(crate) subprotocol: Option<String>,
     /// Rooms to join at once, for sockets whose id is not known before.
     pub(crate) rooms: Vec<String>,
+    /// What was agreed on of permessage-deflate.
+    pub(crate) deflate: Option<Deflate>,
 }
 
 /// How far an adopted socket is.
@@ -198,6 +202,14 @@ impl Shared {
     /// Whether this thread is in a turn of this engine, and so in a callback of it.
     pub(crate) fn is_in_turn(&self) -> bool {
         std::ptr::eq(TURNING.get(), self)
+    }
+
+    /// What is agreed on with a peer of permessage-deflate.
+    pub(crate) fn agreed_deflate(&self, request: &Request) -> Option<Deflate> {
+        match self.limits.deflate_level {
+            0 => None,
+            _ => http::offered_deflate(request),
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -19,8 +19,12 @@ use ::http::{Method, Response, StatusCode, Uri, Version};
 use bytes::Bytes;
 use tungstenite::handshake::derive_accept_key;
 
+pub(crate) use extensions::{Deflate, offered_deflate};
+
 use crate::config::Origins;
 use crate::request::Request;
+
+mod extensions;
 
 /// Header fields that a head may have at most, whatever [`HeadLimits`] says.
 const HEADERS_CAP: usize = 128;
@@ -349,7 +353,11 @@ fn split_port<'a>(authority: &'a str, default: &'a str) -> (&'a str, &'a str) {
 }
 
 /// The 101 for a request that [`route`] found to be a WebSocket, for a host that sends it itself.
-pub(crate) fn switching_response(request: &Request, subprotocol: Option<&str>) -> Response<()> {
+pub(crate) fn switching_response(
+    request: &Request,
+    subprotocol: Option<&str>,
+    deflate: Option<Deflate>,
+) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -360,11 +368,21 @@ pub(crate) fn switching_response(request: &Request, subprotocol: Option<&str>) -
     if let Some(value) = agreed(request, subprotocol).and_then(|s| HeaderValue::from_str(s).ok()) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
     }
+    if let Some(deflate) = deflate {
+        headers.insert(
+            extensions::FIELD,
+            HeaderValue::from_static(deflate.answer()),
+        );
+    }
     response
 }
 
 /// The bytes of [`switching_response`].
-pub(crate) fn switching(request: &Request, subprotocol: Option<&str>) -> Vec<u8> {
+pub(crate) fn switching(
+    request: &Request,
+    subprotocol: Option<&str>,
+    deflate: Option<Deflate>,
+) -> Vec<u8> {
     const START: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
         Connection: Upgrade\r\nUpgrade: websocket\r\n";
     let mut out = Vec::with_capacity(256);
@@ -376,6 +394,10 @@ pub(crate) fn switching(request: &Request, subprotocol: Option<&str>) -> Vec<u8>
     );
     if let Some(name) = agreed(request, subprotocol) {
         field(&mut out, "Sec-WebSocket-Protocol", name.as_bytes());
+    }
+    if let Some(deflate) = deflate {
+        let answer = deflate.answer().as_bytes();
+        field(&mut out, "Sec-WebSocket-Extensions", answer);
     }
     out.extend_from_slice(b"\r\n");
     out

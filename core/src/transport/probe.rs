@@ -4,6 +4,7 @@
 //! Only with the feature `internal-testing`; nothing here is part of the API. Any thread.
 
 use super::http::{self, HeadLimits, Route};
+use super::ws::deflate::{Deflater, Inflater, Window};
 use super::ws::{self, ReadLimits, Reader, oracle};
 use crate::config::Origins;
 use crate::request::Request;
@@ -43,7 +44,10 @@ pub fn http_head(bytes: &[u8]) {
 fn answer(request: &Request) {
     let offered = request.subprotocols().next();
     match http::route(request) {
-        Route::WebSocket => assert_response(&http::switching(request, offered)),
+        Route::WebSocket => {
+            let deflate = http::offered_deflate(request);
+            assert_response(&http::switching(request, offered, deflate));
+        }
         Route::Plain => {
             let named = [
                 ("X-Path", request.path()),
@@ -120,6 +124,25 @@ pub fn frames_beside_tungstenite(bytes: &[u8], cuts: &[u8], message_bytes_max: u
     };
     if let Some(difference) = oracle::disagreement(bytes, cuts, &limits) {
         panic!("{difference}");
+    }
+}
+
+/// A compressed message as a peer might send it, inflated within a limit.
+///
+/// # Panics
+/// Where more comes out than may, or what comes out is not the same when compressed and inflated
+/// again.
+pub fn deflated(bytes: &[u8], message_bytes_max: usize) {
+    let mut inflater = Inflater::default();
+    let Ok(payload) = inflater.inflate(bytes, message_bytes_max) else {
+        return;
+    };
+    assert!(payload.len() <= message_bytes_max, "the limit is kept");
+    for window in [Window::Bits9, Window::Bits15] {
+        if let Some(again) = Deflater::new(1).deflate(window, &payload) {
+            assert!(again.len() < payload.len(), "or it would go as it is");
+            assert_eq!(inflater.inflate(&again, payload.len()), Ok(payload.clone()));
+        }
     }
 }
 

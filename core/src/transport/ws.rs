@@ -1,4 +1,5 @@
 //! WebSocket frames (RFC 6455): what a peer sends, read; the headers of what we send, written.
+//! Compressed messages (RFC 7692) are items of their own, which [`inflate`] opens.
 //!
 //! In come slices of the shard's read buffer, out go items: whole messages, pings, pongs, a close.
 //! A frame that lies whole in the buffer is unmasked where it lies and nothing is allocated; what
@@ -11,9 +12,13 @@ use std::ops::Range;
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
-pub(crate) use frame::{CONTROL_BYTES_MAX, Opcode, close_frame, control, write_header};
+use deflate::Inflater;
+pub(crate) use frame::{
+    CONTROL_BYTES_MAX, Opcode, RSV1, close_frame, control, split, write_header,
+};
 use frame::{Frame, parse_header, unmask};
 
+pub(crate) mod deflate;
 mod frame;
 
 /// Nothing is reserved beyond this on the word of a header alone.
@@ -52,6 +57,11 @@ impl Payload {
 pub(crate) enum Item {
     Text(Payload),
     Binary(Payload),
+    /// A message as the peer compressed it; inflated it may be anything.
+    Deflated {
+        text: bool,
+        payload: Payload,
+    },
     Ping(Payload),
     Pong(Payload),
     /// The last thing that a peer says; the code is one that RFC 6455 §7.4 lets it send.
@@ -84,7 +94,8 @@ macro_rules! violations {
 }
 
 violations! {
-    /// RSV1, RSV2 or RSV3 is set and no extension was agreed on.
+    /// A reserved bit is set to which no agreed extension gives a meaning there: RSV1 begins a
+    /// compressed message where permessage-deflate was agreed on, and stands nowhere else.
     ReservedBits = 1002, "reserved bits are set";
     /// 3 to 7, 11 to 15.
     Opcode = 1002, "unknown opcode";
@@ -106,7 +117,9 @@ violations! {
     CloseCode = 1002, "close code that may not be sent";
     /// A text message or close reason that is not, or can no longer become, UTF-8.
     Utf8 = 1007, "text that is not UTF-8";
-    /// Announced by a header; the bytes need not have come.
+    /// A compressed message that is no deflate data (RFC 7692 §7.2.2).
+    Inflate = 1007, "compressed message that does not inflate";
+    /// Announced by a header (the bytes need not have come), or found while inflating.
     MessageBytes = 1009, "message larger than message_bytes_max";
     /// One frame too many.
     Fragments = 1009, "more fragments than message_fragments_max";
@@ -117,6 +130,8 @@ violations! {
 pub(crate) struct Reader {
     /// After a violation or a close: whatever follows is not looked at.
     ended: bool,
+    /// Reserved bits with a meaning.
+    lawful: u8,
     /// Only while a frame or a message is incomplete.
     rest: Option<Box<Rest>>,
 }
@@ -138,8 +153,9 @@ struct Rest {
 #[derive(Debug)]
 struct Message {
     text: bool,
+    compressed: bool,
     data: Vec<u8>,
-    /// `data[..proven]` is UTF-8 and ends between characters; 0 in binary.
+    /// `data[..proven]` is UTF-8 and ends between characters; 0 in binary and compressed ones.
     proven: usize,
     fragments: u32,
 }
@@ -147,6 +163,22 @@ struct Message {
 impl Reader {
     pub(crate) fn new() -> Self {
         Reader::default()
+    }
+
+    /// permessage-deflate was agreed on: messages may be compressed.
+    pub(crate) fn allow_deflate(&mut self) {
+        self.lawful = RSV1;
+    }
+
+    /// Whether messages may be compressed.
+    pub(crate) fn allows_deflate(&self) -> bool {
+        self.lawful != 0
+    }
+
+    /// What follows is not looked at any more.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        self.rest = None;
     }
 
     /// Consumes `buf[*at..]` up to the end of the next item and returns that; `None` when all is
@@ -160,7 +192,7 @@ impl Reader {
     ) -> Result<Option<Item>, Violation> {
         if self.rest.is_none() && !self.ended {
             // The usual frame; whatever is unusual about one is found again, and named, below.
-            match parse_header(&buf[*at..]) {
+            match parse_header(&buf[*at..], self.lawful) {
                 Ok(Some((frame, taken))) if frame.is_message() => {
                     let start = *at + taken;
                     if frame.left <= limits.message_bytes_max.min(buf.len() - start) {
@@ -209,8 +241,7 @@ impl Reader {
         }
         let step = self.step(buf, at, limits);
         if matches!(step, Err(_) | Ok(Some(Item::Close { .. }))) {
-            self.ended = true;
-            self.rest = None;
+            self.end();
         }
         step
     }
@@ -257,7 +288,7 @@ impl Reader {
         limits: &ReadLimits,
     ) -> Result<Option<Frame>, Violation> {
         let Some(rest) = &mut self.rest else {
-            let Some((frame, taken)) = parse_header(&buf[*at..])? else {
+            let Some((frame, taken)) = parse_header(&buf[*at..], self.lawful)? else {
                 self.keep_head(buf, at);
                 return Ok(None);
             };
@@ -272,7 +303,7 @@ impl Reader {
         let mut head = rest.head;
         let more = (head.len() - kept).min(buf.len() - *at);
         head[kept..kept + more].copy_from_slice(&buf[*at..*at + more]);
-        let Some((frame, taken)) = parse_header(&head[..kept + more])? else {
+        let Some((frame, taken)) = parse_header(&head[..kept + more], self.lawful)? else {
             self.keep_head(buf, at);
             return Ok(None);
         };
@@ -331,15 +362,17 @@ impl Reader {
         if !begun && frame.fin && frame.left == 0 {
             self.settle();
             let text = frame.opcode == Opcode::Text;
+            let payload = Payload::Range(arrived.clone());
+            if frame.compressed {
+                return Ok(Some(Item::Deflated { text, payload }));
+            }
             if text && simdutf8::basic::from_utf8(&buf[arrived.clone()]).is_err() {
                 return Err(Violation::Utf8);
             }
-            return Ok(Some(data_item(text, Payload::Range(arrived))));
+            return Ok(Some(data_item(text, payload)));
         }
         let rest = self.rest.get_or_insert_default();
-        let message = rest
-            .message
-            .get_or_insert_with(|| Message::new(frame.opcode));
+        let message = rest.message.get_or_insert_with(|| Message::new(&frame));
         message.append(&buf[arrived], announced, frame.fin)?;
         if frame.left > 0 {
             rest.frame = Some(frame);
@@ -369,10 +402,10 @@ impl Reader {
 }
 
 impl Message {
-    fn new(opcode: Opcode) -> Self {
-        let text = opcode == Opcode::Text;
+    fn new(first: &Frame) -> Self {
         Message {
-            text,
+            text: first.opcode == Opcode::Text,
+            compressed: first.compressed,
             data: Vec::new(),
             proven: 0,
             fragments: 1,
@@ -395,7 +428,7 @@ impl Message {
             }
         }
         self.data.extend_from_slice(octets);
-        if self.text {
+        if self.text && !self.compressed {
             let fresh = &self.data[self.proven..];
             self.proven += match simdutf8::compat::from_utf8(fresh) {
                 Ok(_) => fresh.len(),
@@ -407,10 +440,14 @@ impl Message {
     }
 
     fn finish(self) -> Result<Item, Violation> {
-        if self.text && self.proven < self.data.len() {
-            return Err(Violation::Utf8);
+        let (text, payload) = (self.text, Payload::Owned(self.data));
+        if self.compressed {
+            return Ok(Item::Deflated { text, payload });
         }
-        Ok(data_item(self.text, Payload::Owned(self.data)))
+        match text && self.proven < payload.bytes(&[]).len() {
+            true => Err(Violation::Utf8),
+            false => Ok(data_item(text, payload)),
+        }
     }
 }
 
@@ -420,6 +457,10 @@ fn admit(
     message: Option<&mut Message>,
     limits: &ReadLimits,
 ) -> Result<(), Violation> {
+    let begins = matches!(frame.opcode, Opcode::Text | Opcode::Binary);
+    if frame.compressed && !begins {
+        return Err(Violation::ReservedBits);
+    }
     if frame.opcode.is_control() {
         return match frame {
             Frame { fin: false, .. } => Err(Violation::ControlFragment),
@@ -442,6 +483,20 @@ fn admit(
     match frame.left > limits.message_bytes_max.saturating_sub(before) {
         true => Err(Violation::MessageBytes),
         false => Ok(()),
+    }
+}
+
+/// The message that a peer has compressed.
+pub(crate) fn inflate(
+    inflater: &mut Inflater,
+    text: bool,
+    compressed: &[u8],
+    limits: &ReadLimits,
+) -> Result<Item, Violation> {
+    let payload = inflater.inflate(compressed, limits.message_bytes_max)?;
+    match text && simdutf8::basic::from_utf8(&payload).is_err() {
+        true => Err(Violation::Utf8),
+        false => Ok(data_item(text, Payload::Owned(payload))),
     }
 }
 

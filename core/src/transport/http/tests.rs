@@ -236,7 +236,7 @@ fn origins_of_the_setting() {
 
 #[test]
 fn switching_answers_the_rfcs_example() {
-    let bytes = switching(&request(UPGRADE_HEAD), Some("superchat"));
+    let bytes = switching(&request(UPGRADE_HEAD), Some("superchat"), None);
     let text = String::from_utf8(bytes).unwrap().to_lowercase();
     assert!(
         text.starts_with("http/1.1 101 switching protocols\r\n"),
@@ -261,7 +261,7 @@ fn switching_agrees_with_tungstenites() {
     let (parts, _) = parse(UPGRADE_HEAD.as_bytes(), &LIMITS).unwrap().unwrap();
     let theirs = ::http::Request::from_parts(parts.clone(), ());
     let theirs = tungstenite::handshake::server::create_response(&theirs).unwrap();
-    let ours = switching_response(&Request::from_parts(&parts, None), None);
+    let ours = switching_response(&Request::from_parts(&parts, None), None, None);
     assert_eq!(
         (ours.status(), ours.headers()),
         (theirs.status(), theirs.headers())
@@ -270,7 +270,7 @@ fn switching_agrees_with_tungstenites() {
 
 #[test]
 fn a_subprotocol_that_was_not_offered_is_left_out() {
-    let response = switching_response(&request(UPGRADE_HEAD), Some("other"));
+    let response = switching_response(&request(UPGRADE_HEAD), Some("other"), None);
     assert!(!response.headers().contains_key(SEC_WEBSOCKET_PROTOCOL));
 }
 
@@ -382,7 +382,7 @@ proptest! {
             let request = Request::new(parts, None);
             let _ = (route(&request), origin_allowed(&request, &Origins::SameHost));
             let _ = (request.query_value("x"), request.cookies().count());
-            let out = switching(&request, request.subprotocols().next());
+            let out = switching(&request, request.subprotocols().next(), None);
             prop_assert!(out.ends_with(b"\r\n\r\n"));
         }
     }

@@ -12,6 +12,9 @@ use super::Violation;
 /// The largest payload of a control frame (RFC 6455 §5.5).
 pub(crate) const CONTROL_BYTES_MAX: usize = 125;
 
+/// The reserved bit of a frame's first byte that begins a compressed message.
+pub(crate) const RSV1: u8 = 0x40;
+
 /// What kind of frame it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opcode {
@@ -57,6 +60,8 @@ impl Opcode {
 pub(super) struct Frame {
     pub(super) opcode: Opcode,
     pub(super) fin: bool,
+    /// RSV1: it begins a compressed message (RFC 7692 §6).
+    pub(super) compressed: bool,
     /// Turned so that its first byte is for the next byte of payload.
     pub(super) mask: [u8; 4],
     /// Payload bytes that are still to come.
@@ -64,24 +69,24 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Whether it is a data message of its own.
+    /// Whether it is a data message of its own, and plain.
     pub(super) fn is_message(&self) -> bool {
-        self.fin && matches!(self.opcode, Opcode::Text | Opcode::Binary)
+        self.fin && matches!(self.opcode, Opcode::Text | Opcode::Binary) && !self.compressed
     }
 }
 
 /// Reads a header from the front of `bytes`: the frame and the number of bytes the header took, or
-/// `None` when it is not complete. Checks what a header alone can break.
+/// `None` when it is not complete. Checks what a header alone can break; `lawful` are the reserved
+/// bits that an extension has given a meaning.
 ///
 /// Not tungstenite's `FrameHeader::parse`, which took 11 ns more per frame and leaves these
 /// checks to us; a test holds the two against each other.
 #[inline(always)]
-pub(super) fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Violation> {
+pub(super) fn parse_header(bytes: &[u8], lawful: u8) -> Result<Option<(Frame, usize)>, Violation> {
     let [first, second, tail @ ..] = bytes else {
         return Ok(None);
     };
-    // permessage-deflate, once agreed on, gives RSV1 of a message's first frame a meaning: here.
-    if first & 0x70 != 0 {
+    if first & 0x70 & !lawful != 0 {
         return Err(Violation::ReservedBits);
     }
     let opcode = Opcode::from_wire(first & 0x0f).ok_or(Violation::Opcode)?;
@@ -112,6 +117,7 @@ pub(super) fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Viola
     let frame = Frame {
         opcode,
         fin: first & 0x80 != 0,
+        compressed: first & RSV1 != 0,
         mask: [*a, *b, *c, *d],
         left,
     };
@@ -143,6 +149,16 @@ pub(crate) fn write_header(opcode: Opcode, payload_len: usize, out: &mut [u8; 10
         .expect("an unmasked header has at most 10 bytes");
     let unused = left.len();
     10 - unused
+}
+
+/// The first byte and the payload of a whole, unmasked frame that was written here.
+pub(crate) fn split(frame: &[u8]) -> (u8, &[u8]) {
+    let header_len = match frame[1] {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    (frame[0], &frame[header_len..])
 }
 
 /// A whole ping, pong or close frame. Of a payload above 125 bytes the beginning is sent, which

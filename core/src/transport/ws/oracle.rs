@@ -85,6 +85,7 @@ fn said(item: &Item, buf: &[u8]) -> Said {
     match item {
         Item::Text(payload) => Said::Text(text(payload.bytes(buf))),
         Item::Binary(payload) => Said::Binary(payload.bytes(buf).to_vec()),
+        Item::Deflated { .. } => unreachable!("no extension was agreed on"),
         Item::Ping(payload) => Said::Ping(payload.bytes(buf).to_vec()),
         Item::Pong(payload) => Said::Pong(payload.bytes(buf).to_vec()),
         Item::Close { code, reason } => Said::Close(*code, text(reason.bytes(buf))),

@@ -561,7 +561,7 @@ proptest! {
         let mut cursor = Cursor::new(&bytes[..]);
         let theirs = FrameHeader::parse(&mut cursor);
         let theirs_took = cursor.position() as usize;
-        match (parse_header(&bytes), theirs) {
+        match (parse_header(&bytes, 0), theirs) {
             (Ok(Some((frame, taken))), Ok(Some((header, len)))) => {
                 prop_assert_eq!(frame.opcode.code(), header.opcode);
                 prop_assert_eq!(frame.fin, header.is_final);
