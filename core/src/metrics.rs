@@ -231,8 +231,8 @@ counters! {
     inflate_bytes_in: Counter;
     /// Payload bytes of those after; one that is given up counts as `message_bytes_max`.
     inflate_bytes_out: Counter;
-    /// Reads put off because the turn, or the read, had inflated its share.
-    inflate_paused: Counter;
+    /// Times that reading went on in the next turn: this one had read (or inflated) its share.
+    intake_paused: Counter;
     /// Memberships that began.
     joins: Counter;
     /// Memberships that ended.

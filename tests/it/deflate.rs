@@ -292,7 +292,7 @@ fn bombs_within_the_limit_hold_nobody_up() {
         assert_eq!(honest.text(), "are you there?");
         slowest = slowest.max(asked.elapsed());
     }
-    assert!(house.engine.snapshot().inflate_paused > 50);
+    assert!(house.engine.snapshot().intake_paused > 50);
     // Not a figure, only that nothing like all bombs at once lies between question and answer.
     assert!(
         slowest < began.elapsed() / 2,

@@ -188,7 +188,7 @@ impl<N: Net> Shard<N> {
             if let Some(address) = self.addresses.get_mut(slot as usize).and_then(Option::take) {
                 self.shared.admission.go(address);
             }
-            self.inflating.take(slot);
+            self.intake.take(slot);
             self.conns.free(slot);
             self.accept_after_ns = 0;
             self.uncount();

@@ -9,7 +9,7 @@ pub(crate) mod admission;
 mod asks;
 mod close;
 mod conns;
-mod inflate;
+mod intake;
 pub(crate) mod kernel;
 pub(crate) mod listen;
 pub(crate) mod net;
@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::conns::{Conns, ENDED, READY};
-use self::inflate::Inflating;
+use self::intake::Intake;
 use self::net::{Net, Ready};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
@@ -88,7 +88,7 @@ pub(crate) struct Shard<N: Net> {
     read_limits: ReadLimits,
     arena: Vec<u8>,
     arena_used: usize,
-    inflating: Inflating,
+    intake: Intake,
     told: Vec<Told>,
     /// Sockets with something to read.
     to_read: VecDeque<u32>,
@@ -147,7 +147,7 @@ impl<N: Net> Shard<N> {
             addresses: Vec::new(),
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
-            inflating: Inflating::default(),
+            intake: Intake::default(),
             told: Vec::new(),
             to_read: VecDeque::new(),
             accept_after_ns: 0,
@@ -455,11 +455,11 @@ impl<N: Net> Shard<N> {
         counters.deflated.add(deflated.messages);
         counters.deflate_bytes_in.add(deflated.bytes);
         counters.deflate_bytes_out.add(deflated.compressed_bytes);
-        let inflated = std::mem::take(&mut self.inflating.tally);
+        let inflated = std::mem::take(&mut self.intake.tally);
         counters.inflated.add(inflated.messages);
         counters.inflate_bytes_in.add(inflated.compressed_bytes);
         counters.inflate_bytes_out.add(inflated.bytes);
-        counters.inflate_paused.add(inflated.paused);
+        counters.intake_paused.add(inflated.paused);
     }
 
     /// The present tick of the wheel.

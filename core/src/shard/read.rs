@@ -33,9 +33,10 @@ const OVER_MAX: usize = 256;
 impl<N: Net> Shard<N> {
     pub(super) fn read(&mut self) {
         self.accept();
-        self.inflating.begin_turn();
+        self.intake.begin_turn();
         for _ in 0..self.to_read.len() {
-            if self.inflating.turn_is_spent() {
+            if self.intake.turn_is_spent() {
+                self.intake.on_paused();
                 return;
             }
             let Some(slot) = self.to_read.pop_front() else {
@@ -191,14 +192,14 @@ impl<N: Net> Shard<N> {
         if self.arena.len() - self.arena_used < READ_BYTES {
             self.tell();
         }
-        self.inflating.begin_read();
-        if let Some(mut bytes) = self.inflating.take(slot) {
+        self.intake.begin_read();
+        if let Some(mut bytes) = self.intake.take(slot) {
             self.read_later(slot);
             return self.on_frames(slot, &mut bytes, 0, true);
         }
         let from = self.arena_used;
         let most = match self.conns.at(slot).reader.allows_deflate() {
-            true => self.inflating.read_bytes(),
+            true => self.intake.read_bytes(),
             false => READ_BYTES,
         };
         let into = &mut self.arena[from..from + most];
@@ -213,6 +214,7 @@ impl<N: Net> Shard<N> {
             Ok(0) => self.on_end(slot),
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
+                self.intake.on_read(n);
                 if n == most || self.conns.at(slot).is(ENDED) {
                     self.read_later(slot);
                 }
@@ -427,22 +429,21 @@ impl<N: Net> Shard<N> {
                         self.conns.at(slot).reader.end();
                         return self.on_violation(slot, violation);
                     }
-                    if self.inflating.read_is_spent() && at < buf.len() {
-                        self.inflating.put_off(slot, &buf[at..]);
+                    if self.intake.read_is_spent() && at < buf.len() {
+                        self.intake.put_off(slot, &buf[at..]);
                         return self.read_later(slot);
                     }
                 }
                 Ok(Some(item)) => self.on_item(slot, item, buf, own),
                 Err(violation) => return self.on_violation(slot, violation),
             }
+            self.intake.on_item();
         }
     }
 
     fn on_deflated(&mut self, slot: u32, text: bool, compressed: &[u8]) -> Result<(), Violation> {
         if self.conns.at(slot).phase == Phase::Open {
-            let item = self
-                .inflating
-                .inflate(text, compressed, &self.read_limits)?;
+            let item = self.intake.inflate(text, compressed, &self.read_limits)?;
             self.on_item(slot, item, &[], true);
         }
         Ok(())

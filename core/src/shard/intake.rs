@@ -1,8 +1,8 @@
-//! Compressed messages of peers, inflated within what a turn may spend on that.
+//! What a turn takes in: how much it reads, and what peers have compressed, inflated.
 //!
-//! In: items that the reader found compressed. Out: plain items. A kilobyte on the wire may stand
-//! for a megabyte, so what is left of a read behind so much work is put off to the next turn, and
-//! so is whoever is still to be read. Shard thread.
+//! In: what each read brought, and items that the reader found compressed. Out: plain items, and
+//! when to go on with other work. Whoever is still to be read then waits for the next turn; so does
+//! what is left of a read whose kilobytes stand for megabytes. Shard thread.
 
 use std::collections::HashMap;
 
@@ -12,8 +12,12 @@ use super::READ_BYTES;
 use crate::transport::ws::deflate::Inflater;
 use crate::transport::ws::{self, Item, ReadLimits, Violation};
 
-/// Bytes that one turn inflates, and that one read of a connection does, before the rest waits.
-const TURN_BYTES: usize = 512 * 1024;
+/// What a turn reads before it goes on with other work: frames, bytes, and bytes inflated. Many
+/// times what peers say who say something in turn; a few milliseconds of what floods say.
+const TURN_ITEMS: usize = 10_000;
+const TURN_READ: usize = 1024 * 1024;
+const TURN_INFLATED: usize = 512 * 1024;
+/// Bytes that one read of a connection inflates before its rest waits.
 const READ_INFLATED: usize = 128 * 1024;
 /// What a message counts for beside its bytes.
 const MESSAGE_BYTES: usize = 256;
@@ -22,11 +26,14 @@ const CROWD: usize = 64;
 const CROWDED_BYTES: usize = 4 * 1024;
 
 #[derive(Default)]
-pub(super) struct Inflating {
+pub(super) struct Intake {
     inflater: Inflater,
+    /// In this turn: frames and bytes read.
+    items: usize,
+    bytes: usize,
     /// Bytes inflated in this turn, and in it by the read at hand.
-    turn: usize,
-    read: usize,
+    inflated: usize,
+    read_inflated: usize,
     /// What was read of connections and is still to be looked at.
     put_off: HashMap<u32, Vec<u8>, RandomState>,
     pub(super) tally: Tally,
@@ -41,23 +48,39 @@ pub(super) struct Tally {
     pub(super) paused: u64,
 }
 
-impl Inflating {
+impl Intake {
     pub(super) fn begin_turn(&mut self) {
-        self.turn = 0;
+        (self.items, self.bytes, self.inflated) = (0, 0, 0);
     }
 
     pub(super) fn begin_read(&mut self) {
-        self.read = 0;
+        self.read_inflated = 0;
     }
 
-    /// Whether this turn has inflated all that it may.
+    /// So many bytes were read.
+    pub(super) fn on_read(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    /// A frame was read.
+    #[inline]
+    pub(super) fn on_item(&mut self) {
+        self.items += 1;
+    }
+
+    /// Whether this turn has taken in all that it may.
     pub(super) fn turn_is_spent(&self) -> bool {
-        self.turn >= TURN_BYTES
+        self.items >= TURN_ITEMS || self.bytes >= TURN_READ || self.inflated >= TURN_INFLATED
     }
 
-    /// Whether this read has.
+    /// Some are still to be read in the next turn.
+    pub(super) fn on_paused(&mut self) {
+        self.tally.paused += 1;
+    }
+
+    /// Whether this read has inflated all that it may.
     pub(super) fn read_is_spent(&self) -> bool {
-        self.read >= READ_INFLATED
+        self.read_inflated >= READ_INFLATED
     }
 
     /// Bytes to read at a time from a peer that may compress.
@@ -79,8 +102,8 @@ impl Inflating {
             Ok(Item::Text(payload) | Item::Binary(payload)) => payload.bytes(&[]).len(),
             _ => limits.message_bytes_max,
         };
-        self.turn += bytes + MESSAGE_BYTES;
-        self.read += bytes + MESSAGE_BYTES;
+        self.inflated += bytes + MESSAGE_BYTES;
+        self.read_inflated += bytes + MESSAGE_BYTES;
         self.tally.messages += 1;
         self.tally.compressed_bytes += compressed.len() as u64;
         self.tally.bytes += bytes as u64;
