@@ -26,12 +26,13 @@ struct Membership {
     gap: u64,
 }
 
-/// What a member of a room jumped over in all, at least and at most.
-#[derive(Clone, Copy)]
+/// What a member of a room jumped over in all, at least and at most, and what the host was told.
+#[derive(Default)]
 struct Gap {
     room: u16,
     least: u64,
     most: u64,
+    told: u64,
 }
 
 /// The account of one connection.
@@ -178,37 +179,63 @@ impl Account {
                 m.last
             ));
         }
-        self.note_gap(&m, low, high);
+        let gap = self.gap(room);
+        gap.least += m.gap + low.saturating_sub(m.last);
+        gap.most += m.gap + high.saturating_sub(m.last);
         Ok(())
     }
 
-    fn note_gap(&mut self, m: &Membership, low: u64, high: u64) {
-        let least = m.gap + low.saturating_sub(m.last);
-        let most = m.gap + high.saturating_sub(m.last);
-        match self.gaps.iter_mut().find(|gap| gap.room == m.room) {
-            Some(gap) => {
-                gap.least += least;
-                gap.most += most;
-            }
-            None => self.gaps.push(Gap {
-                room: m.room,
-                least,
-                most,
-            }),
+    fn gap(&mut self, room: u16) -> &mut Gap {
+        let found = self.gaps.iter().position(|gap| gap.room == room);
+        let at = found.unwrap_or_else(|| {
+            self.gaps.push(Gap {
+                room,
+                ..Gap::default()
+            });
+            self.gaps.len() - 1
+        });
+        &mut self.gaps[at]
+    }
+
+    /// The host was told that this connection jumped over so many publications of a room.
+    pub fn missed(&mut self, room: u16, told: u64) -> Verdict {
+        self.gap(room).told += told;
+        match self.may_skip {
+            true => Ok(()),
+            false => Err(format!("room {room}: {told} missed, under another policy")),
         }
     }
 
-    /// How many publications of a room the host was told that this connection jumped over. In a
-    /// room of unions some of them may have come by way of another room.
-    pub fn missed(&mut self, room: u16, told: u64, has_unions: bool) -> Verdict {
-        let gap = self.gaps.iter().find(|gap| gap.room == room);
-        let (least, most) = gap.map_or((0, 0), |gap| (gap.least, gap.most));
-        match least <= told && (told <= most || has_unions) {
-            true => Ok(()),
-            false => Err(format!(
-                "room {room}: told {told} missed, {least} to {most} were"
-            )),
-        }
+    /// Whether something is missing of which the host was not told (yet).
+    pub fn unexplained(&self) -> Option<String> {
+        let known = |room| self.gaps.iter().find(|gap| gap.room == room);
+        let told = |room| known(room).map_or(0, |gap| gap.told);
+        let before = |room| known(room).map_or(0, |gap| gap.least);
+        let rooms = self
+            .memberships
+            .iter()
+            .map(|m| (m.room, m.gap + before(m.room)));
+        let mut all = rooms.chain(self.gaps.iter().map(|gap| (gap.room, gap.least)));
+        let (room, gap) = all.find(|&(room, gap)| gap > told(room))?;
+        Some(format!(
+            "room {room}: {gap} missing, the host was told of {}",
+            told(room)
+        ))
+    }
+
+    /// Whether the host was told of more than is missing, in a room that was left. In a room of
+    /// unions (not exact) some of it may have come by way of another room.
+    pub fn overstated(&self, is_exact: impl Fn(u16) -> bool) -> Option<String> {
+        let left = |room| self.at(room).is_none();
+        let mut gaps = self
+            .gaps
+            .iter()
+            .filter(|gap| left(gap.room) && is_exact(gap.room));
+        let gap = gaps.find(|gap| gap.told > gap.most)?;
+        Some(format!(
+            "room {}: told of {}, at most {} missing",
+            gap.room, gap.told, gap.most
+        ))
     }
 
     pub fn relayed(&mut self, room: u16, seq: u64) -> Verdict {
@@ -325,12 +352,17 @@ mod tests {
         account.published(0, 1, &[(1, 4)]).expect("3 are missed");
         account.leaves(1);
         account.left(1, 6, 7).expect("2 or 3 more");
-        assert!(account.missed(1, 5, false).is_ok() && account.missed(1, 6, false).is_ok());
-        assert!(account.missed(1, 4, false).is_err() && account.missed(1, 7, false).is_err());
+        account.missed(1, 4).expect("it may skip");
+        assert!(account.unexplained().is_some(), "one at least is not told");
+        account.missed(1, 2).expect("it may skip");
+        assert!(account.unexplained().is_none() && account.overstated(|_| true).is_none());
+        account.missed(1, 2).expect("it may skip");
+        assert!(account.overstated(|_| true).is_some());
         assert!(
-            account.missed(1, 7, true).is_ok(),
+            account.overstated(|_| false).is_none(),
             "it may have come by another room"
         );
+        assert!(member().missed(1, 1).is_err());
     }
 
     #[test]

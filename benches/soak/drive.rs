@@ -23,6 +23,7 @@ pub struct Driver {
     events: Events,
     habits: Vec<Habit>,
     last: Instant,
+    looked: Instant,
     storm_every: Duration,
     next_storm: Instant,
     pub storms: u64,
@@ -53,6 +54,7 @@ impl Driver {
                 habit(0.01, break_off),
             ],
             last: now,
+            looked: now,
             storm_every,
             next_storm: now + storm_every,
             storms: 0,
@@ -80,17 +82,17 @@ impl Driver {
         self.stall(now);
         if now >= self.next_storm {
             self.next_storm = now + self.storm_every;
+            self.peers.check_all_gaps();
             self.storm();
         }
         Ok(())
     }
 
     fn look(&mut self) -> io::Result<()> {
-        let before = Instant::now();
-        self.peers
-            .turn(&mut self.events, Duration::from_millis(1))?;
-        self.longest_pause = self.longest_pause.max(before.elapsed());
-        Ok(())
+        let now = Instant::now();
+        self.longest_pause = self.longest_pause.max(now - self.looked);
+        self.looked = now;
+        self.peers.turn(&mut self.events, Duration::from_millis(1))
     }
 
     /// Slow peers stop reading for up to six seconds, and go on.
@@ -179,14 +181,6 @@ impl Driver {
                 peers.leave(at, room);
             }
             rooms.is_empty() && !peers.all[at].account.is_waiting()
-        })?;
-        for at in 0..self.peers.all.len() {
-            if self.peers.all[at].phase == Phase::Open {
-                self.peers.ask_missed(at);
-            }
-        }
-        self.until("it was not told what it missed", |peers, at| {
-            peers.all[at].phase != Phase::Open || peers.all[at].asked.is_empty()
         })?;
         for at in 0..self.peers.all.len() {
             if self.peers.all[at].phase == Phase::Open {

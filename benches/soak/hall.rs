@@ -5,7 +5,6 @@
 //! lock, which is held while publishing, so that a payload can carry its own number. Joins and
 //! leaves of held rooms take no lock: there the engine's own word is what is judged.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -55,7 +54,6 @@ pub struct Guest {
     mail: Mutex<u64>,
     echoes: AtomicU64,
     rooms: Mutex<Vec<u16>>,
-    missed: Mutex<BTreeMap<u16, u64>>,
     /// Where it stands in the roster.
     at: AtomicUsize,
 }
@@ -348,10 +346,6 @@ impl Hall {
                 self.tell(id, &Said::Echo(number));
             }
             "relay" => self.relay(id, room),
-            "missed" => {
-                let missed = lock(&guest.missed).get(&room).copied().unwrap_or(0);
-                self.tell(id, &Said::Missed(room, missed));
-            }
             "bye" => self.bye(id, guest),
             _ => return None,
         }
@@ -377,7 +371,6 @@ impl Handler for Door {
             mail: Mutex::new(0),
             echoes: AtomicU64::new(0),
             rooms: Mutex::new(rooms.clone()),
-            missed: Mutex::default(),
             at: AtomicUsize::new(0),
         });
         let mut accept = Accept::new()
@@ -447,10 +440,9 @@ impl Handler for Door {
         let room = room
             .strip_prefix('r')
             .and_then(|room| room.parse::<u16>().ok());
-        let guest = connection.data::<Arc<Guest>>();
-        match guest.zip(room) {
-            Some((guest, room)) => *lock(&guest.missed).entry(room).or_default() += missed,
-            None => fault("somebody lagged whom nobody knows"),
+        match room {
+            Some(room) => self.0.tell(connection.id(), &Said::Missed(room, missed)),
+            None => fault("somebody lagged in a room that nobody knows"),
         }
     }
 }

@@ -11,6 +11,7 @@ mod check;
 mod drive;
 mod figures;
 mod hall;
+mod heap;
 mod peers;
 mod plan;
 mod report;
@@ -168,6 +169,7 @@ fn numbers(text: &str) -> Vec<u64> {
 #[derive(Default)]
 struct Samples {
     rss: Vec<f64>,
+    heap: Vec<f64>,
     share: Vec<f64>,
     rate: f64,
 }
@@ -202,9 +204,9 @@ impl Steering {
         let early = self.samples.share.len() < 10;
         let weight = if early { 0.7 } else { 0.2 };
         self.smooth += weight * (share - self.smooth);
-        let (least, most) = if early { (0.5, 2.0) } else { (0.95, 1.05) };
+        let (least, most) = if early { (0.5, 1.6) } else { (0.95, 1.05) };
         let factor = (target / self.smooth.max(0.01)).clamp(least, most);
-        self.samples.rate = (self.samples.rate * factor).clamp(20.0, 20_000.0);
+        self.samples.rate = (self.samples.rate * factor).clamp(20.0, 8_000.0);
         self.samples.share.push(share);
         self.samples.rss.push(figures::rss_bytes(pid) as f64);
     }
@@ -240,11 +242,12 @@ fn run(asked: &Asked) -> Result<Outcome, Failure> {
         // Two threads share it.
         let rate = steering.samples.rate / 2.0;
         server.order(&format!("rate {}", rate.round() as u64))?;
+        server.order("counts")?;
+        let counts = server.report("counts").unwrap_or_default();
+        let heap = report::pairs(&counts).get("heap").copied();
+        steering.samples.heap.extend(heap.map(|bytes| bytes as f64));
         if seconds % 10 == 0 || asked.smoke {
-            server.order("counts")?;
             progress(seconds, &steering.samples, &driver);
-        }
-        if let Some(counts) = server.report("counts") {
             eprintln!("     {counts}");
         }
         if server.child.try_wait()?.is_some() {
@@ -269,6 +272,7 @@ fn run(asked: &Asked) -> Result<Outcome, Failure> {
         is_pinned,
         target_share: asked.share,
         rss: steering.samples.rss,
+        heap: steering.samples.heap,
         share: steering.samples.share,
         peers: asked.peers,
         tally: std::mem::take(&mut driver.peers.tally),
@@ -292,10 +296,11 @@ fn progress(seconds: u64, samples: &Samples, driver: &Driver) {
     let last = |series: &[f64]| series.last().copied().unwrap_or(0.0);
     let tally = &driver.peers.tally;
     eprintln!(
-        "{seconds:4} s: {:.0} % of a core, {:.1} MiB, {:.0} publications/s, {} frames, {} opened, \
+        "{seconds:4} s: {:.0} % of a core, {:.1} MiB, heap {:.1} MiB, {:.0} publications/s, {} frames, {} opened, \
          {} thrown out, {} faults",
         last(&samples.share) * 100.0,
         last(&samples.rss) / (1024.0 * 1024.0),
+        last(&samples.heap) / (1024.0 * 1024.0),
         samples.rate,
         tally.frames,
         tally.opened,
@@ -308,6 +313,7 @@ fn progress(seconds: u64, samples: &Samples, driver: &Driver) {
 fn end(server: &mut Server) -> Result<Outcome, Failure> {
     server.order("rest")?;
     let gauges = numbers(&server.await_report("gauges")?);
+    let heap_at_rest = numbers(&server.await_report("heap")?);
     let empty = numbers(&server.await_report("empty")?);
     server.order("stop")?;
     let first = numbers(&server.await_report("stopped")?);
@@ -316,6 +322,7 @@ fn end(server: &mut Server) -> Result<Outcome, Failure> {
     server.child.wait()?;
     Ok(Outcome {
         gauges,
+        heap_at_rest,
         empty,
         bare,
         stops: [first, second],

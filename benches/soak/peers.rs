@@ -37,10 +37,12 @@ pub struct Peer {
     pub stalled: Option<Instant>,
     pub next_stall: Instant,
     pub echoes: (u64, u64),
-    /// Rooms whose count of missed publications it has asked for.
-    pub asked: Vec<u16>,
-    ever_in: Vec<u16>,
+    /// Since when something is missing of which the host has not been told.
+    gap_since: Option<Instant>,
 }
+
+/// How long the host may be in the dark about a gap.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often things happened to peers.
 #[derive(Default)]
@@ -53,6 +55,8 @@ pub struct Tally {
     pub echoes: u64,
     pub relays: u64,
     pub thrown_out: u64,
+    /// Thrown out, or jumped over something, and meant to keep up.
+    pub too_slow_honest: u64,
     pub stalls: u64,
     pub byes: u64,
     pub cuts: u64,
@@ -85,8 +89,7 @@ impl Peers {
             stalled: None,
             next_stall: now,
             echoes: (0, 0),
-            asked: Vec::new(),
-            ever_in: Vec::new(),
+            gap_since: None,
         };
         Ok(Peers {
             poll: Poll::new()?,
@@ -128,14 +131,13 @@ impl Peers {
             Ok(stream) => stream,
             Err(error) => return self.fault(at, &format!("no connection: {error}")),
         };
-        peer.account = Account::new(peer.slow && peer.engine == 1);
+        peer.account = Account::new(peer.engine == 1);
         rooms.iter().for_each(|&room| peer.account.joins(room));
         let listed: Vec<String> = rooms.iter().map(u16::to_string).collect();
         peer.inbound.clear();
         peer.outbound = wire::head(&format!("/soak?rooms={}", listed.join(","))).into_bytes();
         (peer.echoes, peer.stalled) = ((0, 0), None);
-        peer.asked.clear();
-        peer.ever_in = rooms;
+        peer.gap_since = None;
         peer.phase = Phase::Shaking;
         peer.next_stall = Instant::now() + Duration::from_millis(500 + self.dice.next() % 5_000);
         let stream = peer.stream.insert(stream);
@@ -148,6 +150,7 @@ impl Peers {
     /// Cuts a connection, whatever it is owed, by a reset or by an end of the stream.
     pub fn cut(&mut self, at: usize, reset: bool) {
         self.tally.cuts += 1;
+        self.check_gaps(at);
         let peer = &mut self.all[at];
         if let Some(stream) = peer.stream.as_ref().filter(|_| reset) {
             let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
@@ -187,12 +190,19 @@ impl Peers {
         self.say(at, &format!("leave {room}"));
     }
 
-    /// Asks how many publications it has missed, of each room that it was in.
-    pub fn ask_missed(&mut self, at: usize) {
-        let rooms = std::mem::take(&mut self.all[at].ever_in);
-        self.all[at].asked = rooms.clone();
-        for room in rooms {
-            self.say(at, &format!("missed {room}"));
+    /// What it has missed must have been told to the host before long.
+    fn check_gaps(&mut self, at: usize) {
+        let peer = &mut self.all[at];
+        let gap = peer.account.unexplained();
+        let since = gap
+            .as_ref()
+            .map(|_| peer.gap_since.unwrap_or_else(Instant::now));
+        peer.gap_since = since;
+        if let (Some(gap), Some(since)) = (gap, since)
+            && since.elapsed() > TOLD_WITHIN
+        {
+            self.fault(at, &gap);
+            self.all[at].account = Account::new(true);
         }
     }
 
@@ -215,6 +225,11 @@ impl Peers {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Looks whether gaps are old that nobody was told of; now and then, for everybody.
+    pub fn check_all_gaps(&mut self) {
+        (0..self.all.len()).for_each(|at| self.check_gaps(at));
     }
 
     /// Waits for what comes, for so long at most, and judges it.
@@ -329,7 +344,8 @@ impl Peers {
             .map_or(1005, |code| u16::from_be_bytes(*code));
         let peer = &mut self.all[at];
         let parted = peer.phase == Phase::Closed(0) && code == 1000;
-        let thrown_out = peer.slow && peer.engine == 0 && code == 4008;
+        let thrown_out = peer.engine == 0 && code == 4008;
+        self.tally.too_slow_honest += u64::from(thrown_out && !peer.slow);
         if !parted && !thrown_out {
             let text = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
             return Err(format!("closed with {code} {text} in {:?}", peer.phase));
@@ -357,8 +373,8 @@ impl Peers {
             }
             Said::All(nth) => peer.account.all(nth),
             Said::Missed(room, told) => {
-                peer.asked.retain(|&asked| asked != room);
-                peer.account.missed(room, told, plan::has_unions(room))
+                self.tally.too_slow_honest += u64::from(!peer.slow);
+                peer.account.missed(room, told)
             }
             Said::Echo(nth) => {
                 peer.echoes.1 += 1;
@@ -373,7 +389,12 @@ impl Peers {
                     return Err(format!("bye in {:?}, echoes {:?}", peer.phase, peer.echoes));
                 }
                 peer.phase = Phase::Closed(0);
-                peer.account.bye(mail, &places)
+                peer.account.bye(mail, &places)?;
+                let overstated = peer.account.overstated(|room| !plan::has_unions(room));
+                peer.account
+                    .unexplained()
+                    .or(overstated)
+                    .map_or(Ok(()), Err)
             }
         }
     }

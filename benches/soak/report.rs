@@ -12,6 +12,7 @@ use crate::peers::Tally;
 
 const BEGIN: &str = "<!-- results: written by soak -->";
 const END: &str = "<!-- end of results from soak -->";
+const MIB: f64 = 1024.0 * 1024.0;
 
 #[derive(Default)]
 pub struct Outcome {
@@ -21,6 +22,7 @@ pub struct Outcome {
     pub target_share: f64,
     /// One value a second each.
     pub rss: Vec<f64>,
+    pub heap: Vec<f64>,
     pub share: Vec<f64>,
     pub peers: usize,
     pub tally: Tally,
@@ -31,6 +33,8 @@ pub struct Outcome {
     pub counts: BTreeMap<String, u64>,
     /// Connections, rooms, and bytes of tapes, outboxes, inboxes when all have left.
     pub gauges: Vec<u64>,
+    /// Bytes of the heap before anybody came, and when all have left.
+    pub heap_at_rest: Vec<u64>,
     /// Descriptors and threads before anybody came, and after all have left.
     pub empty: Vec<u64>,
     /// The same before the engines started, and after they have stopped.
@@ -141,6 +145,12 @@ impl Outcome {
                 "0",
                 self.faults.is_empty(),
             ),
+            judged(
+                "honest members thrown out, or made to jump",
+                self.tally.too_slow_honest.to_string(),
+                "0, unless the generator paused for 0.3 s",
+                self.tally.too_slow_honest == 0 || self.longest_pause > Duration::from_millis(300),
+            ),
             told(
                 "CPU of the server",
                 format!("{:.0} % of a core{is_pinned}", share * 100.0),
@@ -172,11 +182,17 @@ impl Outcome {
                     .all(|stop| stop.len() == 2 && stop[0] < 1_000 && stop[1] == 0),
             ),
         ];
-        let text = format!(
-            "{:+.2} % of {:.1} MiB",
-            rise * 100.0,
-            mean / (1024.0 * 1024.0)
-        );
+        let (heap_rise, heap) = figures::rise(&self.heap[self.heap.len() / 2..]);
+        let text = format!("{:+.2} % of {:.1} MiB", heap_rise * 100.0, heap / MIB);
+        rows.push(told(
+            "heap in use over the second half, by its fitted line",
+            text,
+        ));
+        rows.push(told(
+            "heap before anybody came, when all have left",
+            join(&self.heap_at_rest),
+        ));
+        let text = format!("{:+.2} % of {:.1} MiB", rise * 100.0, mean / MIB);
         // In a short run caches and pools are still filling.
         let what = "RSS over the second half, by its fitted line";
         rows.push(match self.smoke {

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use roomcast::{CommandError, Config, Engine, Handle, SlowPolicy, Snapshot};
 
 use crate::check::THREADS;
-use crate::figures;
 use crate::hall::{Door, Hall, fault};
 use crate::plan::{self, Dice};
+use crate::{figures, heap};
 
 /// Publications a second to each of the rooms of slow peers, and their bytes.
 const WIDE_RATE: f64 = 40.0;
@@ -40,7 +40,7 @@ fn config(policy: SlowPolicy) -> Config {
         .tape_bytes_max(512 * 1024)
         .publication_bytes_max(64 * 1024)
         .room_ahead_bytes_max(256 * 1024)
-        .handshake_timeout_ms(2_000)
+        .handshake_timeout_ms(5_000)
         .ping_interval_ms(5_000)
 }
 
@@ -60,6 +60,7 @@ pub fn serve() -> Result<(), Box<dyn Error>> {
     println!("listening {}", ports.collect::<Vec<_>>().join(" "));
     let sites = Arc::new(sites);
     let empty = figures::descriptors_and_threads(me);
+    let heap_empty = heap::live_bytes();
     let orders = Arc::new(Orders {
         rate: AtomicU64::new(100),
         paused: AtomicBool::new(false),
@@ -80,6 +81,7 @@ pub fn serve() -> Result<(), Box<dyn Error>> {
             ("rest", _) => {
                 println!("gauges {}", rest(&sites));
                 let (descriptors, threads) = figures::descriptors_and_threads(me);
+                println!("heap {heap_empty} {}", heap::live_bytes());
                 println!("empty {} {} {descriptors} {threads}", empty.0, empty.1);
             }
             _ => break,
@@ -244,6 +246,7 @@ fn counts(sites: &[Site]) -> String {
         *all.entry("writes").or_default() += now.writes;
         *all.entry("accepted").or_default() += now.accepted;
     }
+    all.insert("heap", heap::live_bytes());
     let all = all
         .into_iter()
         .map(|(name, count)| format!("{name}={count}"));

@@ -78,7 +78,7 @@ pub enum Said {
     Echo(u64),
     /// What you asked me to publish got this number; 0 if it was refused.
     Relayed(u16, u64),
-    /// So many publications of that room you jumped over.
+    /// So many more publications of that room you jumped over.
     Missed(u16, u64),
     /// Farewell: how much mail you have had, and how far your rooms are.
     Bye { mail: u64, places: Vec<(u16, u64)> },
