@@ -1,7 +1,9 @@
 //! What a peer was sent, taken apart: an HTTP head, then frames of a server.
 //!
-//! Comes in: the bytes of one connection from its first on. Goes out: the whole frames in order. A
-//! peer that was cut off has a frame in part at the end, which is left out. Any thread.
+//! Comes in: the bytes of one connection from its first on. Goes out: the whole frames in order,
+//! inflated where they were compressed. A peer that was cut off has a frame in part at the end, which is left out. Any thread.
+
+use flate2::{Decompress, FlushDecompress};
 
 pub const TEXT: u8 = 1;
 pub const CLOSE: u8 = 8;
@@ -40,11 +42,26 @@ fn first(bytes: &[u8]) -> Option<(Frame, usize)> {
         short => (2, usize::from(short)),
     };
     assert!(
-        matches!(opcode, 0x81 | 0x82 | 0x88 | 0x89 | 0x8a),
+        matches!(opcode, 0x81 | 0x82 | 0x88 | 0x89 | 0x8a | 0xc1 | 0xc2),
         "a server sends no frame that begins with {opcode:#x}"
     );
     let payload = bytes.get(from..from + len)?;
-    Some(((opcode & 15, payload.to_vec()), from + len))
+    let payload = match opcode & 0x40 {
+        0 => payload.to_vec(),
+        _ => inflated(payload),
+    };
+    Some(((opcode & 15, payload), from + len))
+}
+
+/// By flate2 itself, with a window of its own for each message.
+fn inflated(payload: &[u8]) -> Vec<u8> {
+    let mut inflater = Decompress::new(false);
+    let mut out = Vec::with_capacity(64 * 1024);
+    for input in [payload, &[0, 0, 0xff, 0xff]] {
+        let done = inflater.decompress_vec(input, &mut out, FlushDecompress::Sync);
+        done.expect("what a server sends inflates");
+    }
+    out
 }
 
 /// The payloads of the text frames among them.

@@ -23,6 +23,10 @@ const SHARD_TAPE_BYTES: usize = 512 * 1024;
 const HELD: usize = 3;
 const TICK_NS: u64 = 8_000_000;
 
+const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+const DEFLATE_NARROW: &str =
+    "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n";
+
 struct Storm {
     /// One for each shard.
     sims: Vec<Sim>,
@@ -78,6 +82,8 @@ impl Storm {
             .outbox_bytes_max(256 * 1024)
             .outbox_high_bytes(2_000)
             .turn_budget_us(10)
+            .deflate_level(1)
+            .deflate_bytes_min(100)
             .handshake_timeout_ms(1_000)
             .verdict_timeout_ms(1_000)
             .ping_interval_ms(2_000)
@@ -273,7 +279,10 @@ impl Storm {
         let shard = self.dice.below(self.sims.len() as u64) as usize;
         let end = match kind {
             2 => self.sims[shard].connect_raw(b"GET /now/0 HT", true),
-            _ => self.sims[shard].connect(&path, true),
+            _ => {
+                let offer = ["", DEFLATE, DEFLATE_NARROW][self.dice.below(3) as usize];
+                self.sims[shard].connect_with(&path, offer, true)
+            }
         };
         self.places.push((shard, end));
         let peer = Peer {

@@ -288,9 +288,15 @@ impl Sim {
     /// Somebody connects and asks for a WebSocket at `path`. `keep`: what it is sent is kept to be
     /// looked at, else only counted.
     pub fn connect(&mut self, path: &str, keep: bool) -> u32 {
+        self.connect_with(path, "", keep)
+    }
+
+    /// The same with more header fields, each with its line's end.
+    pub fn connect_with(&mut self, path: &str, fields: &str, keep: bool) -> u32 {
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             {fields}\r\n"
         );
         self.connect_raw(head.as_bytes(), keep)
     }
