@@ -4,6 +4,8 @@
 //! slots free for others. Everything here is bounded by `close_timeout_ms` or `stop_timeout_ms`,
 //! whatever peers do. Shard thread.
 
+use smallvec::SmallVec;
+
 use super::conns::{PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
 use super::net::Net;
 use super::timers::NEVER;
@@ -19,6 +21,9 @@ use crate::transport::ws;
 const LINGER_MS: u64 = 1_000;
 /// How much each connection adds to the time over which a stop is spread.
 const SPREAD_EACH_MS: u64 = 10;
+/// Connections that one turn looks at because of their timers, and that it frees: thousands that
+/// came together end together.
+const ENDINGS: usize = 128;
 const PING: &[u8] = &[0x89, 0x00];
 
 /// The engine is stopping: who is still to be told, in which order.
@@ -169,7 +174,12 @@ impl<N: Net> Shard<N> {
 
     /// Frees the slots of what has died, and says so to the host in the next batch.
     pub(super) fn reap(&mut self) {
-        for slot in std::mem::take(&mut self.dying) {
+        let now = self.dying.len().min(ENDINGS);
+        for slot in self
+            .dying
+            .drain(..now)
+            .collect::<SmallVec<[u32; ENDINGS]>>()
+        {
             let id = self.router.id(slot);
             let identity = self.router.detach(slot);
             let conn = self.conns.at(slot);
@@ -249,7 +259,8 @@ impl<N: Net> Shard<N> {
     pub(super) fn fire_timers(&mut self) {
         let mut passed = std::mem::take(&mut self.passed);
         self.wheel.advance(self.tick(), &mut passed);
-        for slot in passed.drain(..) {
+        let now = passed.len().min(ENDINGS);
+        for slot in passed.drain(..now) {
             let conn = &mut self.conns.all[slot as usize];
             conn.timer = NEVER;
             if self.deadline(slot) <= self.tick() {
@@ -257,9 +268,10 @@ impl<N: Net> Shard<N> {
             }
             self.set_timer(slot);
         }
-        if passed.capacity() <= 65_536 {
-            self.passed = passed;
+        if passed.capacity() > 65_536 && passed.is_empty() {
+            passed = Vec::new();
         }
+        self.passed = passed;
     }
 
     fn on_deadline(&mut self, slot: u32) {
@@ -385,7 +397,9 @@ impl<N: Net> Shard<N> {
     pub(crate) fn cut_all(&mut self) {
         self.begin_stop();
         self.kill_all();
-        self.reap();
+        while !self.dying.is_empty() {
+            self.reap();
+        }
         self.tell();
         self.report();
     }

@@ -1,8 +1,9 @@
 //! What a turn takes in: how much it reads, and what peers have compressed, inflated.
 //!
-//! In: what each read brought, and items that the reader found compressed. Out: plain items, and
-//! when to go on with other work. Whoever is still to be read then waits for the next turn; so does
-//! what is left of a read whose kilobytes stand for megabytes. Shard thread.
+//! In: what each read brought, how long that kept the turn busy, and items that the reader found
+//! compressed. Out: plain items, and when to go on with other work. Whoever is still to be read then
+//! waits for the next turn; so does what is left of a read whose kilobytes stand for megabytes.
+//! Shard thread.
 
 use std::collections::HashMap;
 
@@ -12,21 +13,26 @@ use super::READ_BYTES;
 use crate::transport::ws::deflate::Inflater;
 use crate::transport::ws::{self, Item, ReadLimits, Violation};
 
-/// What a turn reads before it goes on with other work: frames, bytes, and bytes inflated. Many
-/// times what peers say who say something in turn; a few milliseconds of what floods say.
-const TURN_ITEMS: usize = 10_000;
-const TURN_READ: usize = 1024 * 1024;
-const TURN_INFLATED: usize = 512 * 1024;
-/// Bytes that one read of a connection inflates before its rest waits.
-const READ_INFLATED: usize = 128 * 1024;
+/// Bytes read from a socket at a time are as many as keep the turn within its budget, from these
+/// up to `READ_BYTES`. So little is seldom more than 100 us of work.
+const LEAST_BYTES: usize = 4 * 1024;
+/// A turn reads so many times that.
+const READS: usize = 16;
+/// Frames that a turn reads: as many as one read can hold. A request counts as `HEAD_ITEMS` of them.
+const ITEM_BYTES: usize = 6;
+const HEAD_ITEMS: usize = 64;
+/// Inflated bytes of a turn, and of one read, for each byte that may be read at a time.
+const TURN_INFLATED: usize = 8;
+const READ_INFLATED: usize = 2;
 /// What a message counts for beside its bytes.
 const MESSAGE_BYTES: usize = 256;
-/// Connections with bytes put off, from which on no more than `CROWDED_BYTES` are read at a time.
+/// Connections with bytes put off, from which on no more than `LEAST_BYTES` are read at a time of
+/// those that may compress.
 const CROWD: usize = 64;
-const CROWDED_BYTES: usize = 4 * 1024;
 
-#[derive(Default)]
 pub(super) struct Intake {
+    /// Bytes to read at a time.
+    quantum: usize,
     inflater: Inflater,
     /// In this turn: frames and bytes read.
     items: usize,
@@ -49,6 +55,19 @@ pub(super) struct Tally {
 }
 
 impl Intake {
+    pub(super) fn new() -> Self {
+        Intake {
+            quantum: READ_BYTES,
+            inflater: Inflater::default(),
+            items: 0,
+            bytes: 0,
+            inflated: 0,
+            read_inflated: 0,
+            put_off: HashMap::default(),
+            tally: Tally::default(),
+        }
+    }
+
     pub(super) fn begin_turn(&mut self) {
         (self.items, self.bytes, self.inflated) = (0, 0, 0);
     }
@@ -68,9 +87,16 @@ impl Intake {
         self.items += 1;
     }
 
+    /// A request was read.
+    pub(super) fn on_head(&mut self) {
+        self.items += HEAD_ITEMS;
+    }
+
     /// Whether this turn has taken in all that it may.
     pub(super) fn turn_is_spent(&self) -> bool {
-        self.items >= TURN_ITEMS || self.bytes >= TURN_READ || self.inflated >= TURN_INFLATED
+        self.items >= self.quantum / ITEM_BYTES
+            || self.bytes >= self.quantum * READS
+            || self.inflated >= self.quantum * TURN_INFLATED
     }
 
     /// Some are still to be read in the next turn.
@@ -80,14 +106,28 @@ impl Intake {
 
     /// Whether this read has inflated all that it may.
     pub(super) fn read_is_spent(&self) -> bool {
-        self.read_inflated >= READ_INFLATED
+        self.read_inflated >= self.quantum * READ_INFLATED
     }
 
-    /// Bytes to read at a time from a peer that may compress.
-    pub(super) fn read_bytes(&self) -> usize {
-        match self.put_off.len() < CROWD {
-            true => READ_BYTES,
-            false => CROWDED_BYTES,
+    /// Whether it matters how long this turn was busy with what it has taken in.
+    pub(super) fn is_judged(&self) -> bool {
+        self.quantum < READ_BYTES || self.bytes > READ_BYTES || self.items > 0 && self.inflated > 0
+    }
+
+    /// The turn was busy for so long, of what it may be: the next one takes in less, or more again.
+    pub(super) fn judge(&mut self, busy_ns: u64, budget_ns: u64) {
+        if busy_ns > budget_ns {
+            self.quantum = (self.quantum / 2).max(LEAST_BYTES);
+        } else if busy_ns < budget_ns / 4 {
+            self.quantum = (self.quantum * 2).min(READ_BYTES);
+        }
+    }
+
+    /// Bytes to read at a time.
+    pub(super) fn read_bytes(&self, may_compress: bool) -> usize {
+        match may_compress && self.put_off.len() >= CROWD {
+            true => LEAST_BYTES,
+            false => self.quantum,
         }
     }
 

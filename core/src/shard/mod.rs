@@ -101,6 +101,7 @@ pub(crate) struct Shard<N: Net> {
     ready: Vec<Ready>,
     asks: Vec<Ask>,
     notices: Vec<Notice<Arc<RoomState>>>,
+    /// Slots whose timers are to be looked at.
     passed: Vec<u32>,
     /// When the wait of this turn was over, and when the turn before ended.
     now_ns: u64,
@@ -147,7 +148,7 @@ impl<N: Net> Shard<N> {
             addresses: Vec::new(),
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
-            intake: Intake::default(),
+            intake: Intake::new(),
             told: Vec::new(),
             to_read: VecDeque::new(),
             accept_after_ns: 0,
@@ -210,11 +211,21 @@ impl<N: Net> Shard<N> {
         self.tell();
         self.step();
         self.tell();
+        self.judge_intake(began);
         self.flush();
         self.reap();
         self.tell();
         self.count(began);
         Ok(self.end_of_turn())
+    }
+
+    /// Has the next turn take in what keeps it within the budget.
+    fn judge_intake(&mut self, began: u64) {
+        if self.intake.is_judged() {
+            let busy_ns = self.net.now_ns().saturating_sub(began);
+            let budget_ns = self.shared.limits.turn_budget_us * 1_000;
+            self.intake.judge(busy_ns, budget_ns);
+        }
     }
 
     /// How long the shard may sleep: None for ever, zero while something is left to do. What is
@@ -231,6 +242,7 @@ impl<N: Net> Shard<N> {
             || !self.told.is_empty()
             || !self.to_read.is_empty()
             || !self.dying.is_empty()
+            || !self.passed.is_empty()
             || (waiting_to_accept && now >= self.accept_after_ns);
         let dozes = self.shared.is_corked(now);
         let inbox = &self.shared.inboxes[self.me];

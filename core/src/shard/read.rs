@@ -198,10 +198,8 @@ impl<N: Net> Shard<N> {
             return self.on_frames(slot, &mut bytes, 0, true);
         }
         let from = self.arena_used;
-        let most = match self.conns.at(slot).reader.allows_deflate() {
-            true => self.intake.read_bytes(),
-            false => READ_BYTES,
-        };
+        let may_compress = self.conns.at(slot).reader.allows_deflate();
+        let most = self.intake.read_bytes(may_compress);
         let into = &mut self.arena[from..from + most];
         let Some(socket) = &mut self.conns.sockets[slot as usize] else {
             return;
@@ -320,6 +318,7 @@ impl<N: Net> Shard<N> {
             Err(reject) => return self.reject(slot, reject, false),
         };
         let request = Request::new(parts, hello.peer);
+        self.intake.on_head();
         self.on_request(slot, request);
     }
 
