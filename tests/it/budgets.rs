@@ -55,7 +55,7 @@ fn a_flooded_large_room_does_not_delay_a_small_one() {
     });
     until("a flood", || taken.load(Ordering::Relaxed) > 1000);
     let began = Instant::now();
-    let mut times: Vec<Duration> = (0..60)
+    let mut times: Vec<Duration> = (0..30)
         .map(|n| {
             let text = n.to_string();
             let began = Instant::now();
@@ -72,7 +72,7 @@ fn a_flooded_large_room_does_not_delay_a_small_one() {
     flood.join().unwrap();
     join_sink();
     times.sort();
-    let (median, worst) = (times[30], times[59]);
+    let (median, worst) = (times[15], times[29]);
     // Most of it is the scheduler of a busy machine; a sweep of the backlog would take seconds.
     assert!(median < Duration::from_millis(100), "{median:?} {worst:?}");
     assert!(worst < Duration::from_secs(2), "{median:?} {worst:?}");
@@ -84,7 +84,7 @@ fn a_flooded_large_room_does_not_delay_a_small_one() {
 #[test]
 fn a_publisher_of_many_rooms_reaches_all_of_them() {
     let house = open(config().shards(1).turn_budget_us(10));
-    let mut members: Vec<_> = (0..60)
+    let mut members: Vec<_> = (0..30)
         .map(|n| house.client(&format!("{}", n % 20)).0)
         .collect();
     for round in 0..20 {

@@ -1,9 +1,9 @@
 //! What a turn takes in: how much it reads, and what peers have compressed, inflated.
 //!
 //! In: what each read brought, how long that kept the turn busy, and items that the reader found
-//! compressed. Out: plain items, and when to go on with other work. Whoever is still to be read then
-//! waits for the next turn; so does what is left of a read whose kilobytes stand for megabytes.
-//! Shard thread.
+//! compressed. Out: plain items, and when to go on with other work. Whoever is still to be read
+//! then waits for the next turn; so does what is left of a read whose kilobytes stand for
+//! megabytes. Shard thread.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::transport::ws::{self, Item, ReadLimits, Violation};
 const LEAST_BYTES: usize = 4 * 1024;
 /// A turn reads so many times that.
 const READS: usize = 16;
-/// Frames that a turn reads: as many as one read can hold. A request counts as `HEAD_ITEMS` of them.
+/// Frames that a turn reads: as many as one read can hold. A request counts as `HEAD_ITEMS`.
 const ITEM_BYTES: usize = 6;
 const HEAD_ITEMS: usize = 64;
 /// Inflated bytes of a turn, and of one read, for each byte that may be read at a time.
