@@ -22,6 +22,7 @@ pub const TARGETS: &[Target] = &[
         "frames",
         frames_beside_tungstenite,
     ),
+    ("deflated", "deflated", deflated),
     ("rooms", "rooms", rooms),
 ];
 
@@ -41,6 +42,14 @@ pub fn frames(input: &[u8]) {
 pub fn frames_beside_tungstenite(input: &[u8]) {
     if let Some(stream) = Stream::new(input) {
         probe::frames_beside_tungstenite(stream.bytes, stream.cuts, stream.message_bytes_max);
+    }
+}
+
+/// A compressed message behind one byte for the limit on what comes out of it: that byte squared,
+/// times four, so that tight limits and 256 KiB are both near.
+pub fn deflated(input: &[u8]) {
+    if let [limit, bytes @ ..] = input {
+        probe::deflated(bytes, usize::from(*limit).pow(2) * 4);
     }
 }
 
