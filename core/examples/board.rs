@@ -143,6 +143,7 @@ fn run() -> Result<(), String> {
         .listen(format!("127.0.0.1:{port}"))
         .connections_max(CONNECTIONS_MAX)
         .message_bytes_max(MESSAGE_BYTES_MAX)
+        .metrics_path(Some("/metrics".into()))
         .pages(|request| file(request.path()).map(|(kind, text)| Page::new(kind, text)));
     let head = Arc::new(Head::default());
     let boards = Arc::new(Boards::new());

@@ -19,6 +19,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -256,11 +257,43 @@ std::string any_name(std::mt19937 &dice) {
 
 // ---- The engine's figures -----------------------------------------------------------------------
 
+/// What follows a word in a text, as a number; 0 where it does not occur.
+double number_behind(std::string_view text, std::string_view word) {
+    const auto at = text.find(word);
+    if (at == std::string_view::npos) return 0;
+    return std::strtod(std::string(text.substr(at + word.size(), 40)).c_str(), nullptr);
+}
+
+/// Bytes of this process in memory; 0 where the system does not say.
+std::uint64_t memory_bytes() {
+    std::ifstream in("/proc/self/status");
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    return static_cast<std::uint64_t>(number_behind(text, "VmRSS:")) * 1024;
+}
+
+/// How many publications were flushed within so many nanoseconds, for bounds that ascend.
+std::vector<std::pair<double, double>> flushed(std::string_view metrics) {
+    constexpr std::string_view name = "\nroomcast_publish_to_flush_seconds_bucket{le=\"";
+    std::vector<std::pair<double, double>> found;
+    for (auto at = metrics.find(name); at != std::string_view::npos; at = metrics.find(name)) {
+        metrics.remove_prefix(at);
+        found.emplace_back(1e9 * number_behind(metrics, name), number_behind(metrics, "\"} "));
+        metrics.remove_prefix(name.size());
+    }
+    return found;
+}
+
 class meter {
 public:
-    /// Another sample, as a line; durations are those since the start.
-    std::string sample(const roomcast_snapshot &now, boards &all, unsigned users, unsigned most) {
+    /// Another sample, as a line; all in it is since the sample before.
+    std::string sample(const roomcast_snapshot &now, std::string_view metrics, boards &all,
+                       unsigned users, unsigned most) {
         const std::lock_guard held(guard_);
+        const auto flushes = flushed(metrics);
+        const auto cpu = std::clock();
+        const auto time = clock_type::now();
+        const std::chrono::duration<double> passed = time - time_;
+        const double used = static_cast<double>(cpu - cpu_) / CLOCKS_PER_SEC;
         const auto rate = [](std::uint64_t n, std::uint64_t before) { return 2 * (n - before); };
         const auto frames = now.deliveries - before_.deliveries;
         const auto writes = now.writes - before_.writes;
@@ -273,11 +306,15 @@ public:
             "s", pair("seq=", ++number_), pair("rate=", rate(now.deliveries, before_.deliveries)),
             pair("pub=", rate(now.publications, before_.publications)),
             pair("writes=", rate(now.writes, before_.writes)), pair("fpw=", per_write),
-            pair("p50=", now.publish_to_flush.p50_ns), pair("p99=", now.publish_to_flush.p99_ns),
+            pair("p50=", quantile(flushes, 0.5)), pair("p99=", quantile(flushes, 0.99)),
+            pair("cpu=", 100 * used / passed.count()), pair("mem=", memory_bytes()),
             pair("conns=", now.connections), pair("lag=", now.tape_bytes + now.outbox_bytes),
             pair("slow=", now.too_slow), pair("refused=", now.refused), pair("synth=", users),
             pair("synthmax=", most), counts);
         before_ = now;
+        flushes_ = flushes;
+        cpu_ = cpu;
+        time_ = time;
         past_.push_back(line);
         if (past_.size() > 240) past_.pop_front();
         return line;
@@ -291,9 +328,24 @@ public:
     }
 
 private:
+    /// An upper bound of the time that this share of the flushes since the last sample took.
+    std::uint64_t quantile(const std::vector<std::pair<double, double>> &now, double share) const {
+        const auto since = [&](std::size_t i) {
+            return now[i].second - (i < flushes_.size() ? flushes_[i].second : 0);
+        };
+        if (now.empty() || since(now.size() - 1) <= 0) return 0;
+        const double rank = share * since(now.size() - 1);
+        std::size_t i = 0;
+        while (i + 2 < now.size() && since(i) < rank) ++i; // The last bound is infinity.
+        return static_cast<std::uint64_t>(now[i].first);
+    }
+
     std::mutex guard_;
     unsigned number_ = 0;
     roomcast_snapshot before_{};
+    std::vector<std::pair<double, double>> flushes_;
+    std::clock_t cpu_ = std::clock();
+    clock_type::time_point time_ = clock_type::now();
     std::deque<std::string> past_;
 };
 
@@ -508,6 +560,7 @@ int run(std::uint16_t port, const std::string &folder) {
             .listen("127.0.0.1:" + std::to_string(port))
             .limit(roomcast::limit::connections_max, 2'000)
             .limit(roomcast::limit::message_bytes_max, 2'048)
+            .metrics_path("/metrics")
             .pages([&](const roomcast::request &asked, roomcast::page &answer) {
                 const auto found = page.find(asked.path());
                 if (found != page.end()) answer.set(found->second.first, found->second.second);
@@ -526,8 +579,8 @@ int run(std::uint16_t port, const std::string &folder) {
     std::fflush(stdout);
     for (;; std::this_thread::sleep_for(500ms)) {
         for (auto &one : here.all) one.refresh(engine);
-        const auto sample = here.figures.sample(engine.snapshot(), here.all, here.users.count(),
-                                                crowd::most());
+        const auto sample = here.figures.sample(engine.snapshot(), engine.metrics(), here.all,
+                                                here.users.count(), crowd::most());
         static_cast<void>(engine.try_publish("metrics", sample));
     }
 }

@@ -40,6 +40,10 @@ async function keepPictures() {
   if (!folder || !second) return;
   await first.screenshot({ path: path.join(folder, 'board-first.png') });
   await second.screenshot({ path: path.join(folder, 'board-second.png') });
+  await second.setViewportSize({ width: 390, height: 844 });
+  await second.bringToFront();
+  await until('the narrow page is drawn', () => second.evaluate(() => innerWidth === 390));
+  await second.screenshot({ path: path.join(folder, 'board-narrow.png') });
 }
 
 /** A page in a context of its own, as another person's browser would be, connected. */
@@ -158,27 +162,76 @@ test('a note that is dragged in one page moves in the other', WAIT, async () => 
   });
 });
 
-test('the plots show something', WAIT, async () => {
+/** What must be seen live: each has a figure and a plot. */
+const FIGURES = ['deliveries', 'latency', 'connections', 'cpu', 'memory'];
+
+/** Each figure's text and a print of its plot's pixels, `null` while the plot has one colour. */
+const plots = (page) =>
+  page.evaluate((keys) => keys.map((key) => {
+    const plot = document.querySelector(`[data-testid=metrics] canvas[data-plot=${key}]`);
+    const { data } = plot.getContext('2d').getImageData(0, 0, plot.width, plot.height);
+    const pixels = new Uint32Array(data.buffer);
+    const print = pixels.reduce((sum, pixel) => (Math.imul(sum, 31) + pixel) | 0, 7);
+    const text = document.querySelector(`[data-metric=${key}]`).textContent;
+    return { key, text, print: new Set(pixels).size > 2 ? print : null };
+  }), FIGURES);
+
+/** Those of which this is not so. */
+const without = (all, isSo) => all.filter((each, i) => !isSo(each, i)).map(({ key }) => key);
+
+test('each plot is drawn, and moves with the next samples', WAIT, async () => {
   await first.bringToFront();
-  const canvas = first.locator('[data-testid=metrics] canvas');
-  assert.ok((await canvas.count()) > 0, 'there is a plot');
-  await until('two different colours on a plot', () =>
-    canvas.first().evaluate((plot) => {
-      const { data } = plot.getContext('2d').getImageData(0, 0, plot.width, plot.height);
-      const colours = new Set(new Uint32Array(data.buffer));
-      return plot.width > 0 && colours.size >= 2;
-    }),
-  );
+  const before = await until('drawn plots with figures', async () => {
+    const now = await plots(first);
+    return without(now, ({ print, text }) => print !== null && /\d/.test(text)).length === 0 && now;
+  });
+  for (let step = 0; step < 2; step += 1) {
+    let still;
+    const seen = step === 0 ? before : await plots(first);
+    await until('every plot moves', async () => {
+      still = without(await plots(first), ({ print }, i) => print !== seen[i].print);
+      return still.length === 0;
+    }).catch((error) => assert.fail(`${still} stand still: ${error.message}`));
+  }
+});
+
+/** The figures as Prometheus reads them, from where the page links them. */
+const scrape = (page) =>
+  page.evaluate(async () => {
+    const answer = await fetch(document.querySelector('a[href$="/metrics"]').href);
+    const text = await answer.text();
+    const figure = (name) => Number(text.match(new RegExp(`^${name} (.*)$`, 'm'))?.[1]);
+    return {
+      status: answer.status,
+      type: answer.headers.get('content-type'),
+      connections: figure('roomcast_connections'),
+      deliveries: figure('roomcast_deliveries_total'),
+    };
+  });
+
+test('the page links figures for Prometheus, and they are live', WAIT, async () => {
+  const before = await scrape(first);
+  assert.equal(before.status, 200);
+  assert.match(before.type, /^text\/plain/);
+  assert.ok(before.connections >= 2, `${before.connections} connections`);
+  await until('more deliveries', async () =>
+    (await scrape(first)).deliveries > before.deliveries);
 });
 
 test('the button adds users who are really connected', WAIT, async () => {
   const before = await until('a figure', () => connections(first));
+  const idle = await plots(first);
   await first.locator('[data-testid=add-users]').first().click();
   await until(
     'a hundred connections more',
     async () => (await connections(first)) >= before + 100,
     30_000,
   );
+  let unmoved;
+  await until('every figure tells of them', async () => {
+    unmoved = without(await plots(first), ({ text }, i) => text !== idle[i].text);
+    return unmoved.length === 0;
+  }).catch((error) => assert.fail(`${unmoved} do not change: ${error.message}`));
   const id = await me(first);
   for (const x of [420, 660]) {
     await moveTo(first, x, 360);

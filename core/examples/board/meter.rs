@@ -1,6 +1,7 @@
 //! The engine's figures twice a second, as a line for the pages, and two minutes of them.
 //!
-//! In: snapshots of the engine. Out: `s KEY=N ...`, all of it since the sample before.
+//! In: snapshots of the engine, and what the system says of this process, synthetic users
+//! included. Out: `s KEY=N ...`, all of it since the sample before.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -23,7 +24,7 @@ pub struct Meter(Mutex<Past>);
 #[derive(Default)]
 struct Past {
     number: u64,
-    last: Option<(Instant, Snapshot)>,
+    last: Option<(Instant, Snapshot, u64)>,
     lines: VecDeque<String>,
 }
 
@@ -40,22 +41,44 @@ impl Meter {
 
     /// Another sample.
     pub fn sample(&self, engine: &Engine, boards: &Boards, head: &Head) -> String {
-        let (now, snapshot) = (Instant::now(), engine.snapshot());
+        let (now, snapshot, cpu) = (Instant::now(), engine.snapshot(), cpu_ms());
         let mut past = self.0.lock();
         past.number += 1;
-        let (before, earlier) = past.last.take().unwrap_or((now, snapshot.clone()));
+        let last = past.last.take();
+        let (before, earlier, used) = last.unwrap_or((now, snapshot.clone(), cpu));
         let mut line = format!("s seq={}", past.number);
-        figures(&mut line, &snapshot, &earlier, (now - before).as_secs_f64());
+        let seconds = (now - before).as_secs_f64();
+        figures(&mut line, &snapshot, &earlier, seconds);
+        let percent = (cpu - used) as f64 / 10.0 / seconds.max(0.001);
+        let _ = write!(line, " cpu={percent:.1} mem={}", memory_bytes());
         let counts = boards.counts().map(|count| count.to_string()).join(",");
         let (synthetic, most) = (head.count.load(Ordering::Relaxed), head.most());
         let _ = write!(line, " synth={synthetic} synthmax={most} in={counts}");
-        past.last = Some((now, snapshot));
+        past.last = Some((now, snapshot, cpu));
         past.lines.push_back(line.clone());
         if past.lines.len() > SAMPLES_MAX {
             past.lines.pop_front();
         }
         line
     }
+}
+
+/// Milliseconds of CPU that this process has used; 0 where the system does not say.
+fn cpu_ms() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The program's name, in parentheses, may hold spaces. Times are in hundredths of a second.
+    let behind = text.rsplit_once(')').map_or("", |(_, behind)| behind);
+    let times = behind.split_whitespace().skip(11).take(2);
+    let ticks = times.filter_map(|ticks| ticks.parse::<u64>().ok());
+    ticks.sum::<u64>() * 10
+}
+
+/// Bytes of this process in memory; 0 where the system does not say.
+fn memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 fn figures(line: &mut String, now: &Snapshot, before: &Snapshot, seconds: f64) {

@@ -1,6 +1,8 @@
 // The engine's figures, as the host publishes them twice a second: a number and its history.
 
 const SAMPLES_MAX = 240;
+/** Above the plot there is room for what its top stands for. */
+const TOP_PX = 16;
 
 const whole = (n) => Math.round(n).toLocaleString('en');
 
@@ -14,42 +16,48 @@ function size(bytes) {
   return bytes < 1 << 20 ? `${whole(bytes / 1024)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
 }
 
+const percent = (n) => `${n.toFixed(n > 0 && n < 10 ? 1 : 0)} %`;
+
 // Durations differ by powers of ten, so theirs is a logarithmic height, from here up.
 const LOG_FROM_NS = 10_000;
 const log = (ns) => Math.log10(Math.max(ns, LOG_FROM_NS) / LOG_FROM_NS);
 
 /**
- * Each plot: its caption, the series it draws, what it writes; `least` is its smallest top,
- * `height` the height of a figure (itself unless said).
+ * Each plot: its caption, the series it draws, how it writes a figure of them; `least` is its
+ * smallest top, `height` the height of a figure (itself unless said). All are told as they are now.
  */
 const PLOTS = [
   {
-    key: 'deliveries', caption: 'Deliveries per second', series: ['rate'], least: 20,
-    value: (s) => whole(s.rate), detail: (s) => `${whole(s.writes)} writes per second`,
+    key: 'deliveries', caption: 'Deliveries/s', series: ['rate'], least: 20,
+    write: whole, value: (s) => whole(s.rate),
+    detail: (s) => `${whole(s.writes)} writes of ${s.fpw.toFixed(1)} frames`,
   },
   {
-    key: 'latency', caption: 'Publish to flush', series: ['p99', 'p50'], least: 1e6,
-    height: log,
-    value: (s) => duration(s.p50), second: (s) => duration(s.p99),
-    detail: () => 'p50 · p99, logarithmic',
+    key: 'latency', caption: 'Latency, p99', series: ['p50', 'p99'], least: 1e6,
+    height: log, write: duration,
+    value: (s) => duration(s.p99), second: (s) => `p50 ${duration(s.p50)}`,
+    detail: () => 'from publish to flush',
   },
   {
     key: 'connections', caption: 'Connections', series: ['conns'], least: 4,
-    value: (s) => whole(s.conns), detail: (s) => `${whole(s.synth)} of them synthetic`,
+    write: whole, value: (s) => whole(s.conns),
+    detail: (s) => `${whole(s.synth)} of them synthetic`,
   },
   {
-    key: 'frames-per-write', caption: 'Frames per write', series: ['fpw'], least: 2,
-    value: (s) => s.fpw.toFixed(1), detail: () => 'deliveries by writes',
+    key: 'cpu', caption: 'CPU', series: ['cpu'], least: 10,
+    write: percent, value: (s) => percent(s.cpu),
+    detail: () => 'of one core, the whole process',
   },
   {
-    key: 'lag', caption: 'Lag: bytes that wait', series: ['lag'], least: 1024,
-    value: (s) => size(s.lag), detail: (s) => `${whole(s.slow)} members too slow so far`,
+    key: 'memory', caption: 'Memory', series: ['mem'], least: 1 << 20,
+    write: size, value: (s) => (s.mem > 0 ? size(s.mem) : '–'),
+    detail: (s) => `${size(s.lag)} wait, ${whole(s.slow)} too slow so far`,
   },
   {
-    key: 'round-trip', caption: 'Round trip of this window', series: ['trip'], least: 1e6,
-    height: log,
+    key: 'round-trip', caption: 'Round trip', series: ['trip'], least: 1e6,
+    height: log, write: duration,
     value: (s) => (s.trip === null ? '–' : duration(s.trip)),
-    detail: () => 'page to engine and back',
+    detail: () => 'this window to the engine and back',
   },
 ];
 
@@ -90,7 +98,8 @@ export class Plots {
     const latest = this.samples.at(-1);
     if (!latest) return;
     const style = getComputedStyle(document.documentElement);
-    const colours = ['--accent', '--second', '--line'].map((name) => style.getPropertyValue(name));
+    const names = ['--accent', '--second', '--line', '--muted'];
+    const colours = names.map((name) => style.getPropertyValue(name));
     for (const each of this.views) {
       const { plot } = each;
       each.value.textContent = plot.value(latest);
@@ -110,7 +119,7 @@ function view(strip, plot) {
   value.dataset.metric = plot.key;
   const second = make('span', 'second');
   line.append(value);
-  if (plot.second) line.append(make('small', '', ' · '), second);
+  if (plot.second) line.append(second);
   const detail = make('p', 'detail');
   const canvas = make('canvas', '');
   canvas.dataset.plot = plot.key;
@@ -121,29 +130,38 @@ function view(strip, plot) {
   return { plot, value, second, detail, canvas };
 }
 
-function drawPlot(canvas, plot, samples, [accent, secondary, grid]) {
-  const { series, least, height: tall = (n) => n } = plot;
+function drawPlot(canvas, plot, samples, [accent, secondary, grid, muted]) {
+  const { series, least, height: tall = (n) => n, write } = plot;
   const scale = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   const pen = canvas.getContext('2d');
   pen.scale(scale, scale);
-  const most = tall(Math.max(least, ...series.flatMap((key) => samples.map((s) => s[key] ?? 0))));
+  const peak = Math.max(least, ...series.flatMap((key) => samples.map((s) => s[key] ?? 0)));
+  const most = tall(peak);
   const x = (i) => width - ((samples.length - 1 - i) / (SAMPLES_MAX - 1)) * width;
-  const y = (share) => height - 1 - share * (height - 8);
+  const y = (share) => height - 1 - share * (height - TOP_PX);
+  drawScale(pen, width, y(1), `${write(peak)}${plot.height ? ', log' : ''}`, [grid, muted]);
+  series.forEach((key, i) => {
+    const colour = i < series.length - 1 ? secondary : accent;
+    drawLine(pen, samples.map((s, at) => [x(at), y(tall(s[key] ?? 0) / most)]), colour, height);
+  });
+}
+
+/** The top of the plot, and what it stands for. */
+function drawScale(pen, width, top, text, [grid, muted]) {
   pen.strokeStyle = grid;
   pen.lineWidth = 1;
   pen.setLineDash([2, 4]);
   pen.beginPath();
-  pen.moveTo(0, y(0.5));
-  pen.lineTo(width, y(0.5));
+  pen.moveTo(0, top);
+  pen.lineTo(width, top);
   pen.stroke();
   pen.setLineDash([]);
-  series.forEach((key, i) => {
-    const colour = series.length > 1 && i === 0 ? secondary : accent;
-    drawLine(pen, samples.map((s, at) => [x(at), y(tall(s[key] ?? 0) / most)]), colour, height);
-  });
+  pen.fillStyle = muted;
+  pen.font = '10px system-ui, sans-serif';
+  pen.fillText(text, width < 150 ? 10 : 16, top - 3);
 }
 
 function drawLine(pen, points, colour, height) {

@@ -89,6 +89,7 @@ class Host:
             f"127.0.0.1:{port}",
             connections_max=CONNECTIONS_MAX,
             message_bytes_max=MESSAGE_BYTES_MAX,
+            metrics_path="/metrics",
             pages=pages(),
         )
         self.boards = Boards()

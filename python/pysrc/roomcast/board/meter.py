@@ -1,12 +1,15 @@
 """The engine's figures twice a second, as a line for the pages, and two minutes of them.
 
-In: what `engine.stats()` says. Out: `s KEY=N ...`, all of it since the sample before. Samples
-are taken on the main thread; the history may be read on any.
+In: what `engine.stats()` says, and the system of this process. Out: `s KEY=N ...`, all of it
+since the sample before. Samples are taken on the main thread; the history may be read on any.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 PERIOD_S = 0.5
@@ -18,7 +21,7 @@ Stats = Mapping[str, Any]
 class Meter:
     def __init__(self) -> None:
         self._number = 0
-        self._last: tuple[float, Stats] | None = None
+        self._last: tuple[float, Stats, float] | None = None
         # Replaced as a whole, never changed: another thread may be reading it.
         self._lines: tuple[str, ...] = ()
 
@@ -36,14 +39,26 @@ class Meter:
     ) -> str:
         """Another sample, at `now` seconds of a clock that never goes back."""
         self._number += 1
-        before, earlier = self._last or (now, stats)
-        self._last = (now, stats)
+        cpu = time.process_time()
+        before, earlier, used = self._last or (now, stats, cpu)
+        self._last = (now, stats, cpu)
+        percent = 100 * (cpu - used) / max(now - before, 0.001)
         line = (
             f"s seq={self._number} {_figures(stats, earlier, now - before)}"
+            f" cpu={percent:.1f} mem={_memory_bytes()}"
             f" synth={synthetic} synthmax={most} in={','.join(map(str, counts))}"
         )
         self._lines = (*self._lines, line)[-SAMPLES_MAX:]
         return line
+
+
+def _memory_bytes() -> int:
+    """Bytes of this process in memory; 0 where the system does not say."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _figures(now: Stats, before: Stats, seconds: float) -> str:
