@@ -296,8 +296,8 @@ fn progress(seconds: u64, samples: &Samples, driver: &Driver) {
     let last = |series: &[f64]| series.last().copied().unwrap_or(0.0);
     let tally = &driver.peers.tally;
     eprintln!(
-        "{seconds:4} s: {:.0} % of a core, {:.1} MiB, heap {:.1} MiB, {:.0} publications/s, {} frames, {} opened, \
-         {} thrown out, {} faults",
+        "{seconds:4} s: {:.0} % of a core, {:.1} MiB, heap {:.1} MiB, {:.0} publications/s, \
+         {} frames, {} opened, {} thrown out, {} faults",
         last(&samples.share) * 100.0,
         last(&samples.rss) / (1024.0 * 1024.0),
         last(&samples.heap) / (1024.0 * 1024.0),

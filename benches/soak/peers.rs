@@ -145,6 +145,8 @@ impl Peers {
         if let Err(error) = self.poll.registry().register(stream, Token(at), both) {
             self.fault(at, &format!("no registration: {error}"));
         }
+        // Over loopback the connection is often there already.
+        self.write(at);
     }
 
     /// Cuts a connection, whatever it is owed, by a reset or by an end of the stream.
