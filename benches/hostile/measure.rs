@@ -31,6 +31,7 @@ pub struct Outcome {
     pub p99_ns: u64,
     /// The longest that the generator did not look at the honest members, but for one in a hundred.
     pub lag_ns: u64,
+    /// The longest turn of the shard.
     pub turn_us: u64,
     /// Of the server's core.
     pub busy: f64,
@@ -175,7 +176,7 @@ fn measure(plan: &Plan, load: Option<&Load>, run: usize) -> io::Result<Outcome> 
         p50_ns: quantile(&mut honest.latencies, 0.5),
         p99_ns: quantile(&mut honest.latencies, 0.99),
         lag_ns: quantile(&mut lags, 0.99),
-        turn_us: after.get("turn_p99_us").copied().unwrap_or(0),
+        turn_us: after.get("longest_turn_us").copied().unwrap_or(0),
         busy,
         others,
         growth,

@@ -48,7 +48,7 @@ pub fn table(plan: &Plan, rows: &[Row]) -> String {
         plan.runs,
         ms(bound),
     );
-    out += "| load | peers | came | p50 ms | p99 ms | low-high | turn p99 ms | server busy \
+    out += "| load | peers | came | p50 ms | p99 ms | low-high | longest turn ms | server busy \
             | RSS growth | counted by | generator lag ms | others | verdict |\n";
     out += "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for row in rows {

@@ -60,16 +60,19 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     let config = Config::new().listen("127.0.0.1:0").shards(1);
     let engine = Engine::start(config.stop_spread_ms(0).from_env()?, Host)?;
     println!("listening on {}", engine.addresses()[0]);
+    let mut before = engine.snapshot();
     for line in io::stdin().lock().lines() {
         line?;
-        println!("{}", figures(&engine.snapshot()));
+        let now = engine.snapshot();
+        println!("{}", figures(&now, &before));
         io::stdout().flush()?;
+        before = now;
     }
     Ok(())
 }
 
-/// `name=value` of all figures; those by reason as `closed.reason`.
-fn figures(snapshot: &Snapshot) -> String {
+/// `name=value` of all figures; those by reason as `closed.reason`; the longest turn since then.
+fn figures(snapshot: &Snapshot, before: &Snapshot) -> String {
     let mut all: Vec<String> = Vec::new();
     for (name, value) in snapshot.figures() {
         all.push(format!("{name}={value}"));
@@ -77,7 +80,7 @@ fn figures(snapshot: &Snapshot) -> String {
     for (reason, count) in &snapshot.closed {
         all.push(format!("closed.{reason}={count}"));
     }
-    let turn_us = snapshot.turn.quantile_ns(0.99) / 1_000;
-    all.push(format!("turn_p99_us={turn_us}"));
+    let turn_us = snapshot.turn.since(&before.turn).quantile_ns(1.0) / 1_000;
+    all.push(format!("longest_turn_us={turn_us}"));
     all.join(" ")
 }
