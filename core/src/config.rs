@@ -23,6 +23,18 @@ pub enum SlowPolicy {
     Skip,
 }
 
+/// What happens to what a peer says beyond `message_rate_max`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageRatePolicy {
+    /// It is dropped before the host is told, and counted (`messages_refused`). A ping gets no
+    /// pong. The peer is not told, so its messages must be such that some may be lost.
+    #[default]
+    Refuse,
+    /// The connection is closed with code 1008 and the limit's name.
+    Close,
+}
+
 /// Which `Origin` headers may open a WebSocket.
 ///
 /// A request without `Origin` (not a browser) and one whose origin equals its `Host` are always
@@ -101,6 +113,12 @@ limits! {
     /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
     /// answered with 429. Behind a proxy all come from the proxy's. Default 0.
     address_connections_max: usize = 0;
+    /// Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
+    /// limit; one more is answered with 429. Default 0.
+    user_connections_max: usize = 0;
+    /// Connections that the listeners take a second, on average, and in one go; 0 for no such
+    /// limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
+    accept_rate_max: u32 = 0;
     /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
     /// in the listeners' backlogs (`listen_backlog`). Default 10,000.
     handshakes_max: usize = 10_000;
@@ -115,6 +133,12 @@ limits! {
     message_bytes_max: usize = 1024 * 1024;
     /// Fragments of one inbound message, else 1009. Default 4,096.
     message_fragments_max: u32 = 4_096;
+    /// Messages that a peer may send a second, on average, its pings and pongs among them, 0 for
+    /// no such limit; what is beyond meets the [`MessageRatePolicy`]. Default 0.
+    message_rate_max: u32 = 0;
+    /// Messages that a peer which was silent may send at once; 0 for as many as
+    /// `message_rate_max`. Default 0.
+    message_burst_max: u32 = 0;
     /// Payload bytes of one publication, at most a quarter of `tape_bytes_max`. Default 1 MiB.
     publication_bytes_max: usize = 1024 * 1024;
     /// Bytes that a room keeps on one shard for members who have not got them yet; beyond that
@@ -197,6 +221,7 @@ pub struct Config {
     pub(crate) own_threads: bool,
     pub(crate) reuse_port: bool,
     pub(crate) slow_policy: SlowPolicy,
+    pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
@@ -214,6 +239,7 @@ impl fmt::Debug for Config {
             .field("shards", &self.shards)
             .field("own_threads", &self.own_threads)
             .field("slow_policy", &self.slow_policy)
+            .field("message_rate_policy", &self.message_rate_policy)
             .field("origins", &self.origins)
             .finish_non_exhaustive()
     }
@@ -236,6 +262,7 @@ impl Config {
             own_threads: true,
             reuse_port: false,
             slow_policy: SlowPolicy::default(),
+            message_rate_policy: MessageRatePolicy::default(),
             origins: Origins::default(),
             health_path: Some("/health".into()),
             metrics_path: None,
@@ -286,6 +313,14 @@ impl Config {
     #[must_use]
     pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
         self.slow_policy = policy;
+        self
+    }
+
+    /// What happens to what a peer says beyond `message_rate_max`. Default
+    /// [`MessageRatePolicy::Refuse`].
+    #[must_use]
+    pub fn message_rate_policy(mut self, policy: MessageRatePolicy) -> Self {
+        self.message_rate_policy = policy;
         self
     }
 

@@ -75,7 +75,7 @@ pub mod manual;
 pub mod testing;
 
 pub use crate::close::{CloseReason, IDLE, TOO_SLOW};
-pub use crate::config::{Config, Limits, Origins, SlowPolicy};
+pub use crate::config::{Config, Limits, MessageRatePolicy, Origins, SlowPolicy};
 pub use crate::engine::{Engine, Stream, Upgrade, Upgraded};
 pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};

@@ -198,14 +198,21 @@ counters! {
     rejected_full: Counter;
     /// Sockets answered with 429 because of `address_connections_max`.
     rejected_address: Counter;
+    /// Connections turned away with 429 (or, adopted when they were open, closed with 1008)
+    /// because of `user_connections_max`.
+    rejected_user: Counter;
     /// Requests answered with an error status.
     rejected_http: Counter;
     /// Times that the process had no file descriptor for a waiting connection.
     accept_exhausted: Counter;
     /// Times that accepting was put off because `handshakes_max` were in flight.
     accept_paused: Counter;
+    /// Times that accepting was put off because of `accept_rate_max`.
+    accept_paced: Counter;
     /// Messages received.
     messages_in: Counter;
+    /// Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
+    messages_refused: Counter;
     /// Bytes read from sockets.
     bytes_in: Counter;
     /// Bytes written to sockets.

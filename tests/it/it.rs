@@ -16,6 +16,7 @@ mod doors;
 mod files;
 mod gate;
 mod life;
+mod limits;
 mod order;
 mod pull;
 mod rooms;

@@ -11,7 +11,7 @@ use crate::close::CloseReason;
 use crate::payload::ConnectionId;
 use crate::rooms::RoomState;
 use crate::router::Command;
-use crate::transport::http;
+use crate::transport::http::{self, Reject};
 
 impl<N: Net> Shard<N> {
     pub(super) fn on_ask(&mut self, ask: Ask) {
@@ -68,11 +68,29 @@ impl<N: Net> Shard<N> {
             .as_ref()
             .and_then(|h| h.request.clone());
         let Some(request) = request else { return };
+        if self.is_one_too_many(&accepted) {
+            let text = "user_connections_max connections of this user are open";
+            return self.reject(slot, Reject { status: 429, text }, false);
+        }
         let response = http::switching(&request, accepted.subprotocol.as_deref());
         self.open(slot, accepted);
         // Ahead of everything, also of pongs to pings that came with the request.
         self.router.outbound.send_first(slot, response);
         self.read_early(slot);
+    }
+
+    /// Counts a connection for its user: whether that is one too many, and was not counted.
+    pub(super) fn is_one_too_many(&self, accepted: &Accepted) -> bool {
+        let max = self.shared.limits.user_connections_max;
+        let identity = accepted.identity.as_ref();
+        let Some(user) = identity.and_then(|i| i.user.as_ref()) else {
+            return false;
+        };
+        let is = max > 0 && !self.shared.admission.user_comes(user, max);
+        if is {
+            self.shared.counters[self.me].rejected_user.add(1);
+        }
+        is
     }
 
     /// From now on the connection is a WebSocket.
@@ -87,6 +105,10 @@ impl<N: Net> Shard<N> {
         let conn = self.conns.at(slot);
         conn.phase = Phase::Open;
         conn.flags |= TOLD;
+        if let Some(rates) = &mut self.rates {
+            rates.begin(slot);
+        }
+        let conn = self.conns.at(slot);
         (conn.heard, conn.spoke) = (now, now);
         self.set_timer(slot);
         self.told.push(Told {

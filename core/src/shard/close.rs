@@ -4,7 +4,7 @@
 //! slots free for others. Everything here is bounded by `close_timeout_ms` or `stop_timeout_ms`,
 //! whatever peers do. Shard thread.
 
-use super::conns::{PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
+use super::conns::{AWAITED, PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
 use super::net::Net;
 use super::timers::NEVER;
 use super::{Flow, Shard, Told, What, ticks};
@@ -172,6 +172,11 @@ impl<N: Net> Shard<N> {
         for slot in std::mem::take(&mut self.dying) {
             let id = self.router.id(slot);
             let identity = self.router.detach(slot);
+            if self.shared.limits.user_connections_max > 0
+                && let Some(user) = identity.as_ref().and_then(|i| i.user.as_ref())
+            {
+                self.shared.admission.user_goes(user);
+            }
             let conn = self.conns.at(slot);
             let reason = conn
                 .reason
@@ -289,6 +294,7 @@ impl<N: Net> Shard<N> {
                     // It has spoken; it is we who do not listen. A ping still finds out, through
                     // the kernel, that nobody is there any more.
                     (conn.heard, conn.spoke) = (now, now);
+                    conn.flags |= AWAITED;
                     self.router.outbound.ping(slot, PING);
                 } else if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
                     self.close_with(slot, CloseReason::IdleTimeout, "idle");
@@ -296,7 +302,7 @@ impl<N: Net> Shard<N> {
                     conn.reason = Some(Box::new(CloseReason::PingTimeout));
                     self.kill(slot);
                 } else {
-                    conn.flags |= PINGED;
+                    conn.flags |= PINGED | AWAITED;
                     self.router.outbound.ping(slot, PING);
                 }
             }

@@ -12,6 +12,7 @@ mod conns;
 pub(crate) mod kernel;
 pub(crate) mod listen;
 pub(crate) mod net;
+mod rate;
 mod read;
 pub(crate) mod shared;
 mod timers;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use self::conns::{Conns, ENDED, READY};
 use self::net::{Net, Ready};
+use self::rate::{Bucket, Rate, Rates};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
 use self::wire::Sockets;
@@ -82,6 +84,8 @@ pub(crate) struct Shard<N: Net> {
     wheel: Wheel,
     /// By slot, where connections are counted by address.
     addresses: Vec<Option<IpAddr>>,
+    /// How fast peers may speak, where that is limited.
+    rates: Option<Rates>,
     read_limits: ReadLimits,
     arena: Vec<u8>,
     arena_used: usize,
@@ -91,6 +95,8 @@ pub(crate) struct Shard<N: Net> {
     /// Listeners with somebody waiting, and until when accepting is put off.
     to_accept: Vec<usize>,
     accept_after_ns: u64,
+    accept_rate: Option<Rate>,
+    accept_bucket: Bucket,
     dying: Vec<u32>,
     stopping: Option<close::Stopping>,
     unflushed: bool,
@@ -117,6 +123,8 @@ impl<N: Net> Shard<N> {
             outbox_high_bytes: limits.outbox_high_bytes,
             skip: shared.skip,
         };
+        let rates = Rates::new(limits, shared.message_rate_policy);
+        let accept_rate = Rate::new(limits.accept_rate_max, 0);
         let directory = shared.directory.clone();
         let alive = shared.alive[me].clone();
         Shard {
@@ -133,11 +141,14 @@ impl<N: Net> Shard<N> {
             conns: Conns::new(),
             wheel: Wheel::new(),
             addresses: Vec::new(),
+            rates,
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
             told: Vec::new(),
             to_read: VecDeque::new(),
             accept_after_ns: 0,
+            accept_rate,
+            accept_bucket: Bucket::default(),
             dying: Vec::new(),
             stopping: None,
             unflushed: false,

@@ -27,6 +27,8 @@ const HEADERS_MAX: usize = 100;
 const EXHAUSTED_NS: u64 = 50_000_000;
 /// How long it is put off when too many handshakes are in flight.
 const CROWDED_NS: u64 = 5_000_000;
+/// The shortest time for which it is put off because of `accept_rate_max`.
+const PACED_NS: u64 = 1_000_000;
 /// Connections beyond `connections_max` that are answered with 503 instead of being dropped.
 const OVER_MAX: usize = 256;
 
@@ -53,13 +55,21 @@ impl<N: Net> Shard<N> {
                     // More may wait; the list brings us back without an edge.
                     break;
                 }
+                if !self.may_accept() {
+                    break;
+                }
                 if self.shared.admission.handshakes() >= self.shared.limits.handshakes_max {
                     self.shared.counters[self.me].accept_paused.add(1);
                     self.accept_after_ns = self.now_ns + CROWDED_NS;
                     break;
                 }
                 match self.net.accept(listener) {
-                    Ok(incoming) => self.place(incoming),
+                    Ok(incoming) => {
+                        if let Some(rate) = self.accept_rate {
+                            rate.take(&mut self.accept_bucket, self.now_ns);
+                        }
+                        self.place(incoming);
+                    }
                     Err(error) => {
                         if self.on_accept_error(&error) {
                             self.to_accept.swap_remove(i);
@@ -69,6 +79,19 @@ impl<N: Net> Shard<N> {
                 }
             }
         }
+    }
+
+    /// Whether `accept_rate_max` lets one more in now; if not, accepting is put off.
+    fn may_accept(&mut self) -> bool {
+        let Some(rate) = self.accept_rate else {
+            return true;
+        };
+        let wait_ns = rate.wait_ns(self.accept_bucket, self.now_ns);
+        if wait_ns > 0 {
+            self.shared.counters[self.me].accept_paced.add(1);
+            self.accept_after_ns = self.now_ns + wait_ns.max(PACED_NS);
+        }
+        wait_ns == 0
     }
 
     /// True when nobody waits any more; else the listener stays on the list.
@@ -139,8 +162,14 @@ impl<N: Net> Shard<N> {
                 conn.flags |= OVER;
                 self.expect_head(slot, peer, &[]);
             }
+            Stage::Open(accepted, _) if self.is_one_too_many(&accepted) => {
+                // It has its 101 already, so all that can be said is a close frame.
+                self.conns.at(slot).phase = Phase::Open;
+                let name = "user_connections_max";
+                self.close_with(slot, CloseReason::Limit { name }, name);
+            }
             Stage::Open(accepted, bytes) => {
-                conn.hello = Some(Box::new(Hello {
+                self.conns.at(slot).hello = Some(Box::new(Hello {
                     bytes,
                     request: None,
                     peer,
@@ -400,6 +429,7 @@ impl<N: Net> Shard<N> {
             let reader = &mut self.conns.all[slot as usize].reader;
             match reader.next(buf, &mut at, &self.read_limits) {
                 Ok(None) => return,
+                Ok(Some(item)) if self.rates.is_some() && !self.may_say(slot, &item) => {}
                 Ok(Some(item)) => self.on_item(slot, item, buf, own),
                 Err(violation) => return self.on_violation(slot, violation),
             }

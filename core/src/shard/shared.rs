@@ -10,7 +10,7 @@ use super::admission::Admission;
 use super::net::Incoming;
 use crate::alive::Alive;
 use crate::close::CloseReason;
-use crate::config::{Limits, Origins};
+use crate::config::{Limits, MessageRatePolicy, Origins};
 use crate::identity::Identity;
 use crate::inbox::Inbox;
 use crate::log::{self, LogLevel};
@@ -137,6 +137,7 @@ thread_local! {
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) skip: bool,
+    pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
