@@ -477,6 +477,26 @@ typedef enum roomcast_limit {
      * in the listeners' backlogs (`listen_backlog`). Default 10,000.
      */
     ROOMCAST_LIMIT_HANDSHAKES_MAX = 30,
+    /**
+     * Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
+     * limit; one more is answered with 429. Default 0.
+     */
+    ROOMCAST_LIMIT_USER_CONNECTIONS_MAX = 31,
+    /**
+     * Connections that the listeners take a second, on average, and in one go; 0 for no such
+     * limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
+     */
+    ROOMCAST_LIMIT_ACCEPT_RATE_MAX = 32,
+    /**
+     * Messages that a peer may send a second, on average, its pings and pongs among them, 0 for no
+     * such limit; what is beyond meets the `roomcast_message_rate_policy`. Default 0.
+     */
+    ROOMCAST_LIMIT_MESSAGE_RATE_MAX = 33,
+    /**
+     * Messages that a peer which was silent may send at once; 0 for as many as `message_rate_max`.
+     * Default 0.
+     */
+    ROOMCAST_LIMIT_MESSAGE_BURST_MAX = 34,
 } roomcast_limit;
 
 /**
@@ -657,6 +677,10 @@ typedef enum roomcast_close_reason {
      */
     ROOMCAST_CLOSE_REASON_HTTP = 9,
     /**
+     * Beyond a limit that the host has set for its peers (1008); the text is its name.
+     */
+    ROOMCAST_CLOSE_REASON_LIMIT = 10,
+    /**
      * A reason that is newer than this header.
      */
     ROOMCAST_CLOSE_REASON_OTHER = 255,
@@ -835,6 +859,20 @@ typedef enum roomcast_slow_policy {
 } roomcast_slow_policy;
 
 /**
+ * What happens to what a peer says beyond `message_rate_max`.
+ */
+typedef enum roomcast_message_rate_policy {
+    /**
+     * It is dropped before the host is told, and counted. A ping gets no pong. The default.
+     */
+    ROOMCAST_MESSAGE_RATE_POLICY_REFUSE = 0,
+    /**
+     * Its connection is closed with 1008 and the limit's name.
+     */
+    ROOMCAST_MESSAGE_RATE_POLICY_CLOSE = 1,
+} roomcast_message_rate_policy;
+
+/**
  * Makes a configuration with all defaults.
  *
  * @param header_version always `ROOMCAST_VERSION`: what the program was compiled with
@@ -890,6 +928,15 @@ roomcast_status roomcast_config_set_reuse_port(roomcast_config *config,
  */
 roomcast_status roomcast_config_set_slow_policy(roomcast_config *config,
                                                 uint32_t policy);
+
+/**
+ * What happens to what a peer says beyond `message_rate_max`. Default
+ * `ROOMCAST_MESSAGE_RATE_POLICY_REFUSE`.
+ *
+ * @param policy one of `roomcast_message_rate_policy`
+ */
+roomcast_status roomcast_config_set_message_rate_policy(roomcast_config *config,
+                                                        uint32_t policy);
 
 /**
  * Says which web pages may connect: those of these origins, written as browsers send them
@@ -1838,6 +1885,11 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_address;
     /**
+     * Connections turned away with 429 (or, adopted when they were open, closed with 1008) because
+     * of `user_connections_max`.
+     */
+    uint64_t rejected_user;
+    /**
      * Requests answered with an error status.
      */
     uint64_t rejected_http;
@@ -1850,9 +1902,17 @@ typedef struct roomcast_snapshot {
      */
     uint64_t accept_paused;
     /**
+     * Times that accepting was put off because of `accept_rate_max`.
+     */
+    uint64_t accept_paced;
+    /**
      * Messages received.
      */
     uint64_t messages_in;
+    /**
+     * Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
+     */
+    uint64_t messages_refused;
     /**
      * Bytes read from sockets.
      */

@@ -20,14 +20,21 @@ pub struct roomcast_snapshot {
     pub rejected_full: u64,
     /// Sockets answered with 429 because of `address_connections_max`.
     pub rejected_address: u64,
+    /// Connections turned away with 429 (or, adopted when they were open, closed with 1008) because
+    /// of `user_connections_max`.
+    pub rejected_user: u64,
     /// Requests answered with an error status.
     pub rejected_http: u64,
     /// Times that the process had no file descriptor for a waiting connection.
     pub accept_exhausted: u64,
     /// Times that accepting was put off because `handshakes_max` were in flight.
     pub accept_paused: u64,
+    /// Times that accepting was put off because of `accept_rate_max`.
+    pub accept_paced: u64,
     /// Messages received.
     pub messages_in: u64,
+    /// Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
+    pub messages_refused: u64,
     /// Bytes read from sockets.
     pub bytes_in: u64,
     /// Bytes written to sockets.
@@ -86,10 +93,13 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         opened: from.opened,
         rejected_full: from.rejected_full,
         rejected_address: from.rejected_address,
+        rejected_user: from.rejected_user,
         rejected_http: from.rejected_http,
         accept_exhausted: from.accept_exhausted,
         accept_paused: from.accept_paused,
+        accept_paced: from.accept_paced,
         messages_in: from.messages_in,
+        messages_refused: from.messages_refused,
         bytes_in: from.bytes_in,
         bytes_out: from.bytes_out,
         publications: from.publications,

@@ -25,6 +25,7 @@ fn doc(indent: &str, text: &str) -> String {
 /// What the core's documentation says, in the words of C.
 fn in_c(text: &str) -> String {
     text.replace("[`SlowPolicy`]", "slow policy")
+        .replace("[`MessageRatePolicy`]", "`roomcast_message_rate_policy`")
         .replace("`publish`", "publishing")
         .replace("`send`", "sending")
         .replace("`Refused::Behind`", "`ROOMCAST_STATUS_BEHIND`")

@@ -63,6 +63,8 @@ class Engine(Core):
         reuse_port: lets several processes listen on the same port (SO_REUSEPORT).
         slow_policy: what happens to members that are too slow: they are disconnected (4008), or
             skip ahead and ``on_lag`` is told.
+        message_rate_policy: what happens to what a peer says beyond ``message_rate_max``: it is
+            dropped, unseen and counted, or closes the connection (1008).
         origins: which web pages may connect: those of the same host, those listed too, or any.
         health_path: answers GET with 200 while the engine runs; None for none.
         metrics_path: answers GET with the figures as Prometheus reads them; None for none. Whoever
@@ -93,6 +95,7 @@ class Engine(Core):
         own_threads: bool = True,
         reuse_port: bool = False,
         slow_policy: Literal["disconnect", "skip"] = "disconnect",
+        message_rate_policy: Literal["refuse", "close"] = "refuse",
         origins: Literal["same-host", "any"] | Iterable[str] = "same-host",
         health_path: str | None = "/health",
         metrics_path: str | None = None,
@@ -114,6 +117,7 @@ class Engine(Core):
             "own_threads": own_threads,
             "reuse_port": reuse_port,
             "slow_policy": slow_policy,
+            "message_rate_policy": message_rate_policy,
             "origins": origins,
             "health_path": health_path,
             "metrics_path": metrics_path,

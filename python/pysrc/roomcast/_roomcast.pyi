@@ -43,6 +43,7 @@ _Reason: TypeAlias = Literal[
     "too_slow",
     "ping_timeout",
     "idle_timeout",
+    "limit",
 ]
 
 def statuses() -> list[tuple[str, int, str]]: ...

@@ -62,6 +62,14 @@ NULLS(roomcast_config_set_slow_policy) {
     IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(w->config, 2));
 }
 
+NULLS(roomcast_config_set_message_rate_policy) {
+    const uint32_t good = ROOMCAST_MESSAGE_RATE_POLICY_CLOSE;
+    IS(INVALID_ARGUMENT, roomcast_config_set_message_rate_policy(NULL, good));
+    EACH(bad, bad_enums, uint32_t)
+        IS(INVALID_ARGUMENT, roomcast_config_set_message_rate_policy(w->config, *bad));
+    IS(INVALID_ARGUMENT, roomcast_config_set_message_rate_policy(w->config, 2));
+}
+
 NULLS(roomcast_config_set_origins) {
     const roomcast_str good = S("https://a.example");
     IS(INVALID_ARGUMENT, roomcast_config_set_origins(NULL, &good, 1));

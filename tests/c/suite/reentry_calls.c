@@ -13,6 +13,7 @@ static void configure(void) {
     OK(roomcast_config_set_shards(config, 1));
     OK(roomcast_config_set_reuse_port(config, false));
     OK(roomcast_config_set_slow_policy(config, ROOMCAST_SLOW_POLICY_SKIP));
+    OK(roomcast_config_set_message_rate_policy(config, ROOMCAST_MESSAGE_RATE_POLICY_CLOSE));
     OK(roomcast_config_set_origins(config, NULL, 0));
     OK(roomcast_config_allow_any_origin(config));
     OK(roomcast_config_set_health_path(config, S("/h")));
