@@ -225,6 +225,7 @@ pub struct Config {
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
+    pub(crate) websocket_metrics: bool,
     pub(crate) pages: Option<PageFn>,
     pub(crate) log: Option<LogFn>,
 }
@@ -266,6 +267,7 @@ impl Config {
             origins: Origins::default(),
             health_path: Some("/health".into()),
             metrics_path: None,
+            websocket_metrics: false,
             pages: None,
             log: None,
         }
@@ -345,6 +347,20 @@ impl Config {
     #[must_use]
     pub fn metrics_path(mut self, path: Option<String>) -> Self {
         self.metrics_path = path;
+        self
+    }
+
+    /// Has the figures for Prometheus say some things a second time, under the names that many
+    /// dashboards of WebSocket servers have, so that these go on working. Default false.
+    ///
+    /// - `websocket_connections_total`: connections now (a gauge, in spite of its name).
+    /// - `websocket_messages_total`, by `event_type`: `in` (messages received), `out` (frames
+    ///   written), `publish` and `send` (what the host asked for).
+    /// - `websocket_message_duration_seconds`: from `publish` until the members in step had been
+    ///   offered it, in buckets from 1 ms to 1 s, estimated from the engine's own finer ones.
+    #[must_use]
+    pub fn websocket_metrics(mut self, also: bool) -> Self {
+        self.websocket_metrics = also;
         self
     }
 

@@ -419,6 +419,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         origins: config.origins,
         health_path: config.health_path,
         metrics_path: config.metrics_path,
+        websocket_metrics: config.websocket_metrics,
         pages: config.pages,
         clock,
         directory: Arc::new(Directory::new(shards, epoch)),

@@ -13,6 +13,7 @@ mod budgets;
 mod closing;
 mod cork;
 mod doors;
+mod figures;
 mod files;
 mod gate;
 mod life;

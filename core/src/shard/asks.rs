@@ -5,7 +5,7 @@
 
 use super::conns::{Phase, TOLD};
 use super::net::Net;
-use super::shared::{Accepted, Ask, Reply};
+use super::shared::{Accepted, Ask, Refusal, Reply};
 use super::{Shard, Told, What};
 use crate::close::CloseReason;
 use crate::payload::ConnectionId;
@@ -25,7 +25,7 @@ impl<N: Net> Shard<N> {
                 }
             }
             Ask::Accept(id, accepted) => self.on_accept(id, *accepted),
-            Ask::Refuse(id, status, text) => self.on_refuse(id, status, &text),
+            Ask::Refuse(id, refusal) => self.on_refuse(id, &refusal),
             Ask::Close(id, code, text) => {
                 if let Some(slot) = self.router.slot(id)
                     && self.conns.at(slot).phase == Phase::Open
@@ -70,7 +70,8 @@ impl<N: Net> Shard<N> {
         let Some(request) = request else { return };
         if self.is_one_too_many(&accepted) {
             let text = "user_connections_max connections of this user are open";
-            return self.reject(slot, Reject { status: 429, text }, false);
+            let reject = Reject { status: 429, text };
+            return self.reject(slot, |c| &c.rejected_user, reject, false);
         }
         let response = http::switching(&request, accepted.subprotocol.as_deref());
         self.open(slot, accepted);
@@ -86,11 +87,7 @@ impl<N: Net> Shard<N> {
         let Some(user) = identity.and_then(|i| i.user.as_ref()) else {
             return false;
         };
-        let is = max > 0 && !self.shared.admission.user_comes(user, max);
-        if is {
-            self.shared.counters[self.me].rejected_user.add(1);
-        }
-        is
+        max > 0 && !self.shared.admission.user_comes(user, max)
     }
 
     /// From now on the connection is a WebSocket.
@@ -147,11 +144,17 @@ impl<N: Net> Shard<N> {
         self.resume(slot);
     }
 
-    fn on_refuse(&mut self, id: ConnectionId, status: u16, text: &str) {
+    fn on_refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
         let Some(slot) = self.deciding(id) else {
             return;
         };
-        self.shared.counters[self.me].rejected_http.add(1);
+        let (status, text) = (refusal.status, &refusal.text);
+        let counters = &self.shared.counters[self.me];
+        counters.rejected_http.add(1);
+        match refusal.is_crowded {
+            true => counters.rejected_events.add(1),
+            false => counters.rejected_host.add(1),
+        }
         let headers = [("Content-Type", "text/plain; charset=utf-8")];
         let body = format!("{text}\n");
         self.respond(

@@ -6,6 +6,7 @@
 
 use super::conns::{AWAITED, PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
 use super::net::Net;
+use super::read::STOPPING;
 use super::timers::NEVER;
 use super::{Flow, Shard, Told, What, ticks};
 use crate::close::CloseReason;
@@ -275,7 +276,7 @@ impl<N: Net> Shard<N> {
                     status: 408,
                     text: "no request in handshake_timeout_ms",
                 };
-                self.reject(slot, reject, false);
+                self.reject(slot, |c| &c.rejected_head_timeout, reject, false);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
             }
             Phase::Deciding => {
@@ -283,7 +284,7 @@ impl<N: Net> Shard<N> {
                     status: 503,
                     text: "no verdict in verdict_timeout_ms",
                 };
-                self.reject(slot, reject, false);
+                self.reject(slot, |c| &c.rejected_verdict_timeout, reject, false);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
             }
             Phase::Closing | Phase::Lingering => self.kill(slot),
@@ -355,14 +356,7 @@ impl<N: Net> Shard<N> {
             match self.conns.at(slot).phase {
                 Phase::Open => self.close_with(slot, CloseReason::Stopping, "going away"),
                 Phase::Deciding | Phase::Head => {
-                    self.reject(
-                        slot,
-                        Reject {
-                            status: 503,
-                            text: "stopping",
-                        },
-                        false,
-                    );
+                    self.reject(slot, |c| &c.rejected_stopping, STOPPING, false);
                 }
                 _ => {}
             }

@@ -134,6 +134,13 @@ impl<N: Net> Conns<N> {
         self.free.push(slot);
     }
 
+    /// Bytes of the tables, free places included.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.capacity() * size_of::<Conn>()
+            + self.sockets.capacity() * size_of::<Option<N::Socket>>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+
     /// Connections, in whatever phase.
     pub(super) fn len(&self) -> usize {
         self.all.len() - self.free.len()

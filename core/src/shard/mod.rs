@@ -9,6 +9,8 @@ pub(crate) mod admission;
 mod asks;
 mod close;
 mod conns;
+mod cpu;
+mod figures;
 pub(crate) mod kernel;
 pub(crate) mod listen;
 pub(crate) mod net;
@@ -107,6 +109,8 @@ pub(crate) struct Shard<N: Net> {
     /// When the wait of this turn was over, and when the turn before ended.
     now_ns: u64,
     ended_ns: u64,
+    /// When the figures that are not for each turn were taken last.
+    sampled_ns: u64,
     /// Since when the inbox is left alone because of a cork; 0 for not.
     put_off_ns: u64,
     /// The last field, so that it is dropped behind what was given by it.
@@ -158,6 +162,7 @@ impl<N: Net> Shard<N> {
             passed: Vec::new(),
             now_ns: 0,
             ended_ns: 0,
+            sampled_ns: 0,
             put_off_ns: 0,
         }
     }
@@ -172,6 +177,7 @@ impl<N: Net> Shard<N> {
                 Ok(Ok(Flow::Ended)) => return,
                 Ok(Err(error)) => {
                     tracing::error!(target: "roomcast", %error, "a shard cannot poll its sockets");
+                    self.shared.counters[self.me].errors.add(1);
                 }
                 Err(_) => {
                     self.give_up();
@@ -187,6 +193,7 @@ impl<N: Net> Shard<N> {
     pub(crate) fn give_up(&mut self) {
         tracing::error!(target: "roomcast", "a callback panicked; the engine stops");
         self.shared.broken.store(true, Ordering::Relaxed);
+        self.shared.counters[self.me].errors.add(1);
         self.end_at_once();
     }
 
@@ -212,6 +219,7 @@ impl<N: Net> Shard<N> {
         self.reap();
         self.tell();
         self.count(began);
+        self.sample(wait.is_none());
         Ok(self.end_of_turn())
     }
 
@@ -285,6 +293,9 @@ impl<N: Net> Shard<N> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        if wait.is_none() && timeout.is_none_or(|timeout| timeout > figures::LONG) {
+            self.sample_before_sleep();
+        }
         let mut ready = std::mem::take(&mut self.ready);
         let polled = self.net.poll(&mut ready, timeout);
         self.shared.inboxes[self.me].on_awake();
@@ -384,6 +395,10 @@ impl<N: Net> Shard<N> {
         let mut asks = std::mem::take(&mut self.asks);
         self.shared.inboxes[self.me].take(&mut asks);
         let mut bytes = 0;
+        if let Some(since_ns) = asks.iter().find_map(Ask::since_ns) {
+            let lag_ns = self.net.now_ns().saturating_sub(since_ns);
+            self.shared.counters[self.me].turn_lag.record(lag_ns);
+        }
         for ask in &asks {
             if let Ask::Route(command) = ask {
                 self.router.warm(command);
@@ -443,7 +458,9 @@ impl<N: Net> Shard<N> {
             .set(self.shared.inboxes[self.me].bytes() as u64);
         counters.turns.add(1);
         self.ended_ns = self.net.now_ns();
-        counters.turn.record(self.ended_ns.saturating_sub(began));
+        let took_ns = self.ended_ns.saturating_sub(began);
+        counters.busy_ns.add(took_ns);
+        counters.turn.record(took_ns);
     }
 
     /// The present tick of the wheel.

@@ -80,6 +80,11 @@ impl Rates {
         }
         self.buckets[at] = Bucket::default();
     }
+
+    /// Bytes that the buckets take.
+    pub(super) fn bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<Bucket>()
+    }
 }
 
 impl<N: Net> Shard<N> {

@@ -14,6 +14,7 @@ use super::{ACCEPTS, READ_BYTES, Shard, Told, What};
 use crate::close::CloseReason;
 use crate::dialect::raw;
 use crate::exposition;
+use crate::metrics::{Counter, Counters};
 use crate::outbound::frame::Frame;
 use crate::payload::Kind;
 use crate::request::Request;
@@ -21,6 +22,10 @@ use crate::sync::{Arc, Ordering};
 use crate::transport::http::{self, HeadLimits, Reject, Route};
 use crate::transport::ws::{self, Item, Payload, Violation};
 
+pub(super) const STOPPING: Reject = Reject {
+    status: 503,
+    text: "stopping",
+};
 /// Header fields of a request.
 const HEADERS_MAX: usize = 100;
 /// How long accepting is put off when the process has no descriptor left.
@@ -143,6 +148,7 @@ impl<N: Net> Shard<N> {
             Ok(socket) => self.conns.sockets[slot as usize] = Some(socket),
             Err(error) => {
                 tracing::warn!(target: "roomcast", %error, "a socket could not be registered");
+                self.shared.counters[self.me].errors.add(1);
                 self.conns.free(slot);
                 return self.uncount();
             }
@@ -164,6 +170,7 @@ impl<N: Net> Shard<N> {
             }
             Stage::Open(accepted, _) if self.is_one_too_many(&accepted) => {
                 // It has its 101 already, so all that can be said is a close frame.
+                self.shared.counters[self.me].rejected_user.add(1);
                 self.conns.at(slot).phase = Phase::Open;
                 let name = "user_connections_max";
                 self.close_with(slot, CloseReason::Limit { name }, name);
@@ -326,35 +333,33 @@ impl<N: Net> Shard<N> {
             }
             Ok(None) if before == 0 => return hello.bytes.extend_from_slice(bytes),
             Ok(None) => return,
-            Err(reject) => return self.reject(slot, reject, false),
+            Err(reject) if reject.status == 431 => {
+                return self.reject(slot, |c| &c.rejected_head_size, reject, false);
+            }
+            Err(reject) => return self.reject(slot, |c| &c.rejected_invalid, reject, false),
         };
         let request = Request::new(parts, hello.peer);
         let head_only = request.method() == ::http::Method::HEAD;
         if self.conns.at(slot).is(OVER) {
-            self.shared.counters[self.me].rejected_full.add(1);
             let text = "connections_max connections are open";
-            return self.reject(slot, Reject { status: 503, text }, head_only);
+            let reject = Reject { status: 503, text };
+            return self.reject(slot, |c| &c.rejected_full, reject, head_only);
         }
         if self.conns.at(slot).is(CROWD) {
-            self.shared.counters[self.me].rejected_address.add(1);
             let text = "address_connections_max connections are open from this address";
-            return self.reject(slot, Reject { status: 429, text }, head_only);
+            let reject = Reject { status: 429, text };
+            return self.reject(slot, |c| &c.rejected_address, reject, head_only);
         }
         match http::route(&request) {
-            Route::Reject(reject) => self.reject(slot, reject, head_only),
+            Route::Reject(reject) => {
+                self.reject(slot, |c| &c.rejected_invalid, reject, head_only);
+            }
             Route::Plain => self.on_page(slot, &request, head_only),
             Route::WebSocket if !http::origin_allowed(&request, &self.shared.origins) => {
-                self.reject(slot, Reject::origin(), false);
+                self.reject(slot, |c| &c.rejected_origin, Reject::origin(), false);
             }
             Route::WebSocket if self.shared.is_stopping() => {
-                self.reject(
-                    slot,
-                    Reject {
-                        status: 503,
-                        text: "stopping",
-                    },
-                    false,
-                );
+                self.reject(slot, |c| &c.rejected_stopping, STOPPING, false);
             }
             Route::WebSocket => {
                 let request = Arc::new(request);
@@ -405,13 +410,22 @@ impl<N: Net> Shard<N> {
                     status: 404,
                     text: "there is no such page here",
                 };
-                self.reject(slot, reject, head_only);
+                self.reject(slot, |c| &c.rejected_path, reject, head_only);
             }
         }
     }
 
-    pub(super) fn reject(&mut self, slot: u32, reject: Reject, head_only: bool) {
-        self.shared.counters[self.me].rejected_http.add(1);
+    /// Answers with an error, and counts that under its reason.
+    pub(super) fn reject(
+        &mut self,
+        slot: u32,
+        reason: fn(&Counters) -> &Counter,
+        reject: Reject,
+        head_only: bool,
+    ) {
+        let counters = &self.shared.counters[self.me];
+        reason(counters).add(1);
+        counters.rejected_http.add(1);
         self.respond(slot, reject.status, reject.to_bytes(head_only));
     }
 
