@@ -971,6 +971,16 @@ roomcast_status roomcast_config_set_metrics_path(roomcast_config *config,
                                                  roomcast_str path);
 
 /**
+ * Has the figures for Prometheus say some things a second time, under the names that many
+ * dashboards of WebSocket servers have: `websocket_connections_total` (connections now, a gauge),
+ * `websocket_messages_total` by `event_type` (`in`, `out`, `publish`, `send`) and
+ * `websocket_message_duration_seconds` (from publishing until the members in step had been offered
+ * it). Default false.
+ */
+roomcast_status roomcast_config_set_websocket_metrics(roomcast_config *config,
+                                                      bool also);
+
+/**
  * Sets a limit. Whether the limits fit together is checked when an engine starts.
  *
  * @param limit one of `roomcast_limit`
@@ -1877,7 +1887,7 @@ typedef struct roomcast_snapshot {
      */
     uint64_t opened;
     /**
-     * Sockets answered with 503 because of `connections_max`.
+     * Sockets answered with 503, or dropped, because of `connections_max`.
      */
     uint64_t rejected_full;
     /**
@@ -1890,7 +1900,44 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_user;
     /**
-     * Requests answered with an error status.
+     * Requests answered with 503 because of `events_max`.
+     */
+    uint64_t rejected_events;
+    /**
+     * Upgrades that the host's verdict refused, or that it gave no answer to.
+     */
+    uint64_t rejected_host;
+    /**
+     * Requests answered with 503 because no verdict came within `verdict_timeout_ms`.
+     */
+    uint64_t rejected_verdict_timeout;
+    /**
+     * Upgrades answered with 403: pages of an origin that may not connect.
+     */
+    uint64_t rejected_origin;
+    /**
+     * Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
+     */
+    uint64_t rejected_head_size;
+    /**
+     * Requests answered with 408: no complete head within `handshake_timeout_ms`.
+     */
+    uint64_t rejected_head_timeout;
+    /**
+     * Requests that are malformed or ask for what is not spoken here (400, 405, 413, 426, 505).
+     */
+    uint64_t rejected_invalid;
+    /**
+     * Requests answered with 404: there is no such page.
+     */
+    uint64_t rejected_path;
+    /**
+     * Requests answered with 503 because the engine was stopping.
+     */
+    uint64_t rejected_stopping;
+    /**
+     * Requests answered with an error status by the engine, or by the host's verdict, for
+     * whichever of these reasons.
      */
     uint64_t rejected_http;
     /**
@@ -1967,9 +2014,29 @@ typedef struct roomcast_snapshot {
      */
     uint64_t inbox_bytes;
     /**
+     * Bytes of the tables that hold connections now: sockets, readers, timers, addresses and
+     * rates, free places included. Neither what waits (`tape_bytes`, `outbox_bytes`) nor messages
+     * in the making nor what the kernel keeps.
+     */
+    uint64_t connection_bytes;
+    /**
      * Turns of the shards.
      */
     uint64_t turns;
+    /**
+     * Nanoseconds in which shards were in a turn, without the wait.
+     */
+    uint64_t busy_ns;
+    /**
+     * Nanoseconds of CPU that the shards' own threads took, a few milliseconds late; 0 where the
+     * host turns the engine.
+     */
+    uint64_t cpu_ns;
+    /**
+     * Failures inside: a socket that could not be registered, a poller that failed, a callback
+     * that panicked. The log says which.
+     */
+    uint64_t errors;
     /**
      * Reads put off because the host did not take its events or a peer its messages.
      */
@@ -1991,6 +2058,11 @@ typedef struct roomcast_snapshot {
      */
     roomcast_durations turn;
     /**
+     * From publishing until a turn took the publication from its shard's inbox, behind the reading
+     * and the callbacks of that turn; one sample a turn, of the oldest publication that it took.
+     */
+    roomcast_durations turn_lag;
+    /**
      * From publishing until the last member in step had been offered the publication; one sample a
      * sweep, of its oldest publication.
      */
@@ -2008,6 +2080,18 @@ typedef struct roomcast_snapshot {
  */
 roomcast_status roomcast_engine_snapshot(const roomcast_engine *engine,
                                          roomcast_snapshot *figures);
+
+/**
+ * The figures of one shard alone, to see which one is hot. `rooms` and `refused` are the engine's
+ * and 0 here.
+ *
+ * @param shard from 0 on
+ * @param figures with `struct_size` set; gets the figures
+ * @return `ROOMCAST_STATUS_INVALID_ARGUMENT` also where there is no such shard
+ */
+roomcast_status roomcast_engine_shard_snapshot(const roomcast_engine *engine,
+                                               size_t shard,
+                                               roomcast_snapshot *figures);
 
 /**
  * The engine's figures as Prometheus reads them (`text/plain; version=0.0.4`), with what each is.

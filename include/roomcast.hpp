@@ -648,6 +648,13 @@ public:
         const roomcast_status status = roomcast_engine_snapshot(raw_, &out);
         return detail::made(status, out);
     }
+    /** The figures of one shard alone, to see which one is hot. */
+    result<roomcast_snapshot> try_shard_snapshot(std::size_t shard) const {
+        roomcast_snapshot out{};
+        out.struct_size = sizeof out;
+        const roomcast_status status = roomcast_engine_shard_snapshot(raw_, shard, &out);
+        return detail::made(status, out);
+    }
     /** The engine's figures as Prometheus reads them. */
     result<std::string> try_metrics() const {
         roomcast_text *text = nullptr;
@@ -719,6 +726,10 @@ public:
     inline std::vector<roomcast::connection> members(std::string_view room) const;
     /** Throwing form of `try_snapshot`. */
     roomcast_snapshot snapshot() const { return try_snapshot().value(); }
+    /** Throwing form of `try_shard_snapshot`. */
+    roomcast_snapshot shard_snapshot(std::size_t shard) const {
+        return try_shard_snapshot(shard).value();
+    }
     /** Throwing form of `try_metrics`. */
     std::string metrics() const { return try_metrics().value(); }
     /** Throwing form of `try_limit`. */
@@ -1319,6 +1330,10 @@ public:
     /** The path that answers with the figures as Prometheus reads them; empty for none. */
     config &metrics_path(std::string_view path) {
         return note(roomcast_config_set_metrics_path(raw(), detail::str(path)), "metrics_path");
+    }
+    /** Has the figures for Prometheus say some things under the names of other servers too. */
+    config &websocket_metrics(bool also) {
+        return note(roomcast_config_set_websocket_metrics(raw(), also), "websocket_metrics");
     }
     /** Sets a limit, in the unit that its name ends with. */
     config &limit(roomcast::limit which, std::uint64_t value) {

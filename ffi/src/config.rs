@@ -332,6 +332,22 @@ pub extern "C" fn roomcast_config_set_metrics_path(
     })
 }
 
+/// Has the figures for Prometheus say some things a second time, under the names that many
+/// dashboards of WebSocket servers have: `websocket_connections_total` (connections now, a gauge),
+/// `websocket_messages_total` by `event_type` (`in`, `out`, `publish`, `send`) and
+/// `websocket_message_duration_seconds` (from publishing until the members in step had been offered
+/// it). Default false.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_config_set_websocket_metrics(
+    config: Option<&mut roomcast_config>,
+    also: bool,
+) -> roomcast_status {
+    change(config, |config| {
+        build(config, |c| c.websocket_metrics(also));
+        Ok(())
+    })
+}
+
 /// Sets a limit. Whether the limits fit together is checked when an engine starts.
 ///
 /// @param limit one of `roomcast_limit`

@@ -28,6 +28,7 @@ pub(crate) fn config(settings: &Bound<'_, PyDict>) -> PyResult<Config> {
             "origins" => config.origins(origins(&value)?),
             "health_path" => config.health_path(value.extract()?),
             "metrics_path" => config.metrics_path(value.extract()?),
+            "websocket_metrics" => config.websocket_metrics(value.extract()?),
             "pages" => with_pages(config, &value)?,
             _ => {
                 limits.insert(name.to_uppercase(), limit(&name, &value)?);

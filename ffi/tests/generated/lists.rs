@@ -169,6 +169,12 @@ pub(super) fn snapshot() -> String {
     let durations = [
         ("turn", "How long turns took, without the wait."),
         (
+            "turn_lag",
+            "From publishing until a turn took the publication from its shard's inbox, behind the \
+             reading and the callbacks of that turn; one sample a turn, of the oldest publication \
+             that it took.",
+        ),
+        (
             "publish_to_flush",
             "From publishing until the last member in step had been offered the \
           publication; one sample a sweep, of its oldest publication.",

@@ -45,6 +45,11 @@ NULLS(roomcast_config_set_reuse_port) {
     IS(INVALID_ARGUMENT, roomcast_config_set_reuse_port(NULL, true));
 }
 
+NULLS(roomcast_config_set_websocket_metrics) {
+    (void)w;
+    IS(INVALID_ARGUMENT, roomcast_config_set_websocket_metrics(NULL, true));
+}
+
 NULLS(roomcast_config_allow_any_origin) {
     (void)w;
     IS(INVALID_ARGUMENT, roomcast_config_allow_any_origin(NULL));
