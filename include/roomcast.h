@@ -477,6 +477,26 @@ typedef enum roomcast_limit {
      * in the listeners' backlogs (`listen_backlog`). Default 10,000.
      */
     ROOMCAST_LIMIT_HANDSHAKES_MAX = 30,
+    /**
+     * Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
+     * limit; one more is answered with 429. Default 0.
+     */
+    ROOMCAST_LIMIT_USER_CONNECTIONS_MAX = 31,
+    /**
+     * Connections that the listeners take a second, on average, and in one go; 0 for no such
+     * limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
+     */
+    ROOMCAST_LIMIT_ACCEPT_RATE_MAX = 32,
+    /**
+     * Messages that a peer may send a second, on average, its pings and pongs among them, 0 for no
+     * such limit; what is beyond meets the `roomcast_message_rate_policy`. Default 0.
+     */
+    ROOMCAST_LIMIT_MESSAGE_RATE_MAX = 33,
+    /**
+     * Messages that a peer which was silent may send at once; 0 for as many as `message_rate_max`.
+     * Default 0.
+     */
+    ROOMCAST_LIMIT_MESSAGE_BURST_MAX = 34,
 } roomcast_limit;
 
 /**
@@ -657,6 +677,10 @@ typedef enum roomcast_close_reason {
      */
     ROOMCAST_CLOSE_REASON_HTTP = 9,
     /**
+     * Beyond a limit that the host has set for its peers (1008); the text is its name.
+     */
+    ROOMCAST_CLOSE_REASON_LIMIT = 10,
+    /**
      * A reason that is newer than this header.
      */
     ROOMCAST_CLOSE_REASON_OTHER = 255,
@@ -835,6 +859,20 @@ typedef enum roomcast_slow_policy {
 } roomcast_slow_policy;
 
 /**
+ * What happens to what a peer says beyond `message_rate_max`.
+ */
+typedef enum roomcast_message_rate_policy {
+    /**
+     * It is dropped before the host is told, and counted. A ping gets no pong. The default.
+     */
+    ROOMCAST_MESSAGE_RATE_POLICY_REFUSE = 0,
+    /**
+     * Its connection is closed with 1008 and the limit's name.
+     */
+    ROOMCAST_MESSAGE_RATE_POLICY_CLOSE = 1,
+} roomcast_message_rate_policy;
+
+/**
  * Makes a configuration with all defaults.
  *
  * @param header_version always `ROOMCAST_VERSION`: what the program was compiled with
@@ -892,6 +930,15 @@ roomcast_status roomcast_config_set_slow_policy(roomcast_config *config,
                                                 uint32_t policy);
 
 /**
+ * What happens to what a peer says beyond `message_rate_max`. Default
+ * `ROOMCAST_MESSAGE_RATE_POLICY_REFUSE`.
+ *
+ * @param policy one of `roomcast_message_rate_policy`
+ */
+roomcast_status roomcast_config_set_message_rate_policy(roomcast_config *config,
+                                                        uint32_t policy);
+
+/**
  * Says which web pages may connect: those of these origins, written as browsers send them
  * (`https://app.example`). Pages of the engine's own host, and clients that are no browsers, may
  * always; by default nobody else.
@@ -922,6 +969,16 @@ roomcast_status roomcast_config_set_health_path(roomcast_config *config,
  */
 roomcast_status roomcast_config_set_metrics_path(roomcast_config *config,
                                                  roomcast_str path);
+
+/**
+ * Has the figures for Prometheus say some things a second time, under the names that many
+ * dashboards of WebSocket servers have: `websocket_connections_total` (connections now, a gauge),
+ * `websocket_messages_total` by `event_type` (`in`, `out`, `publish`, `send`) and
+ * `websocket_message_duration_seconds` (from publishing until the members in step had been offered
+ * it). Default false.
+ */
+roomcast_status roomcast_config_set_websocket_metrics(roomcast_config *config,
+                                                      bool also);
 
 /**
  * Sets a limit. Whether the limits fit together is checked when an engine starts.
@@ -1830,7 +1887,7 @@ typedef struct roomcast_snapshot {
      */
     uint64_t opened;
     /**
-     * Sockets answered with 503 because of `connections_max`.
+     * Sockets answered with 503, or dropped, because of `connections_max`.
      */
     uint64_t rejected_full;
     /**
@@ -1838,7 +1895,49 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_address;
     /**
-     * Requests answered with an error status.
+     * Connections turned away with 429 (or, adopted when they were open, closed with 1008) because
+     * of `user_connections_max`.
+     */
+    uint64_t rejected_user;
+    /**
+     * Requests answered with 503 because of `events_max`.
+     */
+    uint64_t rejected_events;
+    /**
+     * Upgrades that the host's verdict refused, or that it gave no answer to.
+     */
+    uint64_t rejected_host;
+    /**
+     * Requests answered with 503 because no verdict came within `verdict_timeout_ms`.
+     */
+    uint64_t rejected_verdict_timeout;
+    /**
+     * Upgrades answered with 403: pages of an origin that may not connect.
+     */
+    uint64_t rejected_origin;
+    /**
+     * Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
+     */
+    uint64_t rejected_head_size;
+    /**
+     * Requests answered with 408: no complete head within `handshake_timeout_ms`.
+     */
+    uint64_t rejected_head_timeout;
+    /**
+     * Requests that are malformed or ask for what is not spoken here (400, 405, 413, 426, 505).
+     */
+    uint64_t rejected_invalid;
+    /**
+     * Requests answered with 404: there is no such page.
+     */
+    uint64_t rejected_path;
+    /**
+     * Requests answered with 503 because the engine was stopping.
+     */
+    uint64_t rejected_stopping;
+    /**
+     * Requests answered with an error status by the engine, or by the host's verdict, for
+     * whichever of these reasons.
      */
     uint64_t rejected_http;
     /**
@@ -1850,9 +1949,17 @@ typedef struct roomcast_snapshot {
      */
     uint64_t accept_paused;
     /**
+     * Times that accepting was put off because of `accept_rate_max`.
+     */
+    uint64_t accept_paced;
+    /**
      * Messages received.
      */
     uint64_t messages_in;
+    /**
+     * Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
+     */
+    uint64_t messages_refused;
     /**
      * Bytes read from sockets.
      */
@@ -1907,9 +2014,29 @@ typedef struct roomcast_snapshot {
      */
     uint64_t inbox_bytes;
     /**
+     * Bytes of the tables that hold connections now: sockets, readers, timers, addresses and
+     * rates, free places included. Neither what waits (`tape_bytes`, `outbox_bytes`) nor messages
+     * in the making nor what the kernel keeps.
+     */
+    uint64_t connection_bytes;
+    /**
      * Turns of the shards.
      */
     uint64_t turns;
+    /**
+     * Nanoseconds in which shards were in a turn, without the wait.
+     */
+    uint64_t busy_ns;
+    /**
+     * Nanoseconds of CPU that the shards' own threads took, a few milliseconds late; 0 where the
+     * host turns the engine.
+     */
+    uint64_t cpu_ns;
+    /**
+     * Failures inside: a socket that could not be registered, a poller that failed, a callback
+     * that panicked. The log says which.
+     */
+    uint64_t errors;
     /**
      * Reads put off because the host did not take its events or a peer its messages.
      */
@@ -1931,6 +2058,11 @@ typedef struct roomcast_snapshot {
      */
     roomcast_durations turn;
     /**
+     * From publishing until a turn took the publication from its shard's inbox, behind the reading
+     * and the callbacks of that turn; one sample a turn, of the oldest publication that it took.
+     */
+    roomcast_durations turn_lag;
+    /**
      * From publishing until the last member in step had been offered the publication; one sample a
      * sweep, of its oldest publication.
      */
@@ -1948,6 +2080,18 @@ typedef struct roomcast_snapshot {
  */
 roomcast_status roomcast_engine_snapshot(const roomcast_engine *engine,
                                          roomcast_snapshot *figures);
+
+/**
+ * The figures of one shard alone, to see which one is hot. `rooms` and `refused` are the engine's
+ * and 0 here.
+ *
+ * @param shard from 0 on
+ * @param figures with `struct_size` set; gets the figures
+ * @return `ROOMCAST_STATUS_INVALID_ARGUMENT` also where there is no such shard
+ */
+roomcast_status roomcast_engine_shard_snapshot(const roomcast_engine *engine,
+                                               size_t shard,
+                                               roomcast_snapshot *figures);
 
 /**
  * The engine's figures as Prometheus reads them (`text/plain; version=0.0.4`), with what each is.

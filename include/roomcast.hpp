@@ -138,7 +138,11 @@ enum class limit : std::uint32_t {
     keepalive_ms = ROOMCAST_LIMIT_KEEPALIVE_MS,
     user_timeout_ms = ROOMCAST_LIMIT_USER_TIMEOUT_MS,
     address_connections_max = ROOMCAST_LIMIT_ADDRESS_CONNECTIONS_MAX,
-    handshakes_max = ROOMCAST_LIMIT_HANDSHAKES_MAX
+    handshakes_max = ROOMCAST_LIMIT_HANDSHAKES_MAX,
+    user_connections_max = ROOMCAST_LIMIT_USER_CONNECTIONS_MAX,
+    accept_rate_max = ROOMCAST_LIMIT_ACCEPT_RATE_MAX,
+    message_rate_max = ROOMCAST_LIMIT_MESSAGE_RATE_MAX,
+    message_burst_max = ROOMCAST_LIMIT_MESSAGE_BURST_MAX
 };
 
 /** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */
@@ -163,6 +167,7 @@ enum class close_reason : std::uint32_t {
     idle_timeout = ROOMCAST_CLOSE_REASON_IDLE_TIMEOUT,
     handshake_timeout = ROOMCAST_CLOSE_REASON_HANDSHAKE_TIMEOUT,
     http = ROOMCAST_CLOSE_REASON_HTTP,
+    limit = ROOMCAST_CLOSE_REASON_LIMIT,
     other = ROOMCAST_CLOSE_REASON_OTHER
 };
 
@@ -170,6 +175,12 @@ enum class close_reason : std::uint32_t {
 enum class slow_policy : std::uint32_t {
     disconnect = ROOMCAST_SLOW_POLICY_DISCONNECT,
     skip = ROOMCAST_SLOW_POLICY_SKIP
+};
+
+/** What happens to what a peer says beyond `message_rate_max` (`roomcast_message_rate_policy`). */
+enum class message_rate_policy : std::uint32_t {
+    refuse = ROOMCAST_MESSAGE_RATE_POLICY_REFUSE,
+    close = ROOMCAST_MESSAGE_RATE_POLICY_CLOSE
 };
 
 /** How much a line of the log matters (`roomcast_log_level`). */
@@ -637,6 +648,13 @@ public:
         const roomcast_status status = roomcast_engine_snapshot(raw_, &out);
         return detail::made(status, out);
     }
+    /** The figures of one shard alone, to see which one is hot. */
+    result<roomcast_snapshot> try_shard_snapshot(std::size_t shard) const {
+        roomcast_snapshot out{};
+        out.struct_size = sizeof out;
+        const roomcast_status status = roomcast_engine_shard_snapshot(raw_, shard, &out);
+        return detail::made(status, out);
+    }
     /** The engine's figures as Prometheus reads them. */
     result<std::string> try_metrics() const {
         roomcast_text *text = nullptr;
@@ -708,6 +726,10 @@ public:
     inline std::vector<roomcast::connection> members(std::string_view room) const;
     /** Throwing form of `try_snapshot`. */
     roomcast_snapshot snapshot() const { return try_snapshot().value(); }
+    /** Throwing form of `try_shard_snapshot`. */
+    roomcast_snapshot shard_snapshot(std::size_t shard) const {
+        return try_shard_snapshot(shard).value();
+    }
     /** Throwing form of `try_metrics`. */
     std::string metrics() const { return try_metrics().value(); }
     /** Throwing form of `try_limit`. */
@@ -1285,6 +1307,12 @@ public:
         return note(roomcast_config_set_slow_policy(raw(), static_cast<std::uint32_t>(policy)),
                     "slow_policy");
     }
+    /** What happens to what a peer says beyond `message_rate_max`. */
+    config &message_rate_policy(roomcast::message_rate_policy policy) {
+        const auto number = static_cast<std::uint32_t>(policy);
+        return note(roomcast_config_set_message_rate_policy(raw(), number),
+                    "message_rate_policy");
+    }
     /** The web pages that may connect, beside those of the engine's own host. */
     config &origins(const std::vector<std::string_view> &origins) {
         std::vector<roomcast_str> all;
@@ -1302,6 +1330,10 @@ public:
     /** The path that answers with the figures as Prometheus reads them; empty for none. */
     config &metrics_path(std::string_view path) {
         return note(roomcast_config_set_metrics_path(raw(), detail::str(path)), "metrics_path");
+    }
+    /** Has the figures for Prometheus say some things under the names of other servers too. */
+    config &websocket_metrics(bool also) {
+        return note(roomcast_config_set_websocket_metrics(raw(), also), "websocket_metrics");
     }
     /** Sets a limit, in the unit that its name ends with. */
     config &limit(roomcast::limit which, std::uint64_t value) {

@@ -107,6 +107,7 @@ def limits(native: ModuleType) -> str:
     parts = [LIMITS]
     for name, text in native.limits():
         plain = " ".join(text.split()).replace("[`SlowPolicy`]", "``slow_policy``")
+        plain = plain.replace("[`MessageRatePolicy`]", "``message_rate_policy``")
         plain = plain.replace("`publish`", "publishing").replace("`stop`", "``stop``")
         plain = plain.replace("`Refused::Behind`", "``Behind``").replace(
             "`Refused::Overloaded`", "``Overloaded``"

@@ -34,6 +34,12 @@ pub enum CloseReason {
     },
     /// Too slow for its rooms or its own messages (4008).
     TooSlow,
+    /// Beyond a limit that the host has set for its peers (1008): `message_rate_max`, under
+    /// [`MessageRatePolicy::Close`](crate::MessageRatePolicy::Close).
+    Limit {
+        /// The limit's name.
+        name: &'static str,
+    },
     /// No sign of life after a ping (`ping_timeout_ms`).
     PingTimeout,
     /// No message for `idle_timeout_ms` (4001).
@@ -49,7 +55,7 @@ pub enum CloseReason {
 }
 
 /// Names of all reasons, as metrics and logs show them, in the order of [`CloseReason::index`].
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "peer",
     "host",
     "stopping",
@@ -60,6 +66,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "idle_timeout",
     "handshake_timeout",
     "http",
+    "limit",
 ];
 
 impl CloseReason {
@@ -75,6 +82,7 @@ impl CloseReason {
             CloseReason::IdleTimeout => 7,
             CloseReason::HandshakeTimeout => 8,
             CloseReason::Http { .. } => 9,
+            CloseReason::Limit { .. } => 10,
         }
     }
 
@@ -94,6 +102,7 @@ impl CloseReason {
             CloseReason::Stopping => 1001,
             CloseReason::TooSlow => TOO_SLOW,
             CloseReason::IdleTimeout => IDLE,
+            CloseReason::Limit { .. } => POLICY,
             CloseReason::Vanished
             | CloseReason::PingTimeout
             | CloseReason::HandshakeTimeout
@@ -104,6 +113,8 @@ impl CloseReason {
 
 /// Close code of a peer that was too slow; it may come back and recover.
 pub const TOO_SLOW: u16 = 4008;
+/// Close code of RFC 6455 for a peer that does what the server does not allow.
+pub(crate) const POLICY: u16 = 1008;
 /// Close code of a peer that was idle for `idle_timeout_ms`.
 pub const IDLE: u16 = 4001;
 
@@ -112,6 +123,7 @@ impl fmt::Display for CloseReason {
         match self {
             CloseReason::Protocol { code, text } => write!(f, "protocol {code}: {text}"),
             CloseReason::Http { status } => write!(f, "http {status}"),
+            CloseReason::Limit { name } => write!(f, "limit {name}"),
             other => write!(f, "{} {}", other.name(), other.code()),
         }
     }
@@ -130,6 +142,8 @@ mod tests {
     fn names_follow_the_index() {
         assert_eq!(CloseReason::TooSlow.name(), "too_slow");
         assert_eq!(CloseReason::Http { status: 404 }.name(), "http");
+        let limit = CloseReason::Limit { name: "n" };
+        assert_eq!((limit.name(), limit.code()), ("limit", 1008));
     }
 
     #[test]

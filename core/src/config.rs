@@ -23,6 +23,18 @@ pub enum SlowPolicy {
     Skip,
 }
 
+/// What happens to what a peer says beyond `message_rate_max`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageRatePolicy {
+    /// It is dropped before the host is told, and counted (`messages_refused`). A ping gets no
+    /// pong. The peer is not told, so its messages must be such that some may be lost.
+    #[default]
+    Refuse,
+    /// The connection is closed with code 1008 and the limit's name.
+    Close,
+}
+
 /// Which `Origin` headers may open a WebSocket.
 ///
 /// A request without `Origin` (not a browser) and one whose origin equals its `Host` are always
@@ -101,6 +113,12 @@ limits! {
     /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
     /// answered with 429. Behind a proxy all come from the proxy's. Default 0.
     address_connections_max: usize = 0;
+    /// Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
+    /// limit; one more is answered with 429. Default 0.
+    user_connections_max: usize = 0;
+    /// Connections that the listeners take a second, on average, and in one go; 0 for no such
+    /// limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
+    accept_rate_max: u32 = 0;
     /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
     /// in the listeners' backlogs (`listen_backlog`). Default 10,000.
     handshakes_max: usize = 10_000;
@@ -120,6 +138,12 @@ limits! {
     deflate_bytes_min: usize = 256;
     /// Fragments of one inbound message, else 1009. Default 4,096.
     message_fragments_max: u32 = 4_096;
+    /// Messages that a peer may send a second, on average, its pings and pongs among them, 0 for
+    /// no such limit; what is beyond meets the [`MessageRatePolicy`]. Default 0.
+    message_rate_max: u32 = 0;
+    /// Messages that a peer which was silent may send at once; 0 for as many as
+    /// `message_rate_max`. Default 0.
+    message_burst_max: u32 = 0;
     /// Payload bytes of one publication, at most a quarter of `tape_bytes_max`. Default 1 MiB.
     publication_bytes_max: usize = 1024 * 1024;
     /// Bytes that a room keeps on one shard for members who have not got them yet; beyond that
@@ -202,9 +226,11 @@ pub struct Config {
     pub(crate) own_threads: bool,
     pub(crate) reuse_port: bool,
     pub(crate) slow_policy: SlowPolicy,
+    pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
+    pub(crate) websocket_metrics: bool,
     pub(crate) pages: Option<PageFn>,
     pub(crate) log: Option<LogFn>,
 }
@@ -219,6 +245,7 @@ impl fmt::Debug for Config {
             .field("shards", &self.shards)
             .field("own_threads", &self.own_threads)
             .field("slow_policy", &self.slow_policy)
+            .field("message_rate_policy", &self.message_rate_policy)
             .field("origins", &self.origins)
             .finish_non_exhaustive()
     }
@@ -241,9 +268,11 @@ impl Config {
             own_threads: true,
             reuse_port: false,
             slow_policy: SlowPolicy::default(),
+            message_rate_policy: MessageRatePolicy::default(),
             origins: Origins::default(),
             health_path: Some("/health".into()),
             metrics_path: None,
+            websocket_metrics: false,
             pages: None,
             log: None,
         }
@@ -294,6 +323,14 @@ impl Config {
         self
     }
 
+    /// What happens to what a peer says beyond `message_rate_max`. Default
+    /// [`MessageRatePolicy::Refuse`].
+    #[must_use]
+    pub fn message_rate_policy(mut self, policy: MessageRatePolicy) -> Self {
+        self.message_rate_policy = policy;
+        self
+    }
+
     /// Which web pages may connect. Default [`Origins::SameHost`].
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
@@ -315,6 +352,20 @@ impl Config {
     #[must_use]
     pub fn metrics_path(mut self, path: Option<String>) -> Self {
         self.metrics_path = path;
+        self
+    }
+
+    /// Has the figures for Prometheus say some things a second time, under the names that many
+    /// dashboards of WebSocket servers have, so that these go on working. Default false.
+    ///
+    /// - `websocket_connections_total`: connections now (a gauge, in spite of its name).
+    /// - `websocket_messages_total`, by `event_type`: `in` (messages received), `out` (frames
+    ///   written), `publish` and `send` (what the host asked for).
+    /// - `websocket_message_duration_seconds`: from `publish` until the members in step had been
+    ///   offered it, in buckets from 1 ms to 1 s, estimated from the engine's own finer ones.
+    #[must_use]
+    pub fn websocket_metrics(mut self, also: bool) -> Self {
+        self.websocket_metrics = also;
         self
     }
 

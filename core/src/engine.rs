@@ -416,10 +416,12 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
     let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);
     Shared {
         skip: config.slow_policy == crate::config::SlowPolicy::Skip,
+        message_rate_policy: config.message_rate_policy,
         limits: config.limits,
         origins: config.origins,
         health_path: config.health_path,
         metrics_path: config.metrics_path,
+        websocket_metrics: config.websocket_metrics,
         pages: config.pages,
         clock,
         directory: Arc::new(Directory::new(shards, epoch)),

@@ -500,7 +500,7 @@ impl<G: Gate> Host for Queued<G> {
         let pending = Pending::new(id, self.handle.clone());
         if self.is_crowded() {
             // Each connection that comes and goes would leave its events here.
-            return pending.refuse(503, "too many events wait for the host (events_max)");
+            return pending.refuse_crowded();
         }
         if let Some(pending) = self.gate.connecting(&request, pending)
             && self.gate.wants(EventKind::Connecting)

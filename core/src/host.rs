@@ -11,7 +11,7 @@ use crate::handle::Handle;
 use crate::identity::{Host, Identity, Who};
 use crate::payload::{ConnectionId, Kind, Message, Position, Publication};
 use crate::request::Request;
-use crate::shard::shared::{Accepted, Ask};
+use crate::shard::shared::{Accepted, Ask, Refusal};
 use crate::sync::Arc;
 
 /// What a host does about connections. Every method runs on a shard's thread and must be quick:
@@ -260,7 +260,23 @@ impl Pending {
         } else {
             403
         };
-        self.tell(Ask::Refuse(self.id, status, text.into()));
+        self.tell_refusal(status, text, false);
+    }
+
+    /// Turns it away because its events would find no place.
+    pub(crate) fn refuse_crowded(mut self) {
+        self.answered = true;
+        let text = "too many events wait for the host (events_max)";
+        self.tell_refusal(503, text, true);
+    }
+
+    fn tell_refusal(&self, status: u16, text: &str, is_crowded: bool) {
+        let refusal = Refusal {
+            status,
+            text: text.into(),
+            is_crowded,
+        };
+        self.tell(Ask::Refuse(self.id, Box::new(refusal)));
     }
 
     fn tell(&self, ask: Ask) {
@@ -271,7 +287,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.answered {
-            self.tell(Ask::Refuse(self.id, 503, "the host gave no answer".into()));
+            self.tell_refusal(503, "the host gave no answer", false);
         }
     }
 }

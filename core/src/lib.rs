@@ -44,6 +44,7 @@
 mod alive;
 mod close;
 mod config;
+mod durations;
 mod error;
 mod exposition;
 mod identity;
@@ -75,14 +76,15 @@ pub mod manual;
 pub mod testing;
 
 pub use crate::close::{CloseReason, IDLE, TOO_SLOW};
-pub use crate::config::{Config, Limits, Origins, SlowPolicy};
+pub use crate::config::{Config, Limits, MessageRatePolicy, Origins, SlowPolicy};
+pub use crate::durations::Durations;
 pub use crate::engine::{Engine, Stream, Upgrade, Upgraded};
 pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
 pub use crate::handle::{Cork, Handle, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
 pub use crate::log::LogLevel;
-pub use crate::metrics::{Durations, Snapshot};
+pub use crate::metrics::Snapshot;
 pub use crate::page::Page;
 pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
 pub use crate::request::Request;

@@ -4,6 +4,7 @@
 //! integers; anybody reads at any time. Rank 0.
 
 use crate::close;
+use crate::durations::{Durations, Histogram};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Whether a figure only grows.
@@ -11,107 +12,6 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) enum Form {
     Counter,
     Gauge,
-}
-
-/// Two buckets for each power of two of nanoseconds, from 1 us up to 68 s.
-const BUCKETS: usize = 54;
-
-/// Durations, in buckets of a factor of 1.5 at most.
-pub(crate) struct Histogram {
-    counts: [AtomicU64; BUCKETS],
-    sum_ns: Counter,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Histogram {
-            counts: std::array::from_fn(|_| AtomicU64::new(0)),
-            sum_ns: Counter::default(),
-        }
-    }
-}
-
-fn bucket(ns: u64) -> usize {
-    let ns = ns.max(1024);
-    let power = 63 - ns.leading_zeros() as usize;
-    let half = (ns >> (power - 1)) as usize & 1;
-    ((power - 10) * 2 + half).min(BUCKETS - 1)
-}
-
-fn upper_ns(bucket: usize) -> u64 {
-    let base = 1u64 << (bucket / 2 + 10);
-    base + base / 2 * (bucket as u64 % 2 + 1)
-}
-
-impl Histogram {
-    pub(crate) fn record(&self, ns: u64) {
-        let cell = &self.counts[bucket(ns)];
-        cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.sum_ns.add(ns);
-    }
-}
-
-/// How long something took, counted in buckets whose bounds grow by a factor of 1.5 at most.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Durations {
-    counts: Vec<u64>,
-    sum_ns: u64,
-}
-
-impl Durations {
-    fn add(&mut self, histogram: &Histogram) {
-        self.counts.resize(BUCKETS, 0);
-        for (sum, cell) in self.counts.iter_mut().zip(&histogram.counts) {
-            *sum += cell.load(Ordering::Relaxed);
-        }
-        self.sum_ns += histogram.sum_ns.load();
-    }
-
-    /// How many were recorded.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
-    /// All of them together, in nanoseconds.
-    #[must_use]
-    pub fn sum_ns(&self) -> u64 {
-        self.sum_ns
-    }
-
-    /// An upper bound in nanoseconds of the duration below which this share (0 to 1) of them lie;
-    /// 0 when nothing was recorded.
-    #[must_use]
-    pub fn quantile_ns(&self, share: f64) -> u64 {
-        let rank = (self.count() as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        for (i, n) in self.counts.iter().enumerate() {
-            seen += n;
-            if seen >= rank && seen > 0 {
-                return upper_ns(i);
-            }
-        }
-        0
-    }
-
-    /// Upper bounds in nanoseconds, ascending, and how many were recorded below each and above the
-    /// one before; empty ones are left out.
-    #[must_use]
-    pub fn buckets(&self) -> Vec<(u64, u64)> {
-        let counts = self.counts.iter().copied().enumerate();
-        let filled = counts.filter(|(_, count)| *count > 0);
-        filled.map(|(i, count)| (upper_ns(i), count)).collect()
-    }
-
-    /// What was recorded since an earlier snapshot.
-    #[must_use]
-    pub fn since(&self, earlier: &Durations) -> Durations {
-        let before = earlier.counts.iter().copied().chain(std::iter::repeat(0));
-        Durations {
-            counts: self.counts.iter().zip(before).map(|(n, b)| n - b).collect(),
-            sum_ns: self.sum_ns - earlier.sum_ns,
-        }
-    }
 }
 
 macro_rules! counters {
@@ -122,6 +22,7 @@ macro_rules! counters {
             $(pub(crate) $name: Counter,)+
             pub(crate) closed: [Counter; close::NAMES.len()],
             pub(crate) turn: Histogram,
+            pub(crate) turn_lag: Histogram,
             pub(crate) publish_to_flush: Histogram,
             pub(crate) publish_to_flush_small: Histogram,
         }
@@ -139,12 +40,23 @@ macro_rules! counters {
             pub closed: Vec<(&'static str, u64)>,
             /// How long turns took, without the wait.
             pub turn: Durations,
+            /// How late turns come to what waits for them: from `publish` until a turn took the
+            /// publication from its shard's inbox, behind the reading and the callbacks of that
+            /// turn; one sample a turn, of the oldest publication that it took.
+            pub turn_lag: Durations,
             /// From `publish` until the last member in step had been offered the publication; one
             /// sample a sweep, of its oldest publication.
             pub publish_to_flush: Durations,
             /// The same, of rooms with at most 64 members on their shard only: what a large room
             /// adds to their latency shows here.
             pub publish_to_flush_small: Durations,
+            /// The same figures of each shard, to see which one is hot. `rooms` and `refused` are
+            /// the engine's alone and 0 here.
+            pub shards: Vec<Snapshot>,
+            /// The text for Prometheus has the names of [`Config::websocket_metrics`] too.
+            ///
+            /// [`Config::websocket_metrics`]: crate::Config::websocket_metrics
+            pub(crate) websocket_names: bool,
         }
 
         /// The forms of the plain figures.
@@ -163,18 +75,26 @@ macro_rules! counters {
             ];
 
             pub(crate) fn of<'a>(shards: impl Iterator<Item = &'a Counters>) -> Self {
-                let mut all = Snapshot::default();
-                all.closed = close::NAMES.iter().map(|n| (*n, 0)).collect();
+                let none: Vec<_> = close::NAMES.iter().map(|n| (*n, 0)).collect();
+                let mut all = Snapshot { closed: none.clone(), ..Snapshot::default() };
                 for shard in shards {
-                    $(all.$name += shard.$name.load();)+
-                    for ((_, sum), n) in all.closed.iter_mut().zip(&shard.closed) {
-                        *sum += n.load();
-                    }
-                    all.turn.add(&shard.turn);
-                    all.publish_to_flush.add(&shard.publish_to_flush);
-                    all.publish_to_flush_small.add(&shard.publish_to_flush_small);
+                    let mut one = Snapshot { closed: none.clone(), ..Snapshot::default() };
+                    one.add(shard);
+                    all.add(shard);
+                    all.shards.push(one);
                 }
                 all
+            }
+
+            fn add(&mut self, shard: &Counters) {
+                $(self.$name += shard.$name.load();)+
+                for ((_, sum), n) in self.closed.iter_mut().zip(&shard.closed) {
+                    *sum += n.load();
+                }
+                self.turn.add(&shard.turn);
+                self.turn_lag.add(&shard.turn_lag);
+                self.publish_to_flush.add(&shard.publish_to_flush);
+                self.publish_to_flush_small.add(&shard.publish_to_flush_small);
             }
 
             /// Name and value of every plain figure, for whoever shows them.
@@ -194,18 +114,44 @@ counters! {
     accepted: Counter;
     /// WebSockets opened.
     opened: Counter;
-    /// Sockets answered with 503 because of `connections_max`.
+    /// Sockets answered with 503, or dropped, because of `connections_max`.
     rejected_full: Counter;
     /// Sockets answered with 429 because of `address_connections_max`.
     rejected_address: Counter;
-    /// Requests answered with an error status.
+    /// Connections turned away with 429 (or, adopted when they were open, closed with 1008)
+    /// because of `user_connections_max`.
+    rejected_user: Counter;
+    /// Requests answered with 503 because of `events_max`.
+    rejected_events: Counter;
+    /// Upgrades that the host's verdict refused, or that it gave no answer to.
+    rejected_host: Counter;
+    /// Requests answered with 503 because no verdict came within `verdict_timeout_ms`.
+    rejected_verdict_timeout: Counter;
+    /// Upgrades answered with 403: pages of an origin that may not connect.
+    rejected_origin: Counter;
+    /// Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
+    rejected_head_size: Counter;
+    /// Requests answered with 408: no complete head within `handshake_timeout_ms`.
+    rejected_head_timeout: Counter;
+    /// Requests that are malformed or ask for what is not spoken here (400, 405, 413, 426, 505).
+    rejected_invalid: Counter;
+    /// Requests answered with 404: there is no such page.
+    rejected_path: Counter;
+    /// Requests answered with 503 because the engine was stopping.
+    rejected_stopping: Counter;
+    /// Requests answered with an error status by the engine, or by the host's verdict, for
+    /// whichever of these reasons.
     rejected_http: Counter;
     /// Times that the process had no file descriptor for a waiting connection.
     accept_exhausted: Counter;
     /// Times that accepting was put off because `handshakes_max` were in flight.
     accept_paused: Counter;
+    /// Times that accepting was put off because of `accept_rate_max`.
+    accept_paced: Counter;
     /// Messages received.
     messages_in: Counter;
+    /// Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
+    messages_refused: Counter;
     /// Bytes read from sockets.
     bytes_in: Counter;
     /// Bytes written to sockets.
@@ -247,8 +193,20 @@ counters! {
     outbox_bytes: Gauge;
     /// Bytes of commands that wait for shards now.
     inbox_bytes: Gauge;
+    /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses and
+    /// rates, free places included. Neither what waits (`tape_bytes`, `outbox_bytes`) nor messages
+    /// in the making nor what the kernel keeps.
+    connection_bytes: Gauge;
     /// Turns of the shards.
     turns: Counter;
+    /// Nanoseconds in which shards were in a turn, without the wait.
+    busy_ns: Counter;
+    /// Nanoseconds of CPU that the shards' own threads took, a few milliseconds late; 0 where the
+    /// host turns the engine.
+    cpu_ns: Counter;
+    /// Failures inside: a socket that could not be registered, a poller that failed, a callback
+    /// that panicked. The log says which.
+    errors: Counter;
     /// Reads put off because the host did not take its events or a peer its messages.
     reads_paused: Counter;
 }
@@ -273,50 +231,5 @@ impl Counter {
 
     pub(crate) fn load(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_are_ordered_and_bound_what_they_hold() {
-        let mut last = 0;
-        for ns in [
-            1,
-            1024,
-            1500,
-            1536,
-            2047,
-            2048,
-            1_000_000,
-            50_000_000_000,
-            u64::MAX,
-        ] {
-            let b = bucket(ns);
-            assert!(b >= last, "{ns}");
-            assert!(ns > 60_000_000_000 || upper_ns(b) >= ns, "{ns}");
-            assert!(upper_ns(b) as f64 <= (ns.max(1024) as f64) * 1.51 || ns > 60_000_000_000);
-            last = b;
-        }
-    }
-
-    #[test]
-    fn quantiles_count() {
-        let histogram = Histogram::default();
-        for i in 0..100 {
-            histogram.record(if i < 99 { 10_000 } else { 10_000_000 });
-        }
-        let mut all = Durations::default();
-        all.add(&histogram);
-        assert_eq!(all.count(), 100);
-        assert_eq!(all.sum_ns(), 99 * 10_000 + 10_000_000);
-        assert!(all.quantile_ns(0.5) < 20_000);
-        assert!(all.quantile_ns(1.0) >= 10_000_000);
-        assert_eq!(all.since(&all.clone()).count(), 0);
-        let buckets = all.buckets();
-        assert_eq!((buckets.len(), buckets[0].1, buckets[1].1), (2, 99, 1));
-        assert!(buckets[0].0 >= 10_000 && buckets[1].0 >= 10_000_000);
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use roomcast::{Config, LogLevel, Origins, SlowPolicy, Status};
+use roomcast::{Config, LogLevel, MessageRatePolicy, Origins, SlowPolicy, Status};
 
 use crate::boundary::{
     Foreign, In, Out, Why, give, given, guard, place, put, roomcast_free_fn, roomcast_str,
@@ -105,6 +105,16 @@ pub enum roomcast_slow_policy {
     Disconnect = 0,
     /// It jumps ahead to the newest publication, and an event tells how much it missed.
     Skip = 1,
+}
+
+/// What happens to what a peer says beyond `message_rate_max`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum roomcast_message_rate_policy {
+    /// It is dropped before the host is told, and counted. A ping gets no pong. The default.
+    Refuse = 0,
+    /// Its connection is closed with 1008 and the limit's name.
+    Close = 1,
 }
 
 /// Makes a configuration with all defaults.
@@ -236,6 +246,27 @@ pub extern "C" fn roomcast_config_set_slow_policy(
     })
 }
 
+/// What happens to what a peer says beyond `message_rate_max`. Default
+/// `ROOMCAST_MESSAGE_RATE_POLICY_REFUSE`.
+///
+/// @param policy one of `roomcast_message_rate_policy`
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_config_set_message_rate_policy(
+    config: Option<&mut roomcast_config>,
+    policy: u32,
+) -> roomcast_status {
+    use roomcast_message_rate_policy as number;
+    change(config, |config| {
+        let policy = match policy {
+            p if p == number::Refuse as u32 => MessageRatePolicy::Refuse,
+            p if p == number::Close as u32 => MessageRatePolicy::Close,
+            _ => return Err(Status::InvalidArgument),
+        };
+        build(config, |c| c.message_rate_policy(policy));
+        Ok(())
+    })
+}
+
 /// Says which web pages may connect: those of these origins, written as browsers send them
 /// (`https://app.example`). Pages of the engine's own host, and clients that are no browsers, may
 /// always; by default nobody else.
@@ -297,6 +328,22 @@ pub extern "C" fn roomcast_config_set_metrics_path(
         let path = path.text()?;
         let path = (!path.is_empty()).then(|| path.to_owned());
         build(config, |c| c.metrics_path(path));
+        Ok(())
+    })
+}
+
+/// Has the figures for Prometheus say some things a second time, under the names that many
+/// dashboards of WebSocket servers have: `websocket_connections_total` (connections now, a gauge),
+/// `websocket_messages_total` by `event_type` (`in`, `out`, `publish`, `send`) and
+/// `websocket_message_duration_seconds` (from publishing until the members in step had been offered
+/// it). Default false.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_config_set_websocket_metrics(
+    config: Option<&mut roomcast_config>,
+    also: bool,
+) -> roomcast_status {
+    change(config, |config| {
+        build(config, |c| c.websocket_metrics(also));
         Ok(())
     })
 }

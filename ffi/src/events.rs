@@ -63,6 +63,8 @@ pub enum roomcast_close_reason {
     HandshakeTimeout = 8,
     /// It ended as an HTTP request.
     Http = 9,
+    /// Beyond a limit that the host has set for its peers (1008); the text is its name.
+    Limit = 10,
     /// A reason that is newer than this header.
     Other = 255,
 }
@@ -180,6 +182,7 @@ fn reason_number(reason: &CloseReason) -> (roomcast_close_reason, Option<&str>) 
         CloseReason::IdleTimeout => (number::IdleTimeout, None),
         CloseReason::HandshakeTimeout => (number::HandshakeTimeout, None),
         CloseReason::Http { .. } => (number::Http, None),
+        CloseReason::Limit { name } => (number::Limit, Some(name)),
         _ => (number::Other, None),
     }
 }

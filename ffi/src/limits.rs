@@ -89,6 +89,18 @@ pub enum roomcast_limit {
     /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
     /// in the listeners' backlogs (`listen_backlog`). Default 10,000.
     HandshakesMax = 30,
+    /// Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
+    /// limit; one more is answered with 429. Default 0.
+    UserConnectionsMax = 31,
+    /// Connections that the listeners take a second, on average, and in one go; 0 for no such
+    /// limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
+    AcceptRateMax = 32,
+    /// Messages that a peer may send a second, on average, its pings and pongs among them, 0 for no
+    /// such limit; what is beyond meets the `roomcast_message_rate_policy`. Default 0.
+    MessageRateMax = 33,
+    /// Messages that a peer which was silent may send at once; 0 for as many as `message_rate_max`.
+    /// Default 0.
+    MessageBurstMax = 34,
 }
 
 pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
@@ -123,6 +135,10 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
         28 => "user_timeout_ms",
         29 => "address_connections_max",
         30 => "handshakes_max",
+        31 => "user_connections_max",
+        32 => "accept_rate_max",
+        33 => "message_rate_max",
+        34 => "message_burst_max",
         _ => return None,
     };
     Some(name)
@@ -164,6 +180,10 @@ pub extern "C" fn roomcast_limit_name(limit: u32) -> *const c_char {
         28 => c"user_timeout_ms",
         29 => c"address_connections_max",
         30 => c"handshakes_max",
+        31 => c"user_connections_max",
+        32 => c"accept_rate_max",
+        33 => c"message_rate_max",
+        34 => c"message_burst_max",
         _ => return std::ptr::null(),
     };
     name.as_ptr()
@@ -202,6 +222,10 @@ pub(crate) fn limit_value(limits: &Limits, limit: u32) -> Option<u64> {
         28 => limits.user_timeout_ms as u64,
         29 => limits.address_connections_max as u64,
         30 => limits.handshakes_max as u64,
+        31 => limits.user_connections_max as u64,
+        32 => limits.accept_rate_max as u64,
+        33 => limits.message_rate_max as u64,
+        34 => limits.message_burst_max as u64,
         _ => return None,
     };
     Some(value)

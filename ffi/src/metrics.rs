@@ -1,6 +1,6 @@
 //! The engine's figures: a struct of them, and the text that Prometheus reads.
 
-use roomcast::Durations;
+use roomcast::{Durations, Status};
 
 use crate::boundary::{Out, OutGrowing, give, place};
 use crate::engine::{engine_guard, roomcast_engine};
@@ -50,6 +50,28 @@ pub extern "C" fn roomcast_engine_snapshot(
         let mut all = snapshot(&engine.handle().snapshot());
         all.struct_size = size;
         figures.write(size, all);
+        Ok(())
+    })
+}
+
+/// The figures of one shard alone, to see which one is hot. `rooms` and `refused` are the engine's
+/// and 0 here.
+///
+/// @param shard from 0 on
+/// @param figures with `struct_size` set; gets the figures
+/// @return `ROOMCAST_STATUS_INVALID_ARGUMENT` also where there is no such shard
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_engine_shard_snapshot(
+    engine: Option<&roomcast_engine>,
+    shard: usize,
+    figures: OutGrowing<roomcast_snapshot>,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let size = figures.size()?;
+        let all = engine.handle().snapshot();
+        let mut one = snapshot(all.shards.get(shard).ok_or(Status::InvalidArgument)?);
+        one.struct_size = size;
+        figures.write(size, one);
         Ok(())
     })
 }

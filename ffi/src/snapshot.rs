@@ -16,18 +16,44 @@ pub struct roomcast_snapshot {
     pub accepted: u64,
     /// WebSockets opened.
     pub opened: u64,
-    /// Sockets answered with 503 because of `connections_max`.
+    /// Sockets answered with 503, or dropped, because of `connections_max`.
     pub rejected_full: u64,
     /// Sockets answered with 429 because of `address_connections_max`.
     pub rejected_address: u64,
-    /// Requests answered with an error status.
+    /// Connections turned away with 429 (or, adopted when they were open, closed with 1008) because
+    /// of `user_connections_max`.
+    pub rejected_user: u64,
+    /// Requests answered with 503 because of `events_max`.
+    pub rejected_events: u64,
+    /// Upgrades that the host's verdict refused, or that it gave no answer to.
+    pub rejected_host: u64,
+    /// Requests answered with 503 because no verdict came within `verdict_timeout_ms`.
+    pub rejected_verdict_timeout: u64,
+    /// Upgrades answered with 403: pages of an origin that may not connect.
+    pub rejected_origin: u64,
+    /// Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
+    pub rejected_head_size: u64,
+    /// Requests answered with 408: no complete head within `handshake_timeout_ms`.
+    pub rejected_head_timeout: u64,
+    /// Requests that are malformed or ask for what is not spoken here (400, 405, 413, 426, 505).
+    pub rejected_invalid: u64,
+    /// Requests answered with 404: there is no such page.
+    pub rejected_path: u64,
+    /// Requests answered with 503 because the engine was stopping.
+    pub rejected_stopping: u64,
+    /// Requests answered with an error status by the engine, or by the host's verdict, for
+    /// whichever of these reasons.
     pub rejected_http: u64,
     /// Times that the process had no file descriptor for a waiting connection.
     pub accept_exhausted: u64,
     /// Times that accepting was put off because `handshakes_max` were in flight.
     pub accept_paused: u64,
+    /// Times that accepting was put off because of `accept_rate_max`.
+    pub accept_paced: u64,
     /// Messages received.
     pub messages_in: u64,
+    /// Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
+    pub messages_refused: u64,
     /// Bytes read from sockets.
     pub bytes_in: u64,
     /// Bytes written to sockets.
@@ -55,8 +81,20 @@ pub struct roomcast_snapshot {
     pub outbox_bytes: u64,
     /// Bytes of commands that wait for shards now.
     pub inbox_bytes: u64,
+    /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses and
+    /// rates, free places included. Neither what waits (`tape_bytes`, `outbox_bytes`) nor messages
+    /// in the making nor what the kernel keeps.
+    pub connection_bytes: u64,
     /// Turns of the shards.
     pub turns: u64,
+    /// Nanoseconds in which shards were in a turn, without the wait.
+    pub busy_ns: u64,
+    /// Nanoseconds of CPU that the shards' own threads took, a few milliseconds late; 0 where the
+    /// host turns the engine.
+    pub cpu_ns: u64,
+    /// Failures inside: a socket that could not be registered, a poller that failed, a callback
+    /// that panicked. The log says which.
+    pub errors: u64,
     /// Reads put off because the host did not take its events or a peer its messages.
     pub reads_paused: u64,
     /// Rooms that exist.
@@ -67,6 +105,9 @@ pub struct roomcast_snapshot {
     pub closed: [u64; 16],
     /// How long turns took, without the wait.
     pub turn: roomcast_durations,
+    /// From publishing until a turn took the publication from its shard's inbox, behind the reading
+    /// and the callbacks of that turn; one sample a turn, of the oldest publication that it took.
+    pub turn_lag: roomcast_durations,
     /// From publishing until the last member in step had been offered the publication; one sample a
     /// sweep, of its oldest publication.
     pub publish_to_flush: roomcast_durations,
@@ -86,10 +127,22 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         opened: from.opened,
         rejected_full: from.rejected_full,
         rejected_address: from.rejected_address,
+        rejected_user: from.rejected_user,
+        rejected_events: from.rejected_events,
+        rejected_host: from.rejected_host,
+        rejected_verdict_timeout: from.rejected_verdict_timeout,
+        rejected_origin: from.rejected_origin,
+        rejected_head_size: from.rejected_head_size,
+        rejected_head_timeout: from.rejected_head_timeout,
+        rejected_invalid: from.rejected_invalid,
+        rejected_path: from.rejected_path,
+        rejected_stopping: from.rejected_stopping,
         rejected_http: from.rejected_http,
         accept_exhausted: from.accept_exhausted,
         accept_paused: from.accept_paused,
+        accept_paced: from.accept_paced,
         messages_in: from.messages_in,
+        messages_refused: from.messages_refused,
         bytes_in: from.bytes_in,
         bytes_out: from.bytes_out,
         publications: from.publications,
@@ -103,12 +156,17 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         tape_bytes: from.tape_bytes,
         outbox_bytes: from.outbox_bytes,
         inbox_bytes: from.inbox_bytes,
+        connection_bytes: from.connection_bytes,
         turns: from.turns,
+        busy_ns: from.busy_ns,
+        cpu_ns: from.cpu_ns,
+        errors: from.errors,
         reads_paused: from.reads_paused,
         rooms: from.rooms,
         refused: from.refused,
         closed,
         turn: (&from.turn).into(),
+        turn_lag: (&from.turn_lag).into(),
         publish_to_flush: (&from.publish_to_flush).into(),
         publish_to_flush_small: (&from.publish_to_flush_small).into(),
     }

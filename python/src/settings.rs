@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
-use roomcast::{Config, Limits, Origins, Page, SlowPolicy};
+use roomcast::{Config, Limits, MessageRatePolicy, Origins, Page, SlowPolicy};
 
 use crate::errors;
 
@@ -24,9 +24,11 @@ pub(crate) fn config(settings: &Bound<'_, PyDict>) -> PyResult<Config> {
             "own_threads" => config.own_threads(value.extract()?),
             "reuse_port" => config.reuse_port(value.extract()?),
             "slow_policy" => config.slow_policy(slow_policy(&value)?),
+            "message_rate_policy" => config.message_rate_policy(message_rate_policy(&value)?),
             "origins" => config.origins(origins(&value)?),
             "health_path" => config.health_path(value.extract()?),
             "metrics_path" => config.metrics_path(value.extract()?),
+            "websocket_metrics" => config.websocket_metrics(value.extract()?),
             "pages" => with_pages(config, &value)?,
             _ => {
                 limits.insert(name.to_uppercase(), limit(&name, &value)?);
@@ -92,6 +94,16 @@ fn slow_policy(value: &Bound<'_, PyAny>) -> PyResult<SlowPolicy> {
         "skip" => Ok(SlowPolicy::Skip),
         other => Err(PyValueError::new_err(format!(
             "slow_policy is {other:?}, but must be \"disconnect\" or \"skip\""
+        ))),
+    }
+}
+
+fn message_rate_policy(value: &Bound<'_, PyAny>) -> PyResult<MessageRatePolicy> {
+    match value.extract::<String>()?.as_str() {
+        "refuse" => Ok(MessageRatePolicy::Refuse),
+        "close" => Ok(MessageRatePolicy::Close),
+        other => Err(PyValueError::new_err(format!(
+            "message_rate_policy is {other:?}, but must be \"refuse\" or \"close\""
         ))),
     }
 }

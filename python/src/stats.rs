@@ -19,10 +19,7 @@ pub(crate) fn dict<'py>(
     snapshot: &Snapshot,
     since: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let all = PyDict::new(py);
-    for (name, value) in snapshot.figures() {
-        all.set_item(name, value)?;
-    }
+    let all = figures(py, snapshot)?;
     let closed = PyDict::new(py);
     for (reason, count) in &snapshot.closed {
         closed.set_item(reason, count)?;
@@ -30,6 +27,7 @@ pub(crate) fn dict<'py>(
     all.set_item("closed", closed)?;
     for (name, recorded) in [
         ("turn", &snapshot.turn),
+        ("turn_lag", &snapshot.turn_lag),
         ("publish_to_flush", &snapshot.publish_to_flush),
         ("publish_to_flush_small", &snapshot.publish_to_flush_small),
     ] {
@@ -38,6 +36,17 @@ pub(crate) fn dict<'py>(
             None => HashMap::new(),
         };
         all.set_item(name, durations(py, recorded, &before)?)?;
+    }
+    let shards = snapshot.shards.iter().map(|shard| figures(py, shard));
+    all.set_item("shards", shards.collect::<PyResult<Vec<_>>>()?)?;
+    Ok(all)
+}
+
+/// The whole numbers.
+fn figures<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    for (name, value) in snapshot.figures() {
+        all.set_item(name, value)?;
     }
     Ok(all)
 }

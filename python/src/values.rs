@@ -95,6 +95,7 @@ impl From<&Reason> for CloseReason {
         let text = match reason {
             Reason::Peer { text, .. } => text.clone(),
             Reason::Protocol { text, .. } => (*text).to_owned(),
+            Reason::Limit { name } => (*name).to_owned(),
             _ => String::new(),
         };
         CloseReason {

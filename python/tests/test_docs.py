@@ -167,6 +167,7 @@ def table() -> str:
     for name, text in limits():
         words = " ".join(text.split())
         words = words.replace("[`SlowPolicy`]", "`slow_policy`").replace("`Refused::", "`")
+        words = words.replace("[`MessageRatePolicy`]", "`message_rate_policy`")
         found = re.fullmatch(r"(.*) Default ([^.]+)\.(.*)", words)
         assert found, words
         default = re.sub(r"^(\d+) s$", r"\1,000", found[2])

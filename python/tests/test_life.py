@@ -85,6 +85,7 @@ def test_an_address_in_use_is_an_os_error_that_says_what_to_do() -> None:
         ({"connections_max": True}, TypeError, "connections_max"),
         ({"ping_interval_ms": -1}, ValueError, "not negative"),
         ({"slow_policy": "drop"}, ValueError, "disconnect"),
+        ({"message_rate_policy": "drop"}, ValueError, "refuse"),
         ({"origins": "all"}, ValueError, "same-host"),
         ({"large": "view"}, ValueError, "memoryview"),
         ({"handlers": "loop"}, ValueError, "thread"),

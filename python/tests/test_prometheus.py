@@ -9,7 +9,7 @@ from conftest import until
 from prometheus_client import CollectorRegistry, generate_latest
 
 import roomcast
-from roomcast.prometheus import _COUNTERS, _GAUGES, _NESTED, Collector
+from roomcast.prometheus import _COUNTERS, _GAUGES, _NESTED, Collector, _estimated, _reason
 
 
 def scraped(collector: Collector) -> dict[str, float]:
@@ -23,7 +23,11 @@ def scraped(collector: Collector) -> dict[str, float]:
 def test_every_figure_is_known(roomcast_engine: Any) -> None:
     engine: roomcast.Engine = roomcast_engine()
     engine.start()
-    assert set(engine.stats()) == {*_GAUGES, *_COUNTERS, *_NESTED}
+    stats = engine.stats()
+    assert {name for name in stats if not _reason(name)} == {*_GAUGES, *_COUNTERS, *_NESTED}
+    assert {"full", "address", "user", "origin"} < {_reason(name) for name in stats}
+    for shard in stats["shards"]:
+        assert set(shard) == {name for name, value in stats.items() if isinstance(value, int)}
 
 
 def test_figures(roomcast_engine: Any, roomcast_client: Any) -> None:
@@ -53,6 +57,34 @@ def test_figures(roomcast_engine: Any, roomcast_client: Any) -> None:
     lines = (line for line in engine.metrics().splitlines() if not line.startswith("#"))
     own = {line.split("{")[0].split(" ")[0] for line in lines}
     assert own == names
+
+
+def test_names_of_other_servers(roomcast_engine: Any, roomcast_client: Any) -> None:
+    engine: roomcast.Engine = roomcast_engine(websocket_metrics=True)
+    engine.on_connect(lambda conn: conn.accept(rooms=["x"]))
+    engine.start()
+    client = roomcast_client(engine)
+    assert client.status == 101
+    engine.publish("x", "hello")
+    assert client.receive() == "hello"
+    until(lambda: engine.stats()["publish_to_flush"]["count"] == 1)
+    found = scraped(Collector(engine))
+    lines = (line.rsplit(" ", 1) for line in engine.metrics().splitlines() if line[0] != "#")
+    own = {name: float(value) for name, value in lines if name.startswith("websocket_")}
+    assert {name: found[name] for name in own if "{le=" not in name} == {
+        name: value for name, value in own.items() if "{le=" not in name
+    }
+    assert own["websocket_connections_total"] == 1
+    assert own['websocket_messages_total{event_type="publish"}'] == 1
+    buckets = [v for name, v in found.items() if name.startswith("websocket_message_duration")]
+    assert len(buckets) >= 12
+
+
+def test_counts_inside_a_bucket_are_estimated() -> None:
+    ms = 1_000_000
+    counts = dict(_estimated([(1 << 20, 100), (3 << 19, 100)], [ms // 2, ms, 2 * ms]))
+    assert (counts["0.0005"], counts["0.002"], counts["+Inf"]) == (0, 200, 200)
+    assert 50 < counts["0.001"] < 100
 
 
 def test_several_engines_have_names(roomcast_engine: Any) -> None:

@@ -1,7 +1,8 @@
 //! What a peer was sent, taken apart: an HTTP head, then frames of a server.
 //!
 //! Comes in: the bytes of one connection from its first on. Goes out: the whole frames in order,
-//! inflated where they were compressed. A peer that was cut off has a frame in part at the end, which is left out. Any thread.
+//! inflated where they were compressed. A peer that was cut off has a frame in part at the end,
+//! which is left out. Any thread.
 
 use flate2::{Decompress, FlushDecompress};
 

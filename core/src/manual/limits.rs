@@ -25,6 +25,8 @@
 //! |---|---|---|
 //! | [`connections_max`] | 100,000 | the request is answered with 503 |
 //! | [`address_connections_max`] | 0 | the request is answered with 429; 0 for no such limit |
+//! | [`user_connections_max`] | 0 | the request is answered with 429; 0 for no such limit |
+//! | [`accept_rate_max`] | 0 | others wait in the backlogs of the listeners; 0 for no such limit |
 //! | [`handshakes_max`] | 10,000 | others wait in the backlogs of the listeners |
 //! | [`head_bytes_max`] | 16 KiB | the request is answered with 431 |
 //! | [`handshake_timeout_ms`] | 10,000 | 408 |
@@ -33,6 +35,8 @@
 //! | [`deflate_level`] | 0 | messages are compressed so hard; 0 for not at all, 9 at most |
 //! | [`deflate_bytes_min`] | 256 | a message so large is compressed |
 //! | [`message_fragments_max`] | 4,096 | the connection is closed with 1009 |
+//! | [`message_rate_max`] | 0 | what is beyond meets its policy; 0 for no such limit |
+//! | [`message_burst_max`] | 0 | as above; 0 for as many as `message_rate_max` |
 //! | [`publication_bytes_max`] | 1 MiB | `Refused::TooLarge`, also for messages |
 //! | [`tape_bytes_max`] | 4 MiB | the slowest members of the room meet their policy |
 //! | [`shard_tape_bytes_max`] | 256 MiB | as above, from 7/8 on; when full, `Refused::Overloaded` |
@@ -81,8 +85,24 @@
 //! `outbox_bytes_max`. The check says so by name. It does not compare `inbox_bytes_max` with
 //! `publication_bytes_max`; leave it several times larger.
 //!
+//! # Whom a peer has to thank
+//!
+//! Connections are counted for their address from when they are accepted, and for their user from
+//! the host's verdict on, until the socket is closed: what is closing still counts. Where both
+//! limits are set, both hold. A peer that was refused may ask again after a second
+//! (`Retry-After`); one that was adopted with its response sent is closed with 1008, and the host
+//! is told neither that it opened nor that it closed.
+//!
+//! `message_rate_max` and `message_burst_max` are a bucket of tokens for each connection. Each
+//! message takes one when its last byte has come, and so does each ping and each pong that was not
+//! asked for. [`MessageRatePolicy`](crate::MessageRatePolicy) says what becomes of those for which
+//! there is no token. Without a limit a peer that floods is held up by what the host does about
+//! its messages: its shard reads it again only then. At most 2 KiB of pongs wait for a peer.
+//!
 //! [`connections_max`]: crate::Config::connections_max
 //! [`address_connections_max`]: crate::Config::address_connections_max
+//! [`user_connections_max`]: crate::Config::user_connections_max
+//! [`accept_rate_max`]: crate::Config::accept_rate_max
 //! [`handshakes_max`]: crate::Config::handshakes_max
 //! [`head_bytes_max`]: crate::Config::head_bytes_max
 //! [`handshake_timeout_ms`]: crate::Config::handshake_timeout_ms
@@ -91,6 +111,8 @@
 //! [`deflate_level`]: crate::Config::deflate_level
 //! [`deflate_bytes_min`]: crate::Config::deflate_bytes_min
 //! [`message_fragments_max`]: crate::Config::message_fragments_max
+//! [`message_rate_max`]: crate::Config::message_rate_max
+//! [`message_burst_max`]: crate::Config::message_burst_max
 //! [`publication_bytes_max`]: crate::Config::publication_bytes_max
 //! [`tape_bytes_max`]: crate::Config::tape_bytes_max
 //! [`shard_tape_bytes_max`]: crate::Config::shard_tape_bytes_max

@@ -1,19 +1,21 @@
-//! Admission: how many handshakes are in flight, and how many connections each address has.
+//! Admission: handshakes in flight, and how many connections each address and each user has.
 //!
 //! In: connections that come, get through their handshake, and go. Out: whether one more may.
-//! Shared by the shards of an engine; an address is counted only where the host has set a limit.
+//! Shared by the shards of an engine; addresses and users are counted only where the host has set
+//! a limit for them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
-use crate::sync::{AtomicUsize, Ordering, PlainMutex};
+use crate::sync::{Arc, AtomicUsize, Ordering, PlainMutex};
 
 #[derive(Default)]
 pub(crate) struct Admission {
     handshakes: AtomicUsize,
     addresses: PlainMutex<HashMap<IpAddr, usize, RandomState>>,
+    users: PlainMutex<HashMap<Arc<str>, usize, RandomState>>,
 }
 
 impl Admission {
@@ -49,6 +51,31 @@ impl Admission {
             }
         }
     }
+
+    /// A connection of this user is to be opened: whether it may, of which `max` may be open. Only
+    /// one that may is counted.
+    pub(super) fn user_comes(&self, user: &Arc<str>, max: usize) -> bool {
+        let mut users = self.users.lock();
+        match users.get_mut(user) {
+            Some(count) if *count >= max => false,
+            Some(count) => {
+                *count += 1;
+                true
+            }
+            None => users.insert(user.clone(), 1).is_none(),
+        }
+    }
+
+    /// One of those has gone.
+    pub(super) fn user_goes(&self, user: &Arc<str>) {
+        let mut users = self.users.lock();
+        if let Some(count) = users.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(user);
+            }
+        }
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -66,5 +93,19 @@ mod tests {
         admission.go(mapped);
         admission.go(four);
         assert!(admission.addresses.lock().is_empty());
+    }
+
+    #[test]
+    fn a_user_has_as_many_as_it_may_and_is_forgotten_with_the_last() {
+        let admission = Admission::default();
+        let (ada, bob): (Arc<str>, Arc<str>) = ("ada".into(), "bob".into());
+        assert!(admission.user_comes(&ada, 2) && admission.user_comes(&ada, 2));
+        assert!(!admission.user_comes(&ada, 2) && admission.user_comes(&bob, 2));
+        admission.user_goes(&ada);
+        assert!(admission.user_comes(&ada, 2) && !admission.user_comes(&ada, 2));
+        for user in [&ada, &bob, &ada] {
+            admission.user_goes(user);
+        }
+        assert!(admission.users.lock().is_empty());
     }
 }

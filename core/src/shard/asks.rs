@@ -5,7 +5,7 @@
 
 use super::conns::{Phase, TOLD};
 use super::net::Net;
-use super::shared::{Accepted, Ask, Reply};
+use super::shared::{Accepted, Ask, Refusal, Reply};
 use super::{Shard, Told, What};
 use crate::close::CloseReason;
 use crate::dialect::WireKind;
@@ -13,7 +13,7 @@ use crate::payload::ConnectionId;
 use crate::rooms::RoomState;
 use crate::router::Command;
 use crate::sync::Arc;
-use crate::transport::http;
+use crate::transport::http::{self, Reject};
 
 impl<N: Net> Shard<N> {
     pub(super) fn on_ask(&mut self, ask: Ask) {
@@ -27,7 +27,7 @@ impl<N: Net> Shard<N> {
                 }
             }
             Ask::Accept(id, accepted) => self.on_accept(id, *accepted),
-            Ask::Refuse(id, status, text) => self.on_refuse(id, status, &text),
+            Ask::Refuse(id, refusal) => self.on_refuse(id, &refusal),
             Ask::Close(id, code, text) => {
                 if let Some(slot) = self.router.slot(id)
                     && self.conns.at(slot).phase == Phase::Open
@@ -70,6 +70,11 @@ impl<N: Net> Shard<N> {
             .as_ref()
             .and_then(|h| h.request.clone());
         let Some(request) = request else { return };
+        if self.is_one_too_many(&accepted) {
+            let text = "user_connections_max connections of this user are open";
+            let reject = Reject { status: 429, text };
+            return self.reject(slot, |c| &c.rejected_user, reject, false);
+        }
         let deflate = self.shared.agreed_deflate(&request);
         let accepted = Accepted {
             deflate,
@@ -80,6 +85,16 @@ impl<N: Net> Shard<N> {
         // Ahead of everything, also of pongs to pings that came with the request.
         self.router.outbound.send_first(slot, response);
         self.read_early(slot);
+    }
+
+    /// Counts a connection for its user: whether that is one too many, and was not counted.
+    pub(super) fn is_one_too_many(&self, accepted: &Accepted) -> bool {
+        let max = self.shared.limits.user_connections_max;
+        let identity = accepted.identity.as_ref();
+        let Some(user) = identity.and_then(|i| i.user.as_ref()) else {
+            return false;
+        };
+        max > 0 && !self.shared.admission.user_comes(user, max)
     }
 
     /// From now on the connection is a WebSocket.
@@ -102,6 +117,10 @@ impl<N: Net> Shard<N> {
         if accepted.deflate.is_some() {
             conn.reader.allow_deflate();
         }
+        if let Some(rates) = &mut self.rates {
+            rates.begin(slot);
+        }
+        let conn = self.conns.at(slot);
         (conn.heard, conn.spoke) = (now, now);
         self.set_timer(slot);
         self.told.push(Told {
@@ -140,11 +159,17 @@ impl<N: Net> Shard<N> {
         self.resume(slot);
     }
 
-    fn on_refuse(&mut self, id: ConnectionId, status: u16, text: &str) {
+    fn on_refuse(&mut self, id: ConnectionId, refusal: &Refusal) {
         let Some(slot) = self.deciding(id) else {
             return;
         };
-        self.shared.counters[self.me].rejected_http.add(1);
+        let (status, text) = (refusal.status, &refusal.text);
+        let counters = &self.shared.counters[self.me];
+        counters.rejected_http.add(1);
+        match refusal.is_crowded {
+            true => counters.rejected_events.add(1),
+            false => counters.rejected_host.add(1),
+        }
         let headers = [("Content-Type", "text/plain; charset=utf-8")];
         let body = format!("{text}\n");
         self.respond(

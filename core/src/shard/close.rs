@@ -6,8 +6,9 @@
 
 use smallvec::SmallVec;
 
-use super::conns::{PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
+use super::conns::{AWAITED, PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
 use super::net::Net;
+use super::read::STOPPING;
 use super::timers::NEVER;
 use super::{Flow, Shard, Told, What, ticks};
 use crate::close::CloseReason;
@@ -182,6 +183,11 @@ impl<N: Net> Shard<N> {
         {
             let id = self.router.id(slot);
             let identity = self.router.detach(slot);
+            if self.shared.limits.user_connections_max > 0
+                && let Some(user) = identity.as_ref().and_then(|i| i.user.as_ref())
+            {
+                self.shared.admission.user_goes(user);
+            }
             let conn = self.conns.at(slot);
             let reason = conn
                 .reason
@@ -283,7 +289,7 @@ impl<N: Net> Shard<N> {
                     status: 408,
                     text: "no request in handshake_timeout_ms",
                 };
-                self.reject(slot, reject, false);
+                self.reject(slot, |c| &c.rejected_head_timeout, reject, false);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
             }
             Phase::Deciding => {
@@ -291,7 +297,7 @@ impl<N: Net> Shard<N> {
                     status: 503,
                     text: "no verdict in verdict_timeout_ms",
                 };
-                self.reject(slot, reject, false);
+                self.reject(slot, |c| &c.rejected_verdict_timeout, reject, false);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
             }
             Phase::Closing | Phase::Lingering => self.kill(slot),
@@ -302,6 +308,7 @@ impl<N: Net> Shard<N> {
                     // It has spoken; it is we who do not listen. A ping still finds out, through
                     // the kernel, that nobody is there any more.
                     (conn.heard, conn.spoke) = (now, now);
+                    conn.flags |= AWAITED;
                     self.router.outbound.ping(slot, PING);
                 } else if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
                     self.close_with(slot, CloseReason::IdleTimeout, "idle");
@@ -309,7 +316,7 @@ impl<N: Net> Shard<N> {
                     conn.reason = Some(Box::new(CloseReason::PingTimeout));
                     self.kill(slot);
                 } else {
-                    conn.flags |= PINGED;
+                    conn.flags |= PINGED | AWAITED;
                     self.router.outbound.ping(slot, PING);
                 }
             }
@@ -362,14 +369,7 @@ impl<N: Net> Shard<N> {
             match self.conns.at(slot).phase {
                 Phase::Open => self.close_with(slot, CloseReason::Stopping, "going away"),
                 Phase::Deciding | Phase::Head => {
-                    self.reject(
-                        slot,
-                        Reject {
-                            status: 503,
-                            text: "stopping",
-                        },
-                        false,
-                    );
+                    self.reject(slot, |c| &c.rejected_stopping, STOPPING, false);
                 }
                 _ => {}
             }

@@ -31,21 +31,26 @@ pub(super) enum Phase {
 }
 
 /// On the list of sockets to read.
-pub(super) const READY: u8 = 1;
+pub(super) const READY: u16 = 1;
 /// Has bytes that are not read for now; the edge of its readiness is spent.
-pub(super) const UNREAD: u8 = 2;
+pub(super) const UNREAD: u16 = 2;
 /// Was sent a ping and has not been heard since.
-pub(super) const PINGED: u8 = 4;
+pub(super) const PINGED: u16 = 4;
 /// The host was told that it opened, so it will be told that it closed.
-pub(super) const TOLD: u8 = 8;
+pub(super) const TOLD: u16 = 8;
 /// The peer has sent a close frame: when ours is out, the socket is closed.
-pub(super) const PEER_CLOSED: u8 = 16;
+pub(super) const PEER_CLOSED: u16 = 16;
 /// Over `connections_max`: its request will be answered with 503.
-pub(super) const OVER: u8 = 32;
+pub(super) const OVER: u16 = 32;
 /// One too many from its address: its request will be answered with 429.
-pub(super) const CROWD: u8 = 128;
+pub(super) const CROWD: u16 = 128;
 /// The peer has ended its stream: to be read to the end, since no edge will tell of it again.
-pub(super) const ENDED: u8 = 64;
+pub(super) const ENDED: u16 = 64;
+
+/// It was sent a ping: the next pong of its counts against no rate.
+pub(super) const AWAITED: u16 = 256;
+/// It said more than it may, and is about to be closed: what it says is not looked at.
+pub(super) const CUT: u16 = 512;
 
 /// What is kept of a connection until it is open.
 #[derive(Default)]
@@ -57,7 +62,7 @@ pub(super) struct Hello {
 
 pub(super) struct Conn {
     pub(super) phase: Phase,
-    pub(super) flags: u8,
+    pub(super) flags: u16,
     pub(super) reader: Reader,
     pub(super) hello: Option<Box<Hello>>,
     pub(super) reason: Option<Box<CloseReason>>,
@@ -87,7 +92,7 @@ impl Conn {
         matches!(self.phase, Phase::Head | Phase::Deciding)
     }
 
-    pub(super) fn is(&self, flag: u8) -> bool {
+    pub(super) fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 }
@@ -127,6 +132,13 @@ impl<N: Net> Conns<N> {
         self.sockets[slot as usize] = None;
         self.all[slot as usize] = Conn::new();
         self.free.push(slot);
+    }
+
+    /// Bytes of the tables, free places included.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.capacity() * size_of::<Conn>()
+            + self.sockets.capacity() * size_of::<Option<N::Socket>>()
+            + self.free.capacity() * size_of::<u32>()
     }
 
     /// Connections, in whatever phase.

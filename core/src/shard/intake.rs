@@ -34,9 +34,10 @@ pub(super) struct Intake {
     /// Bytes to read at a time.
     quantum: usize,
     inflater: Inflater,
-    /// In this turn: frames and bytes read.
+    /// In this turn: frames and bytes read, and whether there would have been more.
     items: usize,
     bytes: usize,
+    limited: bool,
     /// Bytes inflated in this turn, and in it by the read at hand.
     inflated: usize,
     read_inflated: usize,
@@ -57,10 +58,11 @@ pub(super) struct Tally {
 impl Intake {
     pub(super) fn new() -> Self {
         Intake {
-            quantum: READ_BYTES,
+            quantum: LEAST_BYTES,
             inflater: Inflater::default(),
             items: 0,
             bytes: 0,
+            limited: false,
             inflated: 0,
             read_inflated: 0,
             put_off: HashMap::default(),
@@ -70,15 +72,17 @@ impl Intake {
 
     pub(super) fn begin_turn(&mut self) {
         (self.items, self.bytes, self.inflated) = (0, 0, 0);
+        self.limited = false;
     }
 
     pub(super) fn begin_read(&mut self) {
         self.read_inflated = 0;
     }
 
-    /// So many bytes were read.
-    pub(super) fn on_read(&mut self, bytes: usize) {
+    /// So many bytes were read, of so many that might have been.
+    pub(super) fn on_read(&mut self, bytes: usize, most: usize) {
         self.bytes += bytes;
+        self.limited |= bytes == most;
     }
 
     /// A frame was read.
@@ -102,6 +106,7 @@ impl Intake {
     /// Some are still to be read in the next turn.
     pub(super) fn on_paused(&mut self) {
         self.tally.paused += 1;
+        self.limited = true;
     }
 
     /// Whether this read has inflated all that it may.
@@ -111,14 +116,14 @@ impl Intake {
 
     /// Whether it matters how long this turn was busy with what it has taken in.
     pub(super) fn is_judged(&self) -> bool {
-        self.quantum < READ_BYTES || self.bytes > READ_BYTES || self.items > 0 && self.inflated > 0
+        self.bytes >= LEAST_BYTES || self.items >= LEAST_BYTES / ITEM_BYTES || self.limited
     }
 
     /// The turn was busy for so long, of what it may be: the next one takes in less, or more again.
     pub(super) fn judge(&mut self, busy_ns: u64, budget_ns: u64) {
         if busy_ns > budget_ns {
             self.quantum = (self.quantum / 2).max(LEAST_BYTES);
-        } else if busy_ns < budget_ns / 4 {
+        } else if self.limited && busy_ns < budget_ns / 4 {
             self.quantum = (self.quantum * 2).min(READ_BYTES);
         }
     }

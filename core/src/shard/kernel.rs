@@ -117,6 +117,10 @@ impl Net for Kernel {
         self.clock.now_ns()
     }
 
+    fn cpu_ns(&mut self) -> u64 {
+        super::cpu::thread_ns()
+    }
+
     fn listeners(&self) -> usize {
         self.listeners.len()
     }

@@ -9,10 +9,13 @@ pub(crate) mod admission;
 mod asks;
 mod close;
 mod conns;
+mod cpu;
+mod figures;
 mod intake;
 pub(crate) mod kernel;
 pub(crate) mod listen;
 pub(crate) mod net;
+mod rate;
 mod read;
 pub(crate) mod shared;
 mod timers;
@@ -26,6 +29,7 @@ use std::time::Duration;
 use self::conns::{Conns, ENDED, READY};
 use self::intake::Intake;
 use self::net::{Net, Ready};
+use self::rate::{Bucket, Rate, Rates};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
 use self::wire::Sockets;
@@ -85,6 +89,8 @@ pub(crate) struct Shard<N: Net> {
     wheel: Wheel,
     /// By slot, where connections are counted by address.
     addresses: Vec<Option<IpAddr>>,
+    /// How fast peers may speak, where that is limited.
+    rates: Option<Rates>,
     read_limits: ReadLimits,
     arena: Vec<u8>,
     arena_used: usize,
@@ -95,6 +101,8 @@ pub(crate) struct Shard<N: Net> {
     /// Listeners with somebody waiting, and until when accepting is put off.
     to_accept: Vec<usize>,
     accept_after_ns: u64,
+    accept_rate: Option<Rate>,
+    accept_bucket: Bucket,
     dying: Vec<u32>,
     stopping: Option<close::Stopping>,
     unflushed: bool,
@@ -106,6 +114,8 @@ pub(crate) struct Shard<N: Net> {
     /// When the wait of this turn was over, and when the turn before ended.
     now_ns: u64,
     ended_ns: u64,
+    /// When the figures that are not for each turn were taken last.
+    sampled_ns: u64,
     /// Since when the inbox is left alone because of a cork; 0 for not.
     put_off_ns: u64,
     /// The last field, so that it is dropped behind what was given by it.
@@ -123,6 +133,8 @@ impl<N: Net> Shard<N> {
             skip: shared.skip,
         };
         let codec = Codec::new(limits.deflate_level, limits.deflate_bytes_min);
+        let rates = Rates::new(limits, shared.message_rate_policy);
+        let accept_rate = Rate::new(limits.accept_rate_max, 0);
         let directory = shared.directory.clone();
         let alive = shared.alive[me].clone();
         Shard {
@@ -146,12 +158,15 @@ impl<N: Net> Shard<N> {
             conns: Conns::new(),
             wheel: Wheel::new(),
             addresses: Vec::new(),
+            rates,
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
             intake: Intake::new(),
             told: Vec::new(),
             to_read: VecDeque::new(),
             accept_after_ns: 0,
+            accept_rate,
+            accept_bucket: Bucket::default(),
             dying: Vec::new(),
             stopping: None,
             unflushed: false,
@@ -161,6 +176,7 @@ impl<N: Net> Shard<N> {
             passed: Vec::new(),
             now_ns: 0,
             ended_ns: 0,
+            sampled_ns: 0,
             put_off_ns: 0,
         }
     }
@@ -175,6 +191,7 @@ impl<N: Net> Shard<N> {
                 Ok(Ok(Flow::Ended)) => return,
                 Ok(Err(error)) => {
                     tracing::error!(target: "roomcast", %error, "a shard cannot poll its sockets");
+                    self.shared.counters[self.me].errors.add(1);
                 }
                 Err(_) => {
                     self.give_up();
@@ -190,6 +207,7 @@ impl<N: Net> Shard<N> {
     pub(crate) fn give_up(&mut self) {
         tracing::error!(target: "roomcast", "a callback panicked; the engine stops");
         self.shared.broken.store(true, Ordering::Relaxed);
+        self.shared.counters[self.me].errors.add(1);
         self.end_at_once();
     }
 
@@ -216,6 +234,7 @@ impl<N: Net> Shard<N> {
         self.reap();
         self.tell();
         self.count(began);
+        self.sample(wait.is_none());
         Ok(self.end_of_turn())
     }
 
@@ -299,6 +318,9 @@ impl<N: Net> Shard<N> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        if wait.is_none() && timeout.is_none_or(|timeout| timeout > figures::LONG) {
+            self.sample_before_sleep();
+        }
         let mut ready = std::mem::take(&mut self.ready);
         let polled = self.net.poll(&mut ready, timeout);
         self.shared.inboxes[self.me].on_awake();
@@ -398,6 +420,10 @@ impl<N: Net> Shard<N> {
         let mut asks = std::mem::take(&mut self.asks);
         self.shared.inboxes[self.me].take(&mut asks);
         let mut bytes = 0;
+        if let Some(since_ns) = asks.iter().find_map(Ask::since_ns) {
+            let lag_ns = self.net.now_ns().saturating_sub(since_ns);
+            self.shared.counters[self.me].turn_lag.record(lag_ns);
+        }
         for ask in &asks {
             if let Ask::Route(command) = ask {
                 self.router.warm(command);
@@ -458,7 +484,9 @@ impl<N: Net> Shard<N> {
             .set(self.shared.inboxes[self.me].bytes() as u64);
         counters.turns.add(1);
         self.ended_ns = self.net.now_ns();
-        counters.turn.record(self.ended_ns.saturating_sub(began));
+        let took_ns = self.ended_ns.saturating_sub(began);
+        counters.busy_ns.add(took_ns);
+        counters.turn.record(took_ns);
     }
 
     fn count_compression(&mut self) {

@@ -64,6 +64,10 @@ pub(crate) trait Net: Send + 'static {
         socket: &mut Self::Socket,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize>;
+    /// Nanoseconds of CPU that this thread has taken.
+    fn cpu_ns(&mut self) -> u64 {
+        0
+    }
     /// Sends the end of our stream; reading goes on.
     fn shutdown(&mut self, socket: &mut Self::Socket);
 }

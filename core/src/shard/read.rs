@@ -14,6 +14,7 @@ use super::{ACCEPTS, READ_BYTES, Shard, Told, What};
 use crate::close::CloseReason;
 use crate::dialect::raw;
 use crate::exposition;
+use crate::metrics::{Counter, Counters};
 use crate::outbound::frame::Frame;
 use crate::payload::Kind;
 use crate::request::Request;
@@ -21,12 +22,18 @@ use crate::sync::{Arc, Ordering};
 use crate::transport::http::{self, HeadLimits, Reject, Route};
 use crate::transport::ws::{self, Item, Payload, Violation};
 
+pub(super) const STOPPING: Reject = Reject {
+    status: 503,
+    text: "stopping",
+};
 /// Header fields of a request.
 const HEADERS_MAX: usize = 100;
 /// How long accepting is put off when the process has no descriptor left.
 const EXHAUSTED_NS: u64 = 50_000_000;
 /// How long it is put off when too many handshakes are in flight.
 const CROWDED_NS: u64 = 5_000_000;
+/// The shortest time for which it is put off because of `accept_rate_max`.
+const PACED_NS: u64 = 1_000_000;
 /// Connections beyond `connections_max` that are answered with 503 instead of being dropped.
 const OVER_MAX: usize = 256;
 
@@ -58,13 +65,21 @@ impl<N: Net> Shard<N> {
                     // More may wait; the list brings us back without an edge.
                     break;
                 }
+                if !self.may_accept() {
+                    break;
+                }
                 if self.shared.admission.handshakes() >= self.shared.limits.handshakes_max {
                     self.shared.counters[self.me].accept_paused.add(1);
                     self.accept_after_ns = self.now_ns + CROWDED_NS;
                     break;
                 }
                 match self.net.accept(listener) {
-                    Ok(incoming) => self.place(incoming),
+                    Ok(incoming) => {
+                        if let Some(rate) = self.accept_rate {
+                            rate.take(&mut self.accept_bucket, self.now_ns);
+                        }
+                        self.place(incoming);
+                    }
                     Err(error) => {
                         if self.on_accept_error(&error) {
                             self.to_accept.swap_remove(i);
@@ -74,6 +89,19 @@ impl<N: Net> Shard<N> {
                 }
             }
         }
+    }
+
+    /// Whether `accept_rate_max` lets one more in now; if not, accepting is put off.
+    fn may_accept(&mut self) -> bool {
+        let Some(rate) = self.accept_rate else {
+            return true;
+        };
+        let wait_ns = rate.wait_ns(self.accept_bucket, self.now_ns);
+        if wait_ns > 0 {
+            self.shared.counters[self.me].accept_paced.add(1);
+            self.accept_after_ns = self.now_ns + wait_ns.max(PACED_NS);
+        }
+        wait_ns == 0
     }
 
     /// True when nobody waits any more; else the listener stays on the list.
@@ -125,6 +153,7 @@ impl<N: Net> Shard<N> {
             Ok(socket) => self.conns.sockets[slot as usize] = Some(socket),
             Err(error) => {
                 tracing::warn!(target: "roomcast", %error, "a socket could not be registered");
+                self.shared.counters[self.me].errors.add(1);
                 self.conns.free(slot);
                 return self.uncount();
             }
@@ -144,8 +173,15 @@ impl<N: Net> Shard<N> {
                 conn.flags |= OVER;
                 self.expect_head(slot, peer, &[]);
             }
+            Stage::Open(accepted, _) if self.is_one_too_many(&accepted) => {
+                // It has its 101 already, so all that can be said is a close frame.
+                self.shared.counters[self.me].rejected_user.add(1);
+                self.conns.at(slot).phase = Phase::Open;
+                let name = "user_connections_max";
+                self.close_with(slot, CloseReason::Limit { name }, name);
+            }
             Stage::Open(accepted, bytes) => {
-                conn.hello = Some(Box::new(Hello {
+                self.conns.at(slot).hello = Some(Box::new(Hello {
                     bytes,
                     request: None,
                     peer,
@@ -212,7 +248,7 @@ impl<N: Net> Shard<N> {
             Ok(0) => self.on_end(slot),
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
-                self.intake.on_read(n);
+                self.intake.on_read(n, most);
                 if n == most || self.conns.at(slot).is(ENDED) {
                     self.read_later(slot);
                 }
@@ -315,7 +351,10 @@ impl<N: Net> Shard<N> {
             }
             Ok(None) if before == 0 => return hello.bytes.extend_from_slice(bytes),
             Ok(None) => return,
-            Err(reject) => return self.reject(slot, reject, false),
+            Err(reject) if reject.status == 431 => {
+                return self.reject(slot, |c| &c.rejected_head_size, reject, false);
+            }
+            Err(reject) => return self.reject(slot, |c| &c.rejected_invalid, reject, false),
         };
         let request = Request::new(parts, hello.peer);
         self.intake.on_head();
@@ -325,30 +364,25 @@ impl<N: Net> Shard<N> {
     fn on_request(&mut self, slot: u32, request: Request) {
         let head_only = request.method() == ::http::Method::HEAD;
         if self.conns.at(slot).is(OVER) {
-            self.shared.counters[self.me].rejected_full.add(1);
             let text = "connections_max connections are open";
-            return self.reject(slot, Reject { status: 503, text }, head_only);
+            let reject = Reject { status: 503, text };
+            return self.reject(slot, |c| &c.rejected_full, reject, head_only);
         }
         if self.conns.at(slot).is(CROWD) {
-            self.shared.counters[self.me].rejected_address.add(1);
             let text = "address_connections_max connections are open from this address";
-            return self.reject(slot, Reject { status: 429, text }, head_only);
+            let reject = Reject { status: 429, text };
+            return self.reject(slot, |c| &c.rejected_address, reject, head_only);
         }
         match http::route(&request) {
-            Route::Reject(reject) => self.reject(slot, reject, head_only),
+            Route::Reject(reject) => {
+                self.reject(slot, |c| &c.rejected_invalid, reject, head_only);
+            }
             Route::Plain => self.on_page(slot, &request, head_only),
             Route::WebSocket if !http::origin_allowed(&request, &self.shared.origins) => {
-                self.reject(slot, Reject::origin(), false);
+                self.reject(slot, |c| &c.rejected_origin, Reject::origin(), false);
             }
             Route::WebSocket if self.shared.is_stopping() => {
-                self.reject(
-                    slot,
-                    Reject {
-                        status: 503,
-                        text: "stopping",
-                    },
-                    false,
-                );
+                self.reject(slot, |c| &c.rejected_stopping, STOPPING, false);
             }
             Route::WebSocket => {
                 let request = Arc::new(request);
@@ -399,13 +433,22 @@ impl<N: Net> Shard<N> {
                     status: 404,
                     text: "there is no such page here",
                 };
-                self.reject(slot, reject, head_only);
+                self.reject(slot, |c| &c.rejected_path, reject, head_only);
             }
         }
     }
 
-    pub(super) fn reject(&mut self, slot: u32, reject: Reject, head_only: bool) {
-        self.shared.counters[self.me].rejected_http.add(1);
+    /// Answers with an error, and counts that under its reason.
+    pub(super) fn reject(
+        &mut self,
+        slot: u32,
+        reason: fn(&Counters) -> &Counter,
+        reject: Reject,
+        head_only: bool,
+    ) {
+        let counters = &self.shared.counters[self.me];
+        reason(counters).add(1);
+        counters.rejected_http.add(1);
         self.respond(slot, reject.status, reject.to_bytes(head_only));
     }
 
@@ -423,6 +466,7 @@ impl<N: Net> Shard<N> {
             let reader = &mut self.conns.all[slot as usize].reader;
             match reader.next(buf, &mut at, &self.read_limits) {
                 Ok(None) => return,
+                Ok(Some(item)) if self.rates.is_some() && !self.may_say(slot, &item) => {}
                 Ok(Some(Item::Deflated { text, payload })) => {
                     if let Err(violation) = self.on_deflated(slot, text, payload.bytes(buf)) {
                         self.conns.at(slot).reader.end();

@@ -10,7 +10,7 @@ use super::admission::Admission;
 use super::net::Incoming;
 use crate::alive::Alive;
 use crate::close::CloseReason;
-use crate::config::{Limits, Origins};
+use crate::config::{Limits, MessageRatePolicy, Origins};
 use crate::identity::Identity;
 use crate::inbox::Inbox;
 use crate::log::{self, LogLevel};
@@ -55,6 +55,14 @@ pub(crate) struct Accepted {
     pub(crate) deflate: Option<Deflate>,
 }
 
+/// A connection that is turned away.
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) text: Box<str>,
+    /// By the queue of events, which is full, instead of by the host.
+    pub(crate) is_crowded: bool,
+}
+
 /// How far an adopted socket is.
 pub(crate) enum Stage {
     /// Its HTTP head is still to be read, beginning with these bytes.
@@ -95,7 +103,7 @@ pub(crate) enum Ask {
     Route(Command),
     Adopt(Box<(Incoming, Stage)>),
     Accept(ConnectionId, Box<Accepted>),
-    Refuse(ConnectionId, u16, Box<str>),
+    Refuse(ConnectionId, Box<Refusal>),
     Close(ConnectionId, u16, Box<str>),
     /// The peer closed, broke the protocol or (None) just ended its stream; pushed by the shard
     /// itself, behind what the host asked for in answer to the messages before.
@@ -107,6 +115,18 @@ pub(crate) enum Ask {
     /// Names of the rooms that a connection is in.
     Rooms(ConnectionId, Arc<Reply<String>>),
     Stop,
+}
+
+impl Ask {
+    /// When it was published, where it is a publication.
+    pub(crate) fn since_ns(&self) -> Option<u64> {
+        match self {
+            Ask::Route(Command::Publish(publication) | Command::Union { publication, .. }) => {
+                Some(publication.since_ns)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How stopping went.
@@ -141,9 +161,11 @@ thread_local! {
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) skip: bool,
+    pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
+    pub(crate) websocket_metrics: bool,
     pub(crate) pages: Option<PageFn>,
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<Directory>,
@@ -279,6 +301,7 @@ impl Shared {
         let mut all = Snapshot::of(self.counters.iter());
         all.rooms = self.directory.len() as u64;
         all.refused = self.refused.load(Ordering::Relaxed);
+        all.websocket_names = self.websocket_metrics;
         all
     }
 

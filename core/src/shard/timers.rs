@@ -47,6 +47,11 @@ impl Wheel {
         }
     }
 
+    /// Bytes that the entries take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// Sets the slot's entry; one that is further away than the wheel is looked at on the way.
     pub(crate) fn set(&mut self, slot: u32, due: u32) {
         let at = slot as usize;

@@ -25,6 +25,7 @@ fn doc(indent: &str, text: &str) -> String {
 /// What the core's documentation says, in the words of C.
 fn in_c(text: &str) -> String {
     text.replace("[`SlowPolicy`]", "slow policy")
+        .replace("[`MessageRatePolicy`]", "`roomcast_message_rate_policy`")
         .replace("`publish`", "publishing")
         .replace("`send`", "sending")
         .replace("`Refused::Behind`", "`ROOMCAST_STATUS_BEHIND`")
@@ -167,6 +168,12 @@ pub(super) fn snapshot() -> String {
         "    /// Connections that ended, by `roomcast_close_reason`.\n    pub closed: [u64; 16],\n";
     let durations = [
         ("turn", "How long turns took, without the wait."),
+        (
+            "turn_lag",
+            "From publishing until a turn took the publication from its shard's inbox, behind the \
+             reading and the callbacks of that turn; one sample a turn, of the oldest publication \
+             that it took.",
+        ),
         (
             "publish_to_flush",
             "From publishing until the last member in step had been offered the \

@@ -63,10 +63,14 @@ class Engine(Core):
         reuse_port: lets several processes listen on the same port (SO_REUSEPORT).
         slow_policy: what happens to members that are too slow: they are disconnected (4008), or
             skip ahead and ``on_lag`` is told.
+        message_rate_policy: what happens to what a peer says beyond ``message_rate_max``: it is
+            dropped, unseen and counted, or closes the connection (1008).
         origins: which web pages may connect: those of the same host, those listed too, or any.
         health_path: answers GET with 200 while the engine runs; None for none.
         metrics_path: answers GET with the figures as Prometheus reads them; None for none. Whoever
             reaches the listener may read them.
+        websocket_metrics: has the figures for Prometheus say some things a second time, under
+            names such as ``websocket_connections_total`` that many dashboards have.
         pages: what plain GET requests are answered with: path to (content type, body).
         handlers: where they are called. "auto" is on the event loop that ``start`` is called in,
             else on a thread of the engine's; "thread" is always on that thread, for plain handlers
@@ -93,9 +97,11 @@ class Engine(Core):
         own_threads: bool = True,
         reuse_port: bool = False,
         slow_policy: Literal["disconnect", "skip"] = "disconnect",
+        message_rate_policy: Literal["refuse", "close"] = "refuse",
         origins: Literal["same-host", "any"] | Iterable[str] = "same-host",
         health_path: str | None = "/health",
         metrics_path: str | None = None,
+        websocket_metrics: bool = False,
         pages: Mapping[str, tuple[str, str | bytes]] | None = None,
         handlers: Literal["auto", "thread"] = "auto",
         pull: bool = False,
@@ -114,14 +120,17 @@ class Engine(Core):
             "own_threads": own_threads,
             "reuse_port": reuse_port,
             "slow_policy": slow_policy,
+            "message_rate_policy": message_rate_policy,
             "origins": origins,
             "health_path": health_path,
             "metrics_path": metrics_path,
+            "websocket_metrics": websocket_metrics,
             "pages": None if pages is None else dict(pages),
             **limits,
         }
         self._configure(settings, from_env)
         self._own_threads = own_threads
+        self._websocket_metrics = websocket_metrics
         #: Events of a batch that no iterator has given yet.
         self._pulled: deque[Event] = deque()
         self._on_thread = handlers == "thread"

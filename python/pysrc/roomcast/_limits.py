@@ -17,6 +17,14 @@ class Limits(TypedDict, total=False):
     #: answered with 429. Behind a proxy all come from the proxy's. Default 0.
     address_connections_max: int
 
+    #: Connections of one user, as the host named it in its verdict, on all shards, 0 for no
+    #: such limit; one more is answered with 429. Default 0.
+    user_connections_max: int
+
+    #: Connections that the listeners take a second, on average, and in one go; 0 for no such
+    #: limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
+    accept_rate_max: int
+
     #: Handshakes in flight, the host's verdict included; while there are so many, the others
     #: wait in the listeners' backlogs (`listen_backlog`). Default 10,000.
     handshakes_max: int
@@ -37,6 +45,14 @@ class Limits(TypedDict, total=False):
 
     #: Fragments of one inbound message, else 1009. Default 4,096.
     message_fragments_max: int
+
+    #: Messages that a peer may send a second, on average, its pings and pongs among them, 0 for
+    #: no such limit; what is beyond meets the ``message_rate_policy``. Default 0.
+    message_rate_max: int
+
+    #: Messages that a peer which was silent may send at once; 0 for as many as
+    #: `message_rate_max`. Default 0.
+    message_burst_max: int
 
     #: Payload bytes of one publication, at most a quarter of `tape_bytes_max`. Default 1 MiB.
     publication_bytes_max: int

@@ -43,6 +43,7 @@ _Reason: TypeAlias = Literal[
     "too_slow",
     "ping_timeout",
     "idle_timeout",
+    "limit",
 ]
 
 def statuses() -> list[tuple[str, int, str]]: ...
@@ -421,10 +422,11 @@ class Core:
 
     def stats(self, since: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The engine's figures now. Counters count from the start, which is the last one. Besides
-        whole numbers: ``closed`` by reason, and ``turn``, ``publish_to_flush`` and
-        ``publish_to_flush_small``, each with ``count``, ``p50_ns``, ``p90_ns``, ``p99_ns``,
-        ``max_ns``, and, from the start, ``sum_ns`` and ``buckets``: pairs of an upper bound in
-        nanoseconds and how many were recorded between it and the one before.
+        whole numbers: ``closed`` by reason, ``shards`` with the whole numbers of each shard, and
+        ``turn``, ``turn_lag``, ``publish_to_flush`` and ``publish_to_flush_small``, each with
+        ``count``, ``p50_ns``, ``p90_ns``, ``p99_ns``, ``max_ns``, and, from the start, ``sum_ns``
+        and ``buckets``: pairs of an upper bound in nanoseconds and how many were recorded between
+        it and the one before.
 
         ``since`` is the dict of an earlier call: the counts and quantiles of durations are then of
         what was recorded after it."""

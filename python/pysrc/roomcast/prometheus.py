@@ -37,16 +37,17 @@ _GAUGES = {
     "tape_bytes": "Bytes that rooms keep now for members who have not got them yet.",
     "outbox_bytes": "Bytes that wait for single connections now.",
     "inbox_bytes": "Bytes of commands that wait for shards now.",
+    "connection_bytes": "Bytes of the tables that hold connections now.",
 }
 _COUNTERS = {
     "accepted": "Sockets accepted or adopted.",
     "opened": "WebSockets opened.",
-    "rejected_full": "Sockets answered with 503 because of connections_max.",
-    "rejected_address": "Sockets answered with 429 because of address_connections_max.",
-    "rejected_http": "Requests answered with an error status.",
+    "rejected_http": "Requests answered with an error status, for whichever reason.",
     "accept_exhausted": "Times that the process had no file descriptor for a connection.",
     "accept_paused": "Times that accepting was put off because of handshakes_max.",
+    "accept_paced": "Times that accepting was put off because of accept_rate_max.",
     "messages_in": "Messages received.",
+    "messages_refused": "Messages, pings and pongs beyond message_rate_max.",
     "bytes_in": "Bytes read from sockets.",
     "bytes_out": "Bytes written to sockets.",
     "publications": "Publications handed to delivery groups.",
@@ -59,18 +60,28 @@ _COUNTERS = {
     "too_slow": "Connections given up as too slow.",
     "turns": "Turns of the shards.",
     "reads_paused": "Reads put off because the host or the peer did not take its data.",
+    "errors": "Failures inside; the log says which.",
     "refused": "Publications and messages that were refused.",
 }
 _DURATIONS = {
     "turn": "How long turns of the shards took, without the wait",
+    "turn_lag": "From publish until a turn of its shard took the publication from the inbox",
     "publish_to_flush": "From publish until the members in step had been offered the publication",
     "publish_to_flush_small": "The same, of rooms with at most 64 members on their shard",
 }
 _QUANTILES = {"0.5": "p50_ns", "0.9": "p90_ns", "0.99": "p99_ns", "1": "max_ns"}
 # Powers of two, 2 us to 1 s: bounds of the engine's own buckets, so that none is cut.
 _BOUNDS_NS = [1 << power for power in range(11, 31)]
-# What has a family of its own form, or none.
-_NESTED = {"closed", *_DURATIONS}
+# What is shown in seconds for each shard, and what else is shown of each.
+_SECONDS = {
+    "busy": "Seconds in which shards were in a turn, without the wait.",
+    "cpu": "Seconds of CPU that the shards' own threads took.",
+}
+_OF_SHARDS = ("connections", "messages_in", "publications", "deliveries", "bytes_out")
+# What has a family of its own form, or none; and what begins with `rejected_`, but `rejected_http`.
+_NESTED = {"closed", "shards", *_DURATIONS, *(f"{name}_ns" for name in _SECONDS)}
+# Names of other servers: the bounds of their histogram, in nanoseconds.
+_OTHER_BOUNDS_NS = [ms * 1_000_000 for ms in (1, 5, 10, 25, 50, 100, 250, 500, 1_000)]
 
 
 class Collector(_Base):
@@ -99,13 +110,22 @@ class Collector(_Base):
         if found:
             yield from self._figures(found)
             yield self._closed(found)
+            yield self._rejected(found)
+            yield from self._shards(found)
             for name, text in _DURATIONS.items():
                 yield from self._durations(name, text, found)
+            named = {
+                label: found[label]
+                for label, engine in self._engines.items()
+                if label in found and engine._websocket_metrics
+            }
+            if named:
+                yield from self._other_names(named)
 
     def _figures(self, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterator[Metric]:
         names = dict.fromkeys(name for stats in found.values() for name in stats)
         for name in names:
-            if name in _NESTED:
+            if name in _NESTED or _reason(name):
                 continue
             # A figure that is newer than these lists is a gauge, which may do anything.
             kind = CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily
@@ -123,6 +143,66 @@ class Collector(_Base):
             for reason, count in stats["closed"].items():
                 family.add_metric([*label, reason], count)
         return family
+
+    def _rejected(self, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Metric:
+        family = CounterMetricFamily(
+            "roomcast_rejected",
+            "Connections turned away, each under one reason.",
+            labels=[*self._labels, "reason"],
+        )
+        for label, stats in found.items():
+            for name, count in stats.items():
+                if reason := _reason(name):
+                    family.add_metric([*label, reason], count)
+        return family
+
+    def _shards(self, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterator[Metric]:
+        labels = [*self._labels, "shard"]
+        for name, text in _SECONDS.items():
+            family = CounterMetricFamily(f"roomcast_{name}_seconds", text, labels=labels)
+            for label, stats in found.items():
+                for shard, one in enumerate(stats["shards"]):
+                    family.add_metric([*label, str(shard)], one[f"{name}_ns"] / 1e9)
+            yield family
+        for name in _OF_SHARDS:
+            kind = CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily
+            text = _COUNTERS.get(name) or _GAUGES[name]
+            figures = kind(f"roomcast_shard_{name}", text, labels=labels)
+            for label, stats in found.items():
+                for shard, one in enumerate(stats["shards"]):
+                    figures.add_metric([*label, str(shard)], one[name])
+            yield figures
+
+    def _other_names(self, found: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterator[Metric]:
+        connections = GaugeMetricFamily(
+            "websocket_connections_total", "Connections now.", labels=self._labels
+        )
+        messages = CounterMetricFamily(
+            "websocket_messages",
+            "Messages by what was done with them.",
+            labels=[*self._labels, "event_type"],
+        )
+        took = HistogramMetricFamily(
+            "websocket_message_duration_seconds",
+            "From publish until the members in step had been offered it.",
+            labels=self._labels,
+        )
+        types = {
+            "in": "messages_in",
+            "out": "deliveries",
+            "publish": "publications",
+            "send": "sends",
+        }
+        for label, stats in found.items():
+            connections.add_metric(label, stats["connections"])
+            for event_type, name in types.items():
+                messages.add_metric([*label, event_type], stats[name])
+            durations = stats["publish_to_flush"]
+            counts = _estimated(durations["buckets"], _OTHER_BOUNDS_NS)
+            took.add_metric(label, counts, sum_value=durations["sum_ns"] / 1e9)
+        yield connections
+        yield messages
+        yield took
 
     def _durations(
         self, name: str, text: str, found: Mapping[tuple[str, ...], Mapping[str, Any]]
@@ -142,6 +222,26 @@ class Collector(_Base):
                 quantiles.add_metric([*label, quantile], durations[key] / 1e9)
         yield histogram
         yield quantiles
+
+
+def _reason(name: str) -> str:
+    """The reason for which connections are turned away that a figure counts, if it is one."""
+    is_reason = name.startswith("rejected_") and name not in _COUNTERS
+    return name.removeprefix("rejected_") if is_reason else ""
+
+
+def _estimated(buckets: list[tuple[int, int]], bounds: list[int]) -> list[tuple[str, float]]:
+    """How many are at most so long; inside a bucket of the engine's they are taken as even."""
+    counts: list[tuple[str, float]] = []
+    for bound in bounds:
+        below = 0.0
+        for upper, count in buckets:
+            # The engine's bounds are powers of two, and halfway between.
+            lower = upper * 3 // 4 if upper & (upper - 1) == 0 else upper * 2 // 3
+            share = (bound - lower) / (upper - lower)
+            below += count * min(max(share, 0.0), 1.0)
+        counts.append((f"{bound / 1e9:g}", float(int(below))))
+    return [*counts, ("+Inf", float(sum(count for _, count in buckets)))]
 
 
 def _cumulated(durations: Mapping[str, Any]) -> list[tuple[str, float]]:

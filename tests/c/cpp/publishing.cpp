@@ -146,6 +146,8 @@ TEST_CASE("figures count") {
     CHECK(ann.text() == "x");
     CHECK(comes_true([&] { return engine.snapshot().deliveries == 1; }));
     CHECK(engine.snapshot().connections == 1);
+    CHECK(engine.shard_snapshot(0).struct_size == sizeof(roomcast_snapshot));
+    CHECK(engine.try_shard_snapshot(1000).status() == rc::status::invalid_argument);
     CHECK(engine.snapshot().struct_size == sizeof(roomcast_snapshot));
     CHECK(engine.metrics().find("roomcast_") != std::string::npos);
 }

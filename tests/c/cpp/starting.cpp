@@ -55,8 +55,9 @@ TEST_CASE("what is wrong with a start is named") {
 TEST_CASE("a configuration is read back, and starts several engines") {
     rc::config settings = local();
     settings.limit(limit::connections_max, 17).slow_policy(rc::slow_policy::skip);
+    settings.message_rate_policy(rc::message_rate_policy::close);
     settings.origins({"https://app.example"}).any_origin().reuse_port(false).health_path("/up")
-        .metrics_path("/figures");
+        .metrics_path("/figures").websocket_metrics(true);
     CHECK(settings.limit(limit::connections_max) == 17);
     settings.check();
     rc::engine one = rc::engine::start(settings);

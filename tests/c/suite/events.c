@@ -139,6 +139,30 @@ TEST(silence_ends_in_two_ways, PLAIN, 30) {
     host_free(&host);
 }
 
+static void say_three(struct ws *ws) {
+    for (int i = 0; i < 3; ++i) ws_say(ws, "x");
+}
+
+TEST(more_than_the_rate_of_messages_ends_by_name, PLAIN, 20) {
+    struct host host;
+    struct ws ws;
+    host_prepare(&host);
+    OK(roomcast_config_set_limit(host.config, ROOMCAST_LIMIT_MESSAGE_RATE_MAX, 1));
+    OK(roomcast_config_set_limit(host.config, ROOMCAST_LIMIT_MESSAGE_BURST_MAX, 2));
+    OK(roomcast_config_set_message_rate_policy(host.config, ROOMCAST_MESSAGE_RATE_POLICY_CLOSE));
+    host_start(&host);
+    struct seen seen = closed_after(&host, &ws, say_three);
+    EQ(ROOMCAST_CLOSE_REASON_LIMIT, seen.reason);
+    EQ(1008, seen.code);
+    EQ(1008, ws_expect_end(&ws));
+    roomcast_snapshot figures = {.struct_size = sizeof figures};
+    OK(roomcast_engine_snapshot(host.engine, &figures));
+    EQ(1, figures.messages_refused);
+    EQ(1, figures.closed[ROOMCAST_CLOSE_REASON_LIMIT]);
+    ws_free(&ws);
+    host_free(&host);
+}
+
 /* A peer that reads nothing, and an engine that sees it soon. */
 static void prepare_slow(struct host *host) {
     host_prepare(host);

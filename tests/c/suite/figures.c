@@ -32,13 +32,22 @@ TEST(a_known_load_is_counted, PLAIN, 20) {
     EQ(4, figures.accepted);
     EQ(3, figures.opened);
     EQ(1, figures.rejected_http);
+    EQ(1, figures.rejected_path);
     EQ(3, figures.messages_in);
     EQ(3, figures.joins);
     EQ(0, figures.leaves);
     EQ(1, figures.rooms);
     CHECK(figures.publications >= 10 && figures.sends >= 1);
     CHECK(figures.bytes_in > 0 && figures.bytes_out > 33 * 3 && figures.writes > 0);
-    CHECK(figures.turns > 0 && figures.turn.count > 0);
+    CHECK(figures.turns > 0 && figures.turn.count > 0 && figures.busy_ns > 0);
+    CHECK(figures.turn_lag.count > 0 && figures.connection_bytes > 0);
+    uint64_t deliveries = 0, shards = 0;
+    roomcast_snapshot one = {.struct_size = sizeof one};
+    while (roomcast_engine_shard_snapshot(host.engine, shards, &one) == ROOMCAST_STATUS_OK) {
+        deliveries += one.deliveries;
+        shards++;
+    }
+    CHECK(shards > 0 && deliveries == figures.deliveries);
     CHECK(figures.turn.p50_ns <= figures.turn.p99_ns && figures.turn.p99_ns <= figures.turn.max_ns);
     EQ(0, figures.lagged + figures.too_slow + figures.rejected_full);
     ws_send_close(&peers[0], 1000, "");
@@ -135,6 +144,7 @@ TEST(pages_answer_plain_requests, PLAIN, 20) {
     OK(roomcast_config_set_pages(host.config, &calls, on_page, on_pages_freed));
     OK(roomcast_config_set_health_path(host.config, S("/alive")));
     OK(roomcast_config_set_metrics_path(host.config, S("/figures")));
+    OK(roomcast_config_set_websocket_metrics(host.config, true));
     host_start(&host);
     EQ(200, ws_get(host.port, "GET", "/large", body, sizeof body));
     EQ(sizeof page_body, strlen(body));
@@ -147,6 +157,7 @@ TEST(pages_answer_plain_requests, PLAIN, 20) {
     EQ(200, ws_get(host.port, "GET", "/alive", body, sizeof body));
     EQ(200, ws_get(host.port, "GET", "/figures", body, sizeof body));
     CHECK(strstr(body, "\n# TYPE roomcast_connections gauge\nroomcast_connections "));
+    CHECK(strstr(body, "\nwebsocket_messages_total{event_type=\"in\"} 0\n"));
     EQ(405, ws_get(host.port, "DELETE", "/large", body, sizeof body));
     EQ(5, LOAD(calls));
     EQ(0, pages_freed);

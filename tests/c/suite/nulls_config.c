@@ -45,6 +45,11 @@ NULLS(roomcast_config_set_reuse_port) {
     IS(INVALID_ARGUMENT, roomcast_config_set_reuse_port(NULL, true));
 }
 
+NULLS(roomcast_config_set_websocket_metrics) {
+    (void)w;
+    IS(INVALID_ARGUMENT, roomcast_config_set_websocket_metrics(NULL, true));
+}
+
 NULLS(roomcast_config_allow_any_origin) {
     (void)w;
     IS(INVALID_ARGUMENT, roomcast_config_allow_any_origin(NULL));
@@ -60,6 +65,14 @@ NULLS(roomcast_config_set_slow_policy) {
     EACH(bad, bad_enums, uint32_t)
         IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(w->config, *bad));
     IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(w->config, 2));
+}
+
+NULLS(roomcast_config_set_message_rate_policy) {
+    const uint32_t good = ROOMCAST_MESSAGE_RATE_POLICY_CLOSE;
+    IS(INVALID_ARGUMENT, roomcast_config_set_message_rate_policy(NULL, good));
+    EACH(bad, bad_enums, uint32_t)
+        IS(INVALID_ARGUMENT, roomcast_config_set_message_rate_policy(w->config, *bad));
+    IS(INVALID_ARGUMENT, roomcast_config_set_message_rate_policy(w->config, 2));
 }
 
 NULLS(roomcast_config_set_origins) {

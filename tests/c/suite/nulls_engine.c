@@ -179,6 +179,22 @@ NULLS(roomcast_engine_snapshot) {
     for (size_t i = 0; i < sizeof large.newer; i++) EQ(0, large.newer[i]);
 }
 
+NULLS(roomcast_engine_shard_snapshot) {
+    roomcast_snapshot figures;
+    IS(INVALID_ARGUMENT, roomcast_engine_shard_snapshot(w->engine, 0, NULL));
+    IS(INVALID_ARGUMENT, roomcast_engine_shard_snapshot(NULL, 0, NULL));
+    static const size_t shards[] = {255, 1u << 20, SIZE_MAX};
+    memset(&figures, 0xA5, sizeof figures);
+    figures.struct_size = sizeof figures;
+    IS(INVALID_ARGUMENT, roomcast_engine_shard_snapshot(NULL, 0, &figures));
+    EACH(bad, shards, size_t)
+        IS(INVALID_ARGUMENT, roomcast_engine_shard_snapshot(w->engine, *bad, &figures));
+    EQ(0xA5A5A5A5A5A5A5A5ull, figures.connections);
+    figures.struct_size = 1;
+    IS(INVALID_ARGUMENT, roomcast_engine_shard_snapshot(w->engine, 0, &figures));
+    EQ(0xA5A5A5A5A5A5A5A5ull, figures.connections);
+}
+
 NULLS(roomcast_engine_metrics) {
     PLACE(roomcast_text *, text);
     IS(INVALID_ARGUMENT, roomcast_engine_metrics(NULL, &text));

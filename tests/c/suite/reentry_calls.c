@@ -13,10 +13,12 @@ static void configure(void) {
     OK(roomcast_config_set_shards(config, 1));
     OK(roomcast_config_set_reuse_port(config, false));
     OK(roomcast_config_set_slow_policy(config, ROOMCAST_SLOW_POLICY_SKIP));
+    OK(roomcast_config_set_message_rate_policy(config, ROOMCAST_MESSAGE_RATE_POLICY_CLOSE));
     OK(roomcast_config_set_origins(config, NULL, 0));
     OK(roomcast_config_allow_any_origin(config));
     OK(roomcast_config_set_health_path(config, S("/h")));
     OK(roomcast_config_set_metrics_path(config, S("/m")));
+    OK(roomcast_config_set_websocket_metrics(config, true));
     OK(roomcast_config_set_limit(config, ROOMCAST_LIMIT_CONNECTIONS_MAX, 5));
     OK(roomcast_config_limit(config, ROOMCAST_LIMIT_CONNECTIONS_MAX, &value));
     OK(roomcast_config_read_environment(config, why, sizeof why));
@@ -201,6 +203,7 @@ static void look(const roomcast_engine *engine) {
     uint16_t port = 0;
     figures.struct_size = sizeof figures;
     OK(roomcast_engine_snapshot(engine, &figures));
+    OK(roomcast_engine_shard_snapshot(engine, 0, &figures));
     OK(roomcast_engine_metrics(engine, &text));
     CHECK(roomcast_text_str(text).len > 0);
     roomcast_text_free(text);

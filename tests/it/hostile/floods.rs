@@ -134,7 +134,7 @@ fn messages_without_end_from_some_let_those_of_another_through() {
 
 #[test]
 fn a_flood_into_a_room_that_nobody_reads_is_refused_when_the_room_is_behind() {
-    let limits = config().room_ahead_bytes_max(64 * 1024);
+    let limits = config().room_ahead_bytes_max(2 * 1024);
     let (house, _) = obedient(limits);
     let honest = Honest::beside(&house);
     let _stalled: Vec<_> = (0..5).map(|_| house.client("said").0).collect();

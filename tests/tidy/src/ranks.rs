@@ -20,6 +20,7 @@ const STAGES: &[(u8, &[&str])] = &[
             "close",
             "command",
             "config",
+            "durations",
             "error",
             "event",
             "exposition",
