@@ -497,6 +497,15 @@ typedef enum roomcast_limit {
      * Default 0.
      */
     ROOMCAST_LIMIT_MESSAGE_BURST_MAX = 34,
+    /**
+     * How hard messages are compressed for peers that offer permessage-deflate, from 1 (quick) to
+     * 9 (small), 0 for not at all. Compressing costs the shard; 1 is right for most. Default 0.
+     */
+    ROOMCAST_LIMIT_DEFLATE_LEVEL = 35,
+    /**
+     * Payload bytes from which a message is compressed; shorter ones go as they are. Default 256.
+     */
+    ROOMCAST_LIMIT_DEFLATE_BYTES_MIN = 36,
 } roomcast_limit;
 
 /**
@@ -1961,6 +1970,34 @@ typedef struct roomcast_snapshot {
      */
     uint64_t messages_refused;
     /**
+     * Peers closed with 1002: a frame that the protocol does not allow.
+     */
+    uint64_t violations_frame;
+    /**
+     * Peers closed with 1007: text that is not UTF-8.
+     */
+    uint64_t violations_text;
+    /**
+     * Peers closed with 1007: a compressed message that does not inflate.
+     */
+    uint64_t violations_deflate;
+    /**
+     * Peers closed with 1009: a message larger than `message_bytes_max`, as it came or inflated.
+     */
+    uint64_t violations_size;
+    /**
+     * Peers closed with 1009: a message in more than `message_fragments_max` fragments.
+     */
+    uint64_t violations_fragments;
+    /**
+     * Pings of peers.
+     */
+    uint64_t pings_in;
+    /**
+     * Pongs dropped because their peer does not read: of those that wait, the newest is sent.
+     */
+    uint64_t pongs_dropped;
+    /**
      * Bytes read from sockets.
      */
     uint64_t bytes_in;
@@ -1986,9 +2023,41 @@ typedef struct roomcast_snapshot {
      */
     uint64_t writes;
     /**
+     * Messages compressed for peers: once for all of them with the same window.
+     */
+    uint64_t deflated;
+    /**
+     * Payload bytes of those before.
+     */
+    uint64_t deflate_bytes_in;
+    /**
+     * Payload bytes of those after.
+     */
+    uint64_t deflate_bytes_out;
+    /**
+     * Messages of peers inflated, those given up included.
+     */
+    uint64_t inflated;
+    /**
+     * Payload bytes of those before.
+     */
+    uint64_t inflate_bytes_in;
+    /**
+     * Payload bytes of those after; one that is given up counts as `message_bytes_max`.
+     */
+    uint64_t inflate_bytes_out;
+    /**
+     * Times that reading went on in the next turn: this one had read (or inflated) its share.
+     */
+    uint64_t intake_paused;
+    /**
      * Memberships that began.
      */
     uint64_t joins;
+    /**
+     * Joins without effect: the connection was in `connection_rooms_max` rooms.
+     */
+    uint64_t joins_refused;
     /**
      * Memberships that ended.
      */

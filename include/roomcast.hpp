@@ -142,7 +142,9 @@ enum class limit : std::uint32_t {
     user_connections_max = ROOMCAST_LIMIT_USER_CONNECTIONS_MAX,
     accept_rate_max = ROOMCAST_LIMIT_ACCEPT_RATE_MAX,
     message_rate_max = ROOMCAST_LIMIT_MESSAGE_RATE_MAX,
-    message_burst_max = ROOMCAST_LIMIT_MESSAGE_BURST_MAX
+    message_burst_max = ROOMCAST_LIMIT_MESSAGE_BURST_MAX,
+    deflate_level = ROOMCAST_LIMIT_DEFLATE_LEVEL,
+    deflate_bytes_min = ROOMCAST_LIMIT_DEFLATE_BYTES_MIN
 };
 
 /** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */

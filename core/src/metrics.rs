@@ -152,6 +152,20 @@ counters! {
     messages_in: Counter;
     /// Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
     messages_refused: Counter;
+    /// Peers closed with 1002: a frame that the protocol does not allow.
+    violations_frame: Counter;
+    /// Peers closed with 1007: text that is not UTF-8.
+    violations_text: Counter;
+    /// Peers closed with 1007: a compressed message that does not inflate.
+    violations_deflate: Counter;
+    /// Peers closed with 1009: a message larger than `message_bytes_max`, as it came or inflated.
+    violations_size: Counter;
+    /// Peers closed with 1009: a message in more than `message_fragments_max` fragments.
+    violations_fragments: Counter;
+    /// Pings of peers.
+    pings_in: Counter;
+    /// Pongs dropped because their peer does not read: of those that wait, the newest is sent.
+    pongs_dropped: Counter;
     /// Bytes read from sockets.
     bytes_in: Counter;
     /// Bytes written to sockets.
@@ -181,6 +195,8 @@ counters! {
     intake_paused: Counter;
     /// Memberships that began.
     joins: Counter;
+    /// Joins without effect: the connection was in `connection_rooms_max` rooms.
+    joins_refused: Counter;
     /// Memberships that ended.
     leaves: Counter;
     /// Publications that members jumped over under the policy `skip`.

@@ -80,6 +80,7 @@ pub(crate) struct Tally {
     pub(crate) sends: u64,
     pub(crate) joins: u64,
     pub(crate) leaves: u64,
+    pub(crate) joins_refused: u64,
 }
 
 pub(crate) struct Router {
@@ -391,7 +392,11 @@ impl Router {
     fn join(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
         self.last = None;
         let slot = self.open_slot(who);
-        let slot = slot.filter(|&slot| self.outbound.memberships(slot) < self.rooms_max);
+        let slot = slot.filter(|&slot| {
+            let may = self.outbound.memberships(slot) < self.rooms_max || self.is_in(slot, room);
+            self.tally.joins_refused += u64::from(!may);
+            may
+        });
         let joined = slot.is_some_and(|slot| {
             let kind = self.people[slot as usize].wire as u8;
             self.outbound.join(slot, kind, room)

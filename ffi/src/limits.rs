@@ -101,6 +101,11 @@ pub enum roomcast_limit {
     /// Messages that a peer which was silent may send at once; 0 for as many as `message_rate_max`.
     /// Default 0.
     MessageBurstMax = 34,
+    /// How hard messages are compressed for peers that offer permessage-deflate, from 1 (quick) to
+    /// 9 (small), 0 for not at all. Compressing costs the shard; 1 is right for most. Default 0.
+    DeflateLevel = 35,
+    /// Payload bytes from which a message is compressed; shorter ones go as they are. Default 256.
+    DeflateBytesMin = 36,
 }
 
 pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
@@ -139,6 +144,8 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
         32 => "accept_rate_max",
         33 => "message_rate_max",
         34 => "message_burst_max",
+        35 => "deflate_level",
+        36 => "deflate_bytes_min",
         _ => return None,
     };
     Some(name)
@@ -184,6 +191,8 @@ pub extern "C" fn roomcast_limit_name(limit: u32) -> *const c_char {
         32 => c"accept_rate_max",
         33 => c"message_rate_max",
         34 => c"message_burst_max",
+        35 => c"deflate_level",
+        36 => c"deflate_bytes_min",
         _ => return std::ptr::null(),
     };
     name.as_ptr()
@@ -226,6 +235,8 @@ pub(crate) fn limit_value(limits: &Limits, limit: u32) -> Option<u64> {
         32 => limits.accept_rate_max as u64,
         33 => limits.message_rate_max as u64,
         34 => limits.message_burst_max as u64,
+        35 => limits.deflate_level as u64,
+        36 => limits.deflate_bytes_min as u64,
         _ => return None,
     };
     Some(value)

@@ -54,6 +54,20 @@ pub struct roomcast_snapshot {
     pub messages_in: u64,
     /// Messages, pings and pongs beyond `message_rate_max`: nobody was told of them.
     pub messages_refused: u64,
+    /// Peers closed with 1002: a frame that the protocol does not allow.
+    pub violations_frame: u64,
+    /// Peers closed with 1007: text that is not UTF-8.
+    pub violations_text: u64,
+    /// Peers closed with 1007: a compressed message that does not inflate.
+    pub violations_deflate: u64,
+    /// Peers closed with 1009: a message larger than `message_bytes_max`, as it came or inflated.
+    pub violations_size: u64,
+    /// Peers closed with 1009: a message in more than `message_fragments_max` fragments.
+    pub violations_fragments: u64,
+    /// Pings of peers.
+    pub pings_in: u64,
+    /// Pongs dropped because their peer does not read: of those that wait, the newest is sent.
+    pub pongs_dropped: u64,
     /// Bytes read from sockets.
     pub bytes_in: u64,
     /// Bytes written to sockets.
@@ -67,8 +81,24 @@ pub struct roomcast_snapshot {
     pub deliveries: u64,
     /// Writes; `deliveries / writes` is what batching gains.
     pub writes: u64,
+    /// Messages compressed for peers: once for all of them with the same window.
+    pub deflated: u64,
+    /// Payload bytes of those before.
+    pub deflate_bytes_in: u64,
+    /// Payload bytes of those after.
+    pub deflate_bytes_out: u64,
+    /// Messages of peers inflated, those given up included.
+    pub inflated: u64,
+    /// Payload bytes of those before.
+    pub inflate_bytes_in: u64,
+    /// Payload bytes of those after; one that is given up counts as `message_bytes_max`.
+    pub inflate_bytes_out: u64,
+    /// Times that reading went on in the next turn: this one had read (or inflated) its share.
+    pub intake_paused: u64,
     /// Memberships that began.
     pub joins: u64,
+    /// Joins without effect: the connection was in `connection_rooms_max` rooms.
+    pub joins_refused: u64,
     /// Memberships that ended.
     pub leaves: u64,
     /// Publications that members jumped over under the policy `ROOMCAST_SLOW_POLICY_SKIP`.
@@ -143,13 +173,28 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         accept_paced: from.accept_paced,
         messages_in: from.messages_in,
         messages_refused: from.messages_refused,
+        violations_frame: from.violations_frame,
+        violations_text: from.violations_text,
+        violations_deflate: from.violations_deflate,
+        violations_size: from.violations_size,
+        violations_fragments: from.violations_fragments,
+        pings_in: from.pings_in,
+        pongs_dropped: from.pongs_dropped,
         bytes_in: from.bytes_in,
         bytes_out: from.bytes_out,
         publications: from.publications,
         sends: from.sends,
         deliveries: from.deliveries,
         writes: from.writes,
+        deflated: from.deflated,
+        deflate_bytes_in: from.deflate_bytes_in,
+        deflate_bytes_out: from.deflate_bytes_out,
+        inflated: from.inflated,
+        inflate_bytes_in: from.inflate_bytes_in,
+        inflate_bytes_out: from.inflate_bytes_out,
+        intake_paused: from.intake_paused,
         joins: from.joins,
+        joins_refused: from.joins_refused,
         leaves: from.leaves,
         lagged: from.lagged,
         too_slow: from.too_slow,

@@ -97,6 +97,7 @@ pub(crate) struct Tally {
     pub(crate) bytes: u64,
     pub(crate) lagged: u64,
     pub(crate) too_slow: u64,
+    pub(crate) pongs_dropped: u64,
 }
 
 pub(crate) type GroupId = u32;
@@ -413,11 +414,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
             return;
         }
         self.take_out(slot);
+        let mut dropped = 0;
         let pongs = &mut self.outbox(slot).pongs;
         if pongs.len() + frame.len() > PONG_BYTES {
+            dropped = count_control_frames(pongs);
             pongs.clear();
         }
         pongs.extend_from_slice(frame);
+        self.tally.pongs_dropped += dropped;
         self.mark_dirty(slot);
     }
 
@@ -674,6 +678,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let before = before.expect("it stood in its room's chain");
         self.groups[before as usize].next = next;
     }
+}
+
+/// How many frames of at most 125 bytes of payload these bytes are.
+fn count_control_frames(mut frames: &[u8]) -> u64 {
+    let mut count = 0;
+    while let [_, len, rest @ ..] = frames {
+        frames = rest.get(usize::from(*len)..).unwrap_or_default();
+        count += 1;
+    }
+    count
 }
 
 /// Gives memory back after a crowd has left, without doing so at every leave.

@@ -472,6 +472,8 @@ impl<N: Net> Shard<N> {
         counters.sends.add(routed.sends);
         counters.joins.add(routed.joins);
         counters.leaves.add(routed.leaves);
+        counters.joins_refused.add(routed.joins_refused);
+        counters.pongs_dropped.add(out.pongs_dropped);
         counters.connections.set(self.conns.len() as u64);
         counters
             .tape_bytes

@@ -498,6 +498,7 @@ impl<N: Net> Shard<N> {
             Item::Binary(payload) => self.on_message(slot, Kind::Binary, payload, buf, own),
             Item::Deflated { .. } => unreachable!("it was inflated"),
             Item::Ping(payload) => {
+                self.shared.counters[self.me].pings_in.add(1);
                 let pong = ws::control(ws::Opcode::Pong, payload.bytes(buf));
                 self.router.outbound.pong(slot, &pong);
             }
@@ -542,6 +543,15 @@ impl<N: Net> Shard<N> {
     }
 
     fn on_violation(&mut self, slot: u32, violation: Violation) {
+        let counters = &self.shared.counters[self.me];
+        let counter = match violation {
+            Violation::MessageBytes => &counters.violations_size,
+            Violation::Fragments => &counters.violations_fragments,
+            Violation::Utf8 => &counters.violations_text,
+            Violation::Inflate => &counters.violations_deflate,
+            _ => &counters.violations_frame,
+        };
+        counter.add(1);
         let (code, text) = (violation.close_code(), violation.text());
         self.end(
             slot,

@@ -43,6 +43,15 @@ class Limits(TypedDict, total=False):
     #: with 1009. Default 1 MiB.
     message_bytes_max: int
 
+    #: How hard messages are compressed for peers that offer permessage-deflate, from 1 (quick)
+    #: to 9 (small), 0 for not at all. Compressing costs the shard; 1 is right for most. Default
+    #: 0.
+    deflate_level: int
+
+    #: Payload bytes from which a message is compressed; shorter ones go as they are. Default
+    #: 256.
+    deflate_bytes_min: int
+
     #: Fragments of one inbound message, else 1009. Default 4,096.
     message_fragments_max: int
 

@@ -64,7 +64,7 @@ TEST_CASE("statuses and limits have the library's numbers") {
         if (roomcast_limit_name(i)) ++limits;
     }
     CHECK(statuses == 18);
-    CHECK(limits == static_cast<unsigned>(rc::limit::message_burst_max));
+    CHECK(limits == static_cast<unsigned>(rc::limit::deflate_bytes_min));
     CHECK(std::string(roomcast_limit_name(static_cast<unsigned>(rc::limit::turn_budget_us)))
           == "turn_budget_us");
     CHECK(std::string(rc::text(rc::status::gone)) == "no such connection");
