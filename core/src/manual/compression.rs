@@ -45,11 +45,10 @@
 //! inflating. One that would become larger is given up as soon as that shows, and the connection is
 //! closed with 1009; what does not inflate at all, with 1007.
 //!
-//! A kilobyte on the wire may stand for a megabyte. So a turn inflates half a megabyte at most, and
-//! one message more, and goes on with other work when that takes it longer than
-//! [`turn_budget_us`](crate::Config::turn_budget_us). What was read beyond that waits for the next
-//! turn (the figure `intake_paused`). Nobody who does not compress waits for anybody who does, for
-//! longer than that.
+//! A kilobyte on the wire may stand for a megabyte. So a turn inflates 256 KiB at most, and one
+//! message more, and then goes on with other work; of one connection it is 64 KiB. What was read
+//! beyond that waits for the next turn (the figure `intake_paused`). Nobody who does not compress
+//! waits for anybody who does, for longer than that.
 //!
 //! # What it costs
 //!

@@ -10,7 +10,7 @@ use super::conns::{AWAITED, PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
 use super::net::Net;
 use super::read::STOPPING;
 use super::timers::NEVER;
-use super::{Flow, Shard, Told, What, ticks};
+use super::{BEHIND, Flow, Shard, Told, What, ticks};
 use crate::close::CloseReason;
 use crate::outbound::Notice;
 use crate::outbound::frame::Frame;
@@ -24,7 +24,7 @@ const LINGER_MS: u64 = 1_000;
 const SPREAD_EACH_MS: u64 = 10;
 /// Connections that one turn looks at because of their timers, and that it frees: thousands that
 /// came together end together.
-const ENDINGS: usize = 128;
+const ENDINGS: usize = 64;
 const PING: &[u8] = &[0x89, 0x00];
 
 /// The engine is stopping: who is still to be told, in which order.
@@ -265,7 +265,9 @@ impl<N: Net> Shard<N> {
     pub(super) fn fire_timers(&mut self) {
         let mut passed = std::mem::take(&mut self.passed);
         self.wheel.advance(self.tick(), &mut passed);
-        let now = passed.len().min(ENDINGS);
+        // What was to be written before comes first: each of these adds to it.
+        let most = if self.unflushed { BEHIND } else { ENDINGS };
+        let now = passed.len().min(most);
         for slot in passed.drain(..now) {
             let conn = &mut self.conns.all[slot as usize];
             conn.timer = NEVER;

@@ -13,17 +13,16 @@ use super::READ_BYTES;
 use crate::transport::ws::deflate::Inflater;
 use crate::transport::ws::{self, Item, ReadLimits, Violation};
 
-/// Bytes read from a socket at a time are as many as keep the turn within its budget, from these
-/// up to `READ_BYTES`. So little is seldom more than 100 us of work.
-const LEAST_BYTES: usize = 4 * 1024;
-/// A turn reads so many times that.
-const READS: usize = 16;
-/// Frames that a turn reads: as many as one read can hold. A request counts as `HEAD_ITEMS`.
-const ITEM_BYTES: usize = 6;
+/// Bytes read from a socket at a time, from these up to `READ_BYTES`: so many that the turn keeps
+/// its budget, and that all who are ready have their share of it.
+const LEAST_BYTES: usize = 1024;
+/// Frames and bytes that a turn reads, whoever sent them. A request counts as `HEAD_ITEMS`.
+const TURN_ITEMS: usize = 4_000;
+const TURN_BYTES: usize = 1024 * 1024;
 const HEAD_ITEMS: usize = 64;
-/// Inflated bytes of a turn, and of one read, for each byte that may be read at a time.
-const TURN_INFLATED: usize = 8;
-const READ_INFLATED: usize = 2;
+/// Bytes that a turn inflates, and that one read of a connection does, before the rest waits.
+const TURN_INFLATED: usize = 256 * 1024;
+const READ_INFLATED: usize = 64 * 1024;
 /// What a message counts for beside its bytes.
 const MESSAGE_BYTES: usize = 256;
 /// Connections with bytes put off, from which on no more than `LEAST_BYTES` are read at a time of
@@ -58,7 +57,7 @@ pub(super) struct Tally {
 impl Intake {
     pub(super) fn new() -> Self {
         Intake {
-            quantum: LEAST_BYTES,
+            quantum: READ_BYTES / 16,
             inflater: Inflater::default(),
             items: 0,
             bytes: 0,
@@ -98,9 +97,7 @@ impl Intake {
 
     /// Whether this turn has taken in all that it may.
     pub(super) fn turn_is_spent(&self) -> bool {
-        self.items >= self.quantum / ITEM_BYTES
-            || self.bytes >= self.quantum * READS
-            || self.inflated >= self.quantum * TURN_INFLATED
+        self.items >= TURN_ITEMS || self.bytes >= TURN_BYTES || self.inflated >= TURN_INFLATED
     }
 
     /// Some are still to be read in the next turn.
@@ -111,17 +108,17 @@ impl Intake {
 
     /// Whether this read has inflated all that it may.
     pub(super) fn read_is_spent(&self) -> bool {
-        self.read_inflated >= self.quantum * READ_INFLATED
+        self.read_inflated >= READ_INFLATED
     }
 
     /// Whether it matters how long this turn was busy with what it has taken in.
     pub(super) fn is_judged(&self) -> bool {
-        self.bytes >= LEAST_BYTES || self.items >= LEAST_BYTES / ITEM_BYTES || self.limited
+        self.bytes >= self.quantum || self.limited
     }
 
     /// The turn was busy for so long, of what it may be: the next one takes in less, or more again.
     pub(super) fn judge(&mut self, busy_ns: u64, budget_ns: u64) {
-        if busy_ns > budget_ns {
+        if busy_ns > budget_ns || self.turn_is_spent() {
             self.quantum = (self.quantum / 2).max(LEAST_BYTES);
         } else if self.limited && busy_ns < budget_ns / 4 {
             self.quantum = (self.quantum * 2).min(READ_BYTES);

@@ -54,6 +54,9 @@ const DOZE: Duration = Duration::from_nanos(DOZE_NS);
 const DOZE_NS: u64 = 1_000_000;
 /// Connections accepted in one turn.
 const ACCEPTS: usize = 64;
+/// What makes more to write (accepting, timers) is done so often in a turn while the one before has
+/// left something unwritten.
+const BEHIND: usize = 8;
 
 /// Something that the host is to be told.
 struct Told {

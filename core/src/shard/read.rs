@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::conns::{CROWD, ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
 use super::net::{Incoming, Net};
 use super::shared::{Ask, Stage};
-use super::{ACCEPTS, READ_BYTES, Shard, Told, What};
+use super::{ACCEPTS, BEHIND, READ_BYTES, Shard, Told, What};
 use crate::close::CloseReason;
 use crate::dialect::raw;
 use crate::exposition;
@@ -58,10 +58,11 @@ impl<N: Net> Shard<N> {
         if self.to_accept.is_empty() || self.now_ns < self.accept_after_ns {
             return;
         }
+        let most = if self.unflushed { BEHIND } else { ACCEPTS };
         for i in (0..self.to_accept.len()).rev() {
             let listener = self.to_accept[i];
             for n in 0.. {
-                if n == ACCEPTS {
+                if n == most {
                     // More may wait; the list brings us back without an edge.
                     break;
                 }
