@@ -147,7 +147,7 @@ fn on_the_way_in(timeout_ms: u64) -> Vec<Load> {
                 "drip",
                 "heads, an octet a second",
                 1_000,
-                "closed.handshake_timeout",
+                "rejected_head_timeout",
             )
         },
         Load {
@@ -157,12 +157,12 @@ fn on_the_way_in(timeout_ms: u64) -> Vec<Load> {
                 "trickle",
                 "long heads, octet by octet, fast",
                 2,
-                "closed.http",
+                "rejected_head_size",
             )
         },
         Load {
             hello: headers,
-            ..Load::new("headers", "1 MiB of headers", 20, "closed.http")
+            ..Load::new("headers", "1 MiB of headers", 20, "rejected_head_size")
         },
         Load {
             limits: in_time,
@@ -171,7 +171,7 @@ fn on_the_way_in(timeout_ms: u64) -> Vec<Load> {
                 "half-open",
                 "nothing is said",
                 10_000,
-                "closed.handshake_timeout",
+                "rejected_head_timeout",
             )
         },
         Load {
@@ -179,6 +179,13 @@ fn on_the_way_in(timeout_ms: u64) -> Vec<Load> {
             then: Then::PartWhenAnswered,
             reads: true,
             ..Load::new("comers", "handshakes, gone when answered", 64, "opened")
+        },
+        Load {
+            hello: upgrade(""),
+            then: Then::PartWhenAnswered,
+            reads: true,
+            limits: vec![("accept_rate_max", 2_000)],
+            ..Load::new("paced", "the same, beyond a rate", 64, "accept_paced")
         },
         Load {
             hello: upgrade(""),
@@ -194,7 +201,12 @@ fn on_the_way_in(timeout_ms: u64) -> Vec<Load> {
         },
         Load {
             hello: noise(64 * 1024),
-            ..Load::new("noise", "garbage instead of a handshake", 16, "closed.http")
+            ..Load::new(
+                "noise",
+                "garbage instead of a handshake",
+                16,
+                "rejected_invalid",
+            )
         },
         Load {
             hello: behind,
@@ -327,8 +339,18 @@ fn through_the_host() -> Vec<Load> {
             "the same from a hundred",
             100,
             "messages_in",
-            talk,
+            talk.clone(),
         ),
+        Load {
+            limits: vec![("message_rate_max", 1_000)],
+            ..Load::flood(
+                "rated",
+                "the same, beyond a rate",
+                8,
+                "messages_refused",
+                talk,
+            )
+        },
     ]
 }
 

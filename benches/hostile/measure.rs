@@ -137,7 +137,7 @@ fn measure(plan: &Plan, load: Option<&Load>, run: usize) -> io::Result<Outcome> 
         attack: None,
         lags: Vec::new(),
     };
-    turns.go_on(&server, WARM)?;
+    turns.go_on(&server, WARM.min(plan.run / 4))?;
     turns.honest.latencies.clear();
     turns.lags.clear();
     let before = server.figures()?;

@@ -14,7 +14,7 @@ hostile: the latency of honest members beside hostile peers
   --rooms N        rooms that the 1,000 honest members are divided into (20)
   --rate N         messages a second in each room (25)
   --markdown FILE  also write the table there, between its markers
-  --smoke          few members, half a second: what is lost, uncounted or unbounded fails";
+  --smoke          few members, less than a second: what is lost, uncounted or unbounded fails";
 
 pub struct Plan {
     pub runs: usize,
@@ -52,7 +52,7 @@ impl Plan {
             match word.as_str() {
                 "--smoke" => {
                     plan.smoke = true;
-                    (plan.runs, plan.run) = (1, Duration::from_millis(500));
+                    (plan.runs, plan.run) = (1, Duration::from_millis(400));
                     (plan.rooms, members) = (4, 40);
                 }
                 "--list" => plan.list = true,

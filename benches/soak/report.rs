@@ -125,10 +125,18 @@ impl Outcome {
                 ),
             ),
             told("publications jumped over", count("lagged")),
-            told(
-                "longest pause of the generator",
-                format!("{:.0?}", self.longest_pause),
-            ),
+            told("ended by reason", {
+                let reasons = [
+                    "peer",
+                    "host",
+                    "vanished",
+                    "too_slow",
+                    "ping_timeout",
+                    "protocol",
+                ];
+                let each = reasons.map(|reason| format!("{reason} {}", count(reason)));
+                each.join(", ")
+            }),
         ]
     }
 
@@ -144,6 +152,12 @@ impl Outcome {
                 self.faults.len().to_string(),
                 "0",
                 self.faults.is_empty(),
+            ),
+            judged(
+                "longest pause of the generator",
+                format!("{:.0?}", self.longest_pause),
+                "< 2 s, else the run is void",
+                self.longest_pause < Duration::from_secs(2),
             ),
             judged(
                 "honest members thrown out, or made to jump",

@@ -232,7 +232,7 @@ fn counts(sites: &[Site]) -> String {
             ("relayed", &counts.relayed),
             ("mail", &counts.mail),
             ("refused", &counts.refused),
-            ("too_slow", &counts.too_slow),
+            ("told_too_slow", &counts.too_slow),
             ("lagged", &counts.lagged),
             ("high", &counts.high),
             ("joins", &counts.joins),
@@ -245,6 +245,9 @@ fn counts(sites: &[Site]) -> String {
         *all.entry("deliveries").or_default() += now.deliveries;
         *all.entry("writes").or_default() += now.writes;
         *all.entry("accepted").or_default() += now.accepted;
+        for (reason, count) in now.closed {
+            *all.entry(reason).or_default() += count;
+        }
     }
     all.insert("heap", heap::live_bytes());
     let all = all

@@ -10,7 +10,7 @@ use crate::house::{config, ended, open, until};
 
 #[test]
 fn peers_that_vanish_without_fin_are_given_up() {
-    let limits = config().ping_interval_ms(200).ping_timeout_ms(200);
+    let limits = config().ping_interval_ms(200).ping_timeout_ms(2_000);
     let house = open(limits.shards(1));
     let honest = Honest::beside(&house);
     let gone: Vec<_> = (0..100).map(|_| house.client("gone")).collect();
@@ -28,7 +28,7 @@ fn peers_that_vanish_without_fin_are_given_up() {
 
 #[test]
 fn peers_that_vanish_while_they_are_owed_something_free_it() {
-    let limits = config().ping_interval_ms(300).ping_timeout_ms(300);
+    let limits = config().ping_interval_ms(300).ping_timeout_ms(2_000);
     let house = open(limits.shards(1).tape_bytes_max(64 << 20));
     let honest = Honest::beside(&house);
     let _gone: Vec<Client> = (0..10).map(|_| house.client("owed").0).collect();

@@ -47,19 +47,23 @@ fn heads_that_come_octet_by_octet_are_cut_in_time() {
     until("all to be counted", || {
         ended(&house.engine, "handshake_timeout") == 20
     });
-    assert_eq!(house.engine.snapshot().connections, 1);
+    let figures = house.engine.snapshot();
+    assert_eq!(
+        (figures.connections, figures.rejected_head_timeout),
+        (1, 20)
+    );
     honest.end();
 }
 
 /// Sends a head that never ends, in pieces; 431 must cut it short.
 fn endless_head(house: &Open, piece: &str) {
-    let refused = house.engine.snapshot().rejected_http;
+    let refused = house.engine.snapshot().rejected_head_size;
     let mut peer = Client::bare(house.address());
     peer.write(b"GET / HTTP/1.1\r\nHost: it.example\r\n");
     let mebibyte = piece.repeat((1 << 20) / piece.len());
     peer.try_write(mebibyte.as_bytes());
     assert_eq!(peer.response().status, 431);
-    assert_eq!(house.engine.snapshot().rejected_http, refused + 1);
+    assert_eq!(house.engine.snapshot().rejected_head_size, refused + 1);
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn garbage_instead_of_a_handshake_is_refused() {
         let mut peer = Client::bare(house.address());
         peer.try_write(garbage);
         assert_eq!(peer.response().status, 400);
-        assert_eq!(house.engine.snapshot().rejected_http, n as u64 + 1);
+        assert_eq!(house.engine.snapshot().rejected_invalid, n as u64 + 1);
     }
     until("all to be counted", || ended(&house.engine, "http") == 4);
     honest.end();
