@@ -2083,9 +2083,10 @@ typedef struct roomcast_snapshot {
      */
     uint64_t inbox_bytes;
     /**
-     * Bytes of the tables that hold connections now: sockets, readers, timers, addresses and
-     * rates, free places included. Neither what waits (`tape_bytes`, `outbox_bytes`) nor messages
-     * in the making nor what the kernel keeps.
+     * Bytes of the tables that hold connections now: sockets, readers, timers, addresses, rates,
+     * and two memberships of each, free places included. Neither what waits (`tape_bytes`,
+     * `outbox_bytes`), further memberships and the members of rooms, messages in the making, nor
+     * what the kernel keeps.
      */
     uint64_t connection_bytes;
     /**

@@ -3,8 +3,9 @@
 //!
 //! Cases: `in-step` (1 room x 1,000 members, 16 publications of 64 B a turn), `multi-room` (1,000
 //! members, each in a room of 1,000, of 100 and of 10; 1, 3 and 10 publications, the sender left
-//! out of the small ones), `parse` (64 B text messages in one read). Prints how many deliveries or
-//! messages one round is.
+//! out of the small ones), `parse` (64 B text messages in one read). With `+limits` behind its name
+//! the first two run with every limit and metric on. Prints how many deliveries or messages one
+//! round is.
 
 use roomcast::testing::{Sim, probe};
 use roomcast::{Accept, Config, ConnectionId, Handler, Pending, Publication, Request};
@@ -27,17 +28,32 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let case = args.next().unwrap_or_default();
     let rounds: usize = args.next().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let per_round = match case.as_str() {
-        "in-step" => in_step(rounds),
-        "multi-room" => multi_room(rounds),
+    let (case, hardened) = match case.strip_suffix("+limits") {
+        Some(case) => (case, true),
+        None => (case.as_str(), false),
+    };
+    let per_round = match case {
+        "in-step" => in_step(rounds, hardened),
+        "multi-room" => multi_room(rounds, hardened),
         "parse" => parse(rounds),
         other => panic!("no case {other:?}: in-step, multi-room or parse"),
     };
     println!("{per_round}");
 }
 
-fn engine(path: impl Fn(usize) -> String) -> Sim {
-    let mut sim = Sim::new(Config::new().ping_interval_ms(0), Rooms);
+fn engine(hardened: bool, path: impl Fn(usize) -> String) -> Sim {
+    let mut config = Config::new().ping_interval_ms(0);
+    if hardened {
+        config = config
+            .address_connections_max(100_000)
+            .user_connections_max(100_000)
+            .accept_rate_max(1_000_000)
+            .message_rate_max(1_000_000)
+            .deflate_level(1)
+            .metrics_path(Some("/metrics".into()))
+            .websocket_metrics(true);
+    }
+    let mut sim = Sim::new(config, Rooms);
     for member in 0..MEMBERS {
         sim.connect_null(&path(member));
     }
@@ -45,8 +61,8 @@ fn engine(path: impl Fn(usize) -> String) -> Sim {
     sim
 }
 
-fn in_step(rounds: usize) -> usize {
-    let mut sim = engine(|_| "/hall".into());
+fn in_step(rounds: usize, hardened: bool) -> usize {
+    let mut sim = engine(hardened, |_| "/hall".into());
     let room = sim.handle().room("hall").expect("a good name");
     let payload = [7u8; 64];
     for _ in 0..rounds {
@@ -58,8 +74,10 @@ fn in_step(rounds: usize) -> usize {
     16 * MEMBERS
 }
 
-fn multi_room(rounds: usize) -> usize {
-    let mut sim = engine(|m| format!("/hall,floor-{},desk-{}", m / 100, m / 10));
+fn multi_room(rounds: usize, hardened: bool) -> usize {
+    let mut sim = engine(hardened, |m| {
+        format!("/hall,floor-{},desk-{}", m / 100, m / 10)
+    });
     let hall = sim.handle().room("hall").expect("a good name");
     let payload = [7u8; 64];
     for round in 0..rounds {

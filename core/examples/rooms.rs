@@ -1,7 +1,8 @@
 //! The smallest useful host: GET `/room/NAME` joins NAME, and each message goes to all its members.
 //!
 //! `/rooms/A,B,C` joins all of them and publishes to the first; `?skip=1` leaves the sender out.
-//! This is also the server of the benches, so the limits on how many may come are lifted.
+//! This is also the server of the benches, so the limits on how many may come are lifted; variables
+//! such as `ROOMCAST_MESSAGE_RATE_MAX` set others.
 //!
 //! Run it: `cargo run --release --example rooms -- --port 8080 --shards 1 --deflate 0`
 
@@ -68,7 +69,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .shards(shards)
         .origins(Origins::Any)
         .deflate_level(number("--deflate", 0)? as u32)
-        .connections_max(1_000_000);
+        .connections_max(1_000_000)
+        .from_env()?;
     let engine = Engine::start(
         config,
         Rooms {

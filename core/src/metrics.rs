@@ -209,9 +209,10 @@ counters! {
     outbox_bytes: Gauge;
     /// Bytes of commands that wait for shards now.
     inbox_bytes: Gauge;
-    /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses and
-    /// rates, free places included. Neither what waits (`tape_bytes`, `outbox_bytes`) nor messages
-    /// in the making nor what the kernel keeps.
+    /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses, rates,
+    /// and two memberships of each, free places included. Neither what waits (`tape_bytes`,
+    /// `outbox_bytes`), further memberships and the members of rooms, messages in the making, nor
+    /// what the kernel keeps.
     connection_bytes: Gauge;
     /// Turns of the shards.
     turns: Counter;

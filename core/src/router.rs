@@ -125,6 +125,11 @@ impl Router {
         }
     }
 
+    /// Bytes of the tables that hold connections and their first memberships.
+    pub(crate) fn bytes(&self) -> usize {
+        self.people.capacity() * size_of::<Person>() + self.outbound.link_bytes()
+    }
+
     /// Lets go of what this turn has published.
     pub(crate) fn let_go(&mut self, spare: &Spare) {
         self.last = None;

@@ -111,9 +111,10 @@ pub struct roomcast_snapshot {
     pub outbox_bytes: u64,
     /// Bytes of commands that wait for shards now.
     pub inbox_bytes: u64,
-    /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses and
-    /// rates, free places included. Neither what waits (`tape_bytes`, `outbox_bytes`) nor messages
-    /// in the making nor what the kernel keeps.
+    /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses, rates,
+    /// and two memberships of each, free places included. Neither what waits (`tape_bytes`,
+    /// `outbox_bytes`), further memberships and the members of rooms, messages in the making, nor
+    /// what the kernel keeps.
     pub connection_bytes: u64,
     /// Turns of the shards.
     pub turns: u64,

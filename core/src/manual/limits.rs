@@ -78,6 +78,9 @@
 //! The products are ceilings that only an attack on every connection at once could reach. Set the
 //! per-connection limits low where peers are not trusted.
 //!
+//! `handshakes_max` counts those who have not got an answer yet. Who has got one that refuses them is
+//! a connection for another moment, a second at most, and counts for `connections_max` alone.
+//!
 //! # Which belong together
 //!
 //! `publication_bytes_max` is at most a quarter of `tape_bytes_max`, `room_ahead_bytes_max` at most

@@ -285,6 +285,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
     }
 
+    /// Bytes of the table of connections, the first two memberships of each included.
+    pub(crate) fn link_bytes(&self) -> usize {
+        self.links.capacity() * size_of::<Link>()
+    }
+
     /// Number of rooms that the connection is in.
     pub(crate) fn memberships(&self, slot: u32) -> usize {
         self.links[slot as usize].memberships.len()

@@ -97,6 +97,19 @@ impl Conn {
     }
 }
 
+/// A slot's place in a table that grows by an eighth, not by doubling.
+pub(super) fn place<T: Default + Clone>(table: &mut Vec<T>, slot: u32) -> &mut T {
+    let at = slot as usize;
+    if at >= table.len() {
+        if at >= table.capacity() {
+            let more = (table.len() / 8).max(1024).max(at + 1 - table.len());
+            table.reserve_exact(more);
+        }
+        table.resize(at + 1, T::default());
+    }
+    &mut table[at]
+}
+
 pub(super) struct Conns<N: Net> {
     pub(super) sockets: Vec<Option<N::Socket>>,
     pub(super) all: Vec<Conn>,

@@ -37,7 +37,8 @@ impl<N: Net> Shard<N> {
         }
         let rates = self.rates.as_ref().map_or(0, |rates| rates.bytes());
         let addresses = self.addresses.capacity() * size_of::<Option<std::net::IpAddr>>();
-        let bytes = self.conns.bytes() + self.wheel.bytes() + addresses + rates;
+        let own = self.conns.bytes() + self.wheel.bytes() + addresses + rates;
+        let bytes = own + self.router.bytes();
         counters.connection_bytes.set(bytes as u64);
     }
 }

@@ -4,7 +4,7 @@
 //! at which it is full again, and peers have one only where the host has set `message_rate_max`.
 //! Knows no clock. Shard thread.
 
-use super::conns::{AWAITED, CUT, Phase};
+use super::conns::{AWAITED, CUT, Phase, place};
 use super::net::Net;
 use super::{Shard, Told, What};
 use crate::close::CloseReason;
@@ -74,11 +74,7 @@ impl Rates {
 
     /// A connection came to be in this slot.
     pub(super) fn begin(&mut self, slot: u32) {
-        let at = slot as usize;
-        if at >= self.buckets.len() {
-            self.buckets.resize(at + 1, Bucket::default());
-        }
-        self.buckets[at] = Bucket::default();
+        *place(&mut self.buckets, slot) = Bucket::default();
     }
 
     /// Bytes that the buckets take.

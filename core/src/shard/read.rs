@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::conns::{CROWD, ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
+use super::conns::{CROWD, ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD, place};
 use super::net::{Incoming, Net};
 use super::shared::{Ask, Stage};
 use super::{ACCEPTS, BEHIND, READ_BYTES, Shard, Told, What};
@@ -198,11 +198,7 @@ impl<N: Net> Shard<N> {
         if max == 0 {
             return false;
         }
-        let slot = slot as usize;
-        if self.addresses.len() <= slot {
-            self.addresses.resize(slot + 1, None);
-        }
-        self.addresses[slot] = Some(address);
+        *place(&mut self.addresses, slot) = Some(address);
         self.shared.admission.come(address) > max
     }
 
