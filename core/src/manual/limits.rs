@@ -78,8 +78,8 @@
 //! The products are ceilings that only an attack on every connection at once could reach. Set the
 //! per-connection limits low where peers are not trusted.
 //!
-//! `handshakes_max` counts those who have not got an answer yet. Who has got one that refuses them is
-//! a connection for another moment, a second at most, and counts for `connections_max` alone.
+//! `handshakes_max` counts those who have not got an answer yet. Who has got one that refuses them
+//! is a connection for another moment, a second at most, and counts for `connections_max` alone.
 //!
 //! # Which belong together
 //!
