@@ -266,6 +266,13 @@ fn what_breaks_a_rule_closes_with_its_code() {
     }
     let told = house.log.all();
     assert!(!told.iter().any(|told| matches!(told, Told::Message(..))));
+    let by_rule = house.engine.snapshot();
+    assert_eq!(by_rule.violations_frame, 5);
+    assert_eq!(
+        (by_rule.violations_deflate, by_rule.violations_text),
+        (1, 1)
+    );
+    assert_eq!(by_rule.violations_size, 2);
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn names_of_rooms_without_end_stop_at_the_limit_and_vanish() {
         house.engine.snapshot().rooms == ROOMS as u64 + 1
     });
     assert_eq!(house.engine.rooms_of(id).unwrap().len(), ROOMS);
+    assert_eq!(house.engine.snapshot().joins_refused, 10_000 - ROOMS as u64);
     honest.goes_on();
     // Names that are too long, or none at all.
     let long = "n".repeat(256);

@@ -38,6 +38,7 @@ fn a_message_of_a_million_fragments_is_closed_with_1009() {
     assert_eq!(refused(&house, 1_000_000, b"x"), 1009);
     assert_eq!(refused(&house, 1_000_000, b""), 1009);
     assert_eq!(ended(&house.engine, "protocol"), 2);
+    assert_eq!(house.engine.snapshot().violations_fragments, 2);
     honest.goes_on();
     // What came behind was at most read and dropped, until the peer's time was over.
     assert!(house.engine.snapshot().bytes_in - before <= 13_000_500);
@@ -61,6 +62,7 @@ fn fragments_without_a_limit_are_still_bounded_by_the_bytes_of_a_message() {
     assert_eq!(len, 999_999 + 3);
     honest.goes_on();
     assert_eq!(refused(&house, (1 << 20) + 1, b"x"), 1009);
+    assert_eq!(house.engine.snapshot().violations_size, 1);
     honest.end();
 }
 
@@ -98,6 +100,9 @@ fn pings_of_a_peer_that_never_reads_are_answered_within_bounds() {
         assert_eq!(house.log.closed(*id).name(), "ping_timeout");
     }
     assert_eq!(ended(&house.engine, "ping_timeout"), 2);
+    let figures = house.engine.snapshot();
+    assert!(figures.pings_in > 10_000 && figures.pongs_dropped > 1_000);
+    assert!(figures.pongs_dropped < figures.pings_in);
     until("nothing to wait", || {
         house.engine.snapshot().outbox_bytes == 0
     });

@@ -198,5 +198,6 @@ fn garbage_behind_a_handshake_closes_with_1002_after_what_was_said() {
         assert!(house.log.all().contains(&said));
     }
     assert_eq!(ended(&house.engine, "protocol"), 20);
+    assert_eq!(house.engine.snapshot().violations_frame, 20);
     honest.end();
 }
