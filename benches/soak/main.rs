@@ -287,6 +287,7 @@ fn run(asked: &Asked) -> Result<Outcome, Failure> {
             .scrapes
             .load(std::sync::atomic::Ordering::Relaxed),
         counts: report::pairs(&counts),
+        ended: std::mem::take(&mut driver.peers.ended),
         faults,
         ..outcome
     })
@@ -305,7 +306,7 @@ fn progress(seconds: u64, samples: &Samples, driver: &Driver) {
         tally.frames,
         tally.opened,
         tally.thrown_out,
-        driver.peers.faults.len(),
+        driver.peers.faults.len() + driver.peers.ended.len(),
     );
 }
 

@@ -70,6 +70,8 @@ pub struct Peers {
     pub dice: Dice,
     pub tally: Tally,
     pub faults: Vec<String>,
+    /// Connections that were not let in, or ended without our doing: nothing can be judged there.
+    pub ended: Vec<String>,
     scratch: Vec<u8>,
     pub finishing: bool,
 }
@@ -98,19 +100,30 @@ impl Peers {
             dice: Dice::new(7),
             tally: Tally::default(),
             faults: Vec::new(),
+            ended: Vec::new(),
             scratch: vec![0; 256 * 1024],
             finishing: false,
         })
     }
 
     pub fn fault(&mut self, at: usize, text: &str) {
+        let text = self.told(at, text);
+        self.faults.push(text);
+    }
+
+    fn ended_early(&mut self, at: usize, text: &str) {
+        let text = self.told(at, text);
+        self.ended.push(text);
+    }
+
+    fn told(&self, at: usize, text: &str) -> String {
         let peer = &self.all[at];
         let (engine, slow) = (peer.engine, peer.slow);
         let text = format!("peer {at} of engine {engine}, slow: {slow}: {text}");
-        if self.faults.len() < 20 {
+        if self.faults.len() + self.ended.len() < 40 {
             eprintln!("FAULT {text}");
         }
-        self.faults.push(text);
+        text
     }
 
     /// Starts a connection; in its rooms it is from the first moment.
@@ -283,7 +296,7 @@ impl Peers {
             Phase::Closed(1000) => {}
             Phase::Closed(4008) => self.tally.thrown_out += 1,
             Phase::Open | Phase::Parting if may_be_thrown_out => self.tally.thrown_out += 1,
-            phase => self.fault(at, &format!("{how} in {phase:?}")),
+            phase => self.ended_early(at, &format!("{how} in {phase:?}")),
         }
         self.down(at);
         if !self.finishing {
@@ -302,7 +315,13 @@ impl Peers {
             };
             if !inbound.starts_with(b"HTTP/1.1 101 ") {
                 let head = String::from_utf8_lossy(&inbound[..end]).into_owned();
-                self.fault(at, &format!("not let in: {head}"));
+                let status = head.lines().next().unwrap_or_default();
+                self.ended_early(at, &format!("not let in: {status}"));
+                self.cut(at, true);
+                if !self.finishing {
+                    self.connect(at);
+                }
+                return;
             }
             self.tally.opened += 1;
             self.all[at].phase = Phase::Open;

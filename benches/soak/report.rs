@@ -41,6 +41,8 @@ pub struct Outcome {
     pub bare: Vec<u64>,
     /// Milliseconds, and how many were cut, of each engine.
     pub stops: [Vec<u64>; 2],
+    /// Connections that were not let in, or ended without the peer's doing.
+    pub ended: Vec<String>,
     pub faults: Vec<String>,
 }
 
@@ -148,10 +150,16 @@ impl Outcome {
         let is_pinned = if self.is_pinned { "" } else { ", not pinned" };
         let mut rows = vec![
             judged(
-                "lost, doubled, reordered, ended, other faults",
+                "lost, doubled, reordered, misnumbered, other faults",
                 self.faults.len().to_string(),
                 "0",
                 self.faults.is_empty(),
+            ),
+            judged(
+                "not let in, or ended without the peer's doing",
+                self.ended.len().to_string(),
+                "0",
+                self.ended.is_empty(),
             ),
             judged(
                 "longest pause of the generator",
@@ -287,7 +295,7 @@ pub fn tell(outcome: &Outcome, markdown: Option<&Path>) -> Result<bool, Box<dyn 
             row.what, row.figure
         )?;
     }
-    for fault in outcome.faults.iter().take(20) {
+    for fault in outcome.faults.iter().chain(&outcome.ended).take(20) {
         writeln!(text, "\nFAULT: {fault}")?;
     }
     println!("{text}");
