@@ -276,6 +276,27 @@ fn what_breaks_a_rule_closes_with_its_code() {
 }
 
 #[test]
+fn a_message_that_does_not_compress_may_be_as_large_as_any() {
+    let house = open(compressing().message_bytes_max(1024));
+    let (mut client, _, id) = offering(&house, "", OFFER);
+    let mut state = 1u32;
+    let dense: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(1024)
+    .collect();
+    assert!(deflate(&dense).len() > 1024);
+    client.write(&compressed(BINARY, &dense));
+    house.log.wait("the message", |told| match told {
+        Told::Message(who, _) if *who == id => Some(()),
+        _ => None,
+    });
+    client.write(&compressed(BINARY, &[dense, vec![0]].concat()));
+    assert_eq!(client.closed().0, 1009);
+}
+
+#[test]
 fn bombs_within_the_limit_hold_nobody_up() {
     let house = open_with(compressing().shards(1), |connection, message| {
         if message.bytes().len() < 100 {

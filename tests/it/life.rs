@@ -427,3 +427,12 @@ fn a_stopped_and_dropped_engine_drops_its_handler() {
     until("the handler to go", || Arc::strong_count(&token) == 1);
     drop(handle);
 }
+
+#[test]
+fn those_who_are_cut_are_counted_once() {
+    let house = open(config().shards(1).stop_timeout_ms(200));
+    let clients: Vec<_> = (0..200).map(|_| house.client("r")).collect();
+    let report = house.engine.stop();
+    assert_eq!((report.connections, report.cut), (200, 200));
+    drop(clients);
+}

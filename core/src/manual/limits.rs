@@ -98,7 +98,8 @@
 //!
 //! `message_rate_max` and `message_burst_max` are a bucket of tokens for each connection. Each
 //! message takes one when its last byte has come, and so does each ping and each pong that was not
-//! asked for. [`MessageRatePolicy`](crate::MessageRatePolicy) says what becomes of those for which
+//! asked for. What a peer says while the engine does not read it (its host or it is behind) is
+//! credited. [`MessageRatePolicy`](crate::MessageRatePolicy) says what becomes of those for which
 //! there is no token. Without a limit a peer that floods is held up by what the host does about
 //! its messages: its shard reads it again only then. At most 2 KiB of pongs wait for a peer.
 //!

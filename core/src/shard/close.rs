@@ -377,22 +377,24 @@ impl<N: Net> Shard<N> {
             }
         }
         if passed >= timeout_ns {
-            stopping.cut += self.conns.len();
-            self.stopping = Some(stopping);
-            return self.kill_all();
+            stopping.cut += self.kill_all();
         }
         self.stopping = Some(stopping);
     }
 
-    fn kill_all(&mut self) {
+    /// Gives the number of those that were there.
+    fn kill_all(&mut self) -> usize {
+        let mut killed = 0;
         for slot in 0..self.conns.all.len() as u32 {
             let conn = self.conns.at(slot);
             if !matches!(conn.phase, Phase::Free | Phase::Dead) {
                 conn.reason
                     .get_or_insert_with(|| Box::new(CloseReason::Stopping));
                 self.kill(slot);
+                killed += 1;
             }
         }
+        killed
     }
 
     /// The shard cannot go on: every connection ends here and now.

@@ -166,3 +166,95 @@ impl Intake {
         self.put_off.remove(&slot)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const BUDGET: u64 = 1_000_000;
+
+    /// A turn in which so many peers have more than is read of them, each octet taking 20 ns.
+    fn turn(intake: &mut Intake, peers: usize) -> usize {
+        intake.begin_turn();
+        let (most, mut read) = (intake.read_bytes(false), 0);
+        for _ in 0..peers {
+            if intake.turn_is_spent() {
+                intake.on_paused();
+                break;
+            }
+            read += 1;
+            intake.on_read(most, most);
+            (0..most / 6).for_each(|_| intake.on_item());
+        }
+        assert!(intake.is_judged());
+        intake.judge((read * most * 20) as u64, BUDGET);
+        read
+    }
+
+    #[test]
+    fn floods_are_read_within_the_budget_and_all_of_them_in_each_turn() {
+        for peers in [1, 8, 20] {
+            let mut intake = Intake::new();
+            for _ in 0..10 {
+                turn(&mut intake, peers);
+            }
+            for _ in 0..50 {
+                let read = turn(&mut intake, peers);
+                assert_eq!(read, peers, "nobody waits for the next turn");
+                let took = read * intake.read_bytes(false) * 20;
+                assert!(took as u64 <= 2 * BUDGET, "{took} ns");
+            }
+        }
+    }
+
+    #[test]
+    fn one_who_sends_much_is_soon_read_in_large_pieces() {
+        let mut intake = Intake::new();
+        for _ in 0..5 {
+            intake.begin_turn();
+            let most = intake.read_bytes(false);
+            intake.on_read(most, most);
+            intake.on_item();
+            intake.judge(50_000, BUDGET);
+        }
+        assert_eq!(intake.read_bytes(false), READ_BYTES);
+        // Those who say less change nothing.
+        intake.begin_turn();
+        intake.on_read(100, READ_BYTES);
+        assert!(!intake.is_judged());
+    }
+
+    #[test]
+    fn what_is_inflated_ends_the_read_and_then_the_turn() {
+        let mut intake = Intake::new();
+        let limits = ReadLimits {
+            message_bytes_max: 40_000,
+            fragments_max: 1,
+        };
+        let mut deflater = crate::transport::ws::deflate::Deflater::new(9);
+        let window = crate::transport::ws::deflate::Window::Bits15;
+        let zeros = deflater.deflate(window, &[0; 40_000]).unwrap();
+        let mut reads = 0;
+        intake.begin_turn();
+        while !intake.turn_is_spent() {
+            intake.begin_read();
+            let mut messages = 0;
+            while !intake.read_is_spent() {
+                intake.inflate(false, &zeros, &limits).unwrap();
+                messages += 1;
+            }
+            assert_eq!(messages, 2);
+            intake.put_off(reads, b"rest");
+            reads += 1;
+        }
+        assert_eq!(
+            (reads, intake.tally.messages, intake.tally.paused),
+            (4, 8, 4)
+        );
+        assert_eq!(intake.take(2).as_deref(), Some(&b"rest"[..]));
+        assert_eq!(intake.take(2), None);
+        (0..CROWD as u32).for_each(|slot| intake.put_off(slot, b"x"));
+        assert_eq!(intake.read_bytes(true), LEAST_BYTES);
+        assert!(intake.read_bytes(false) > LEAST_BYTES);
+    }
+}

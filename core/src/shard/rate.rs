@@ -59,7 +59,17 @@ pub(super) struct Rates {
     messages: Rate,
     policy: MessageRatePolicy,
     /// By slot.
-    buckets: Vec<Bucket>,
+    peers: Vec<Peer>,
+}
+
+/// What is known of one connection.
+#[derive(Clone, Default)]
+struct Peer {
+    bucket: Bucket,
+    /// Since when it is not read from for our own reasons, in milliseconds of the clock; 0: it is.
+    unread_ms: u32,
+    /// For how long it was not: what it said meanwhile comes all at once and is not its fault.
+    credit_us: u32,
 }
 
 impl Rates {
@@ -68,18 +78,47 @@ impl Rates {
         Some(Rates {
             messages,
             policy,
-            buckets: Vec::new(),
+            peers: Vec::new(),
         })
     }
 
     /// A connection came to be in this slot.
     pub(super) fn begin(&mut self, slot: u32) {
-        *place(&mut self.buckets, slot) = Bucket::default();
+        *place(&mut self.peers, slot) = Peer::default();
     }
 
-    /// Bytes that the buckets take.
+    /// The connection is not read from until further notice.
+    pub(super) fn pause(&mut self, slot: u32, now_ns: u64) {
+        let peer = place(&mut self.peers, slot);
+        if peer.unread_ms == 0 {
+            peer.unread_ms = ((now_ns / 1_000_000) as u32).max(1);
+        }
+    }
+
+    /// It is read from again.
+    pub(super) fn resume(&mut self, slot: u32, now_ns: u64) {
+        let peer = place(&mut self.peers, slot);
+        let since = std::mem::take(&mut peer.unread_ms);
+        if since != 0 {
+            let ms = ((now_ns / 1_000_000) as u32).saturating_sub(since);
+            peer.credit_us = peer.credit_us.saturating_add(ms.saturating_mul(1_000));
+        }
+    }
+
+    fn take(&mut self, slot: u32, now_ns: u64) -> bool {
+        let peer = place(&mut self.peers, slot);
+        if self.messages.take(&mut peer.bucket, now_ns) {
+            return true;
+        }
+        let every_us = (self.messages.every_ns / 1_000).clamp(1, u64::from(u32::MAX));
+        let left = peer.credit_us.checked_sub(every_us as u32);
+        peer.credit_us = left.unwrap_or(peer.credit_us);
+        left.is_some()
+    }
+
+    /// Bytes that is kept of peers.
     pub(super) fn bytes(&self) -> usize {
-        self.buckets.capacity() * size_of::<Bucket>()
+        self.peers.capacity() * size_of::<Peer>()
     }
 }
 
@@ -102,10 +141,7 @@ impl<N: Net> Shard<N> {
             conn.flags &= !AWAITED;
             return true;
         }
-        if rates
-            .messages
-            .take(&mut rates.buckets[slot as usize], self.now_ns)
-        {
+        if rates.take(slot, self.now_ns) {
             return true;
         }
         self.shared.counters[self.me].messages_refused.add(1);
@@ -162,6 +198,29 @@ mod tests {
         let later = 3_600 * SECOND_NS;
         let taken = (0..99).filter(|_| rate.take(&mut bucket, later)).count();
         assert_eq!(taken, 5);
+    }
+
+    #[test]
+    fn what_was_said_while_nobody_listened_is_credited_and_no_more() {
+        let limits = Limits {
+            message_rate_max: 10,
+            message_burst_max: 10,
+            ..Limits::default()
+        };
+        let mut rates = Rates::new(&limits, MessageRatePolicy::Refuse).unwrap();
+        rates.begin(3);
+        let said = |rates: &mut Rates, at_ns| (0..999).filter(|_| rates.take(3, at_ns)).count();
+        assert_eq!(said(&mut rates, SECOND_NS), 10);
+        rates.pause(3, SECOND_NS);
+        rates.pause(3, 2 * SECOND_NS);
+        rates.resume(3, 4 * SECOND_NS);
+        rates.resume(3, 9 * SECOND_NS);
+        // A burst, and three seconds of ten.
+        assert_eq!(said(&mut rates, 9 * SECOND_NS), 40);
+        assert_eq!(said(&mut rates, 9 * SECOND_NS + SECOND_NS / 10), 1);
+        rates.pause(3, 10 * SECOND_NS);
+        rates.begin(3);
+        assert_eq!(said(&mut rates, 11 * SECOND_NS), 10, "another connection");
     }
 
     #[test]

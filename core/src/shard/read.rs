@@ -277,6 +277,9 @@ impl<N: Net> Shard<N> {
                     return true;
                 } else {
                     conn.flags |= UNREAD;
+                    if let Some(rates) = &mut self.rates {
+                        rates.pause(slot, self.now_ns);
+                    }
                 }
                 self.shared.counters[self.me].reads_paused.add(1);
             }
@@ -289,6 +292,9 @@ impl<N: Net> Shard<N> {
         let conn = self.conns.at(slot);
         if conn.is(UNREAD) {
             conn.flags &= !UNREAD;
+            if let Some(rates) = &mut self.rates {
+                rates.resume(slot, self.now_ns);
+            }
             self.read_later(slot);
         }
     }

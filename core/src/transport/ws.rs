@@ -468,6 +468,10 @@ fn admit(
             _ => Ok(()),
         };
     }
+    let compressed = match &message {
+        Some(message) => message.compressed,
+        None => frame.compressed,
+    };
     let before = match (frame.opcode, message) {
         (Opcode::Continue, None) => return Err(Violation::Continuation),
         (Opcode::Continue, Some(message)) => {
@@ -480,7 +484,12 @@ fn admit(
         (_, Some(_)) => return Err(Violation::Interrupted),
         (_, None) => 0,
     };
-    match frame.left > limits.message_bytes_max.saturating_sub(before) {
+    let most = match compressed {
+        // Data that cannot be compressed grows by that; what it inflates to is limited for itself.
+        true => limits.message_bytes_max + limits.message_bytes_max / 8 + 64,
+        false => limits.message_bytes_max,
+    };
+    match frame.left > most.saturating_sub(before) {
         true => Err(Violation::MessageBytes),
         false => Ok(()),
     }
