@@ -73,6 +73,8 @@
 //!   the bytes come, not on the word of a header.
 //! - events: `connections_max` × `connection_events_max` messages at worst, and what one read of
 //!   64 KiB brought beyond. `message_bytes_max` bounds each.
+//! - compression: half a megabyte for each shard that uses it, and what was read of a connection
+//!   (64 KiB at most) while what it inflates to has to wait for the next turn.
 //! - the kernel: about `notsent_lowat_bytes` for each socket that is not read.
 //!
 //! The products are ceilings that only an attack on every connection at once could reach. Set the
