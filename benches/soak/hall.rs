@@ -187,10 +187,10 @@ impl Hall {
             (false, None) => None,
             (false, Some(_)) => Some(first.offset + 1),
         };
-        // Of a union the engine gives the offset of one of its rooms.
-        let fits = match rooms.len() {
-            1 => published.offset == expected,
-            _ => places.iter().any(|(_, nth)| Some(*nth) == published.offset),
+        // Of a union the engine gives the offset of the first room that exists.
+        let fits = match rooms.len() == 1 || plan::is_held(rooms[0]) {
+            true => published.offset == expected,
+            false => places.iter().any(|(_, nth)| Some(*nth) == published.offset),
         };
         if !fits {
             fault(&format!(

@@ -191,6 +191,7 @@ impl Handle {
     ) -> Result<Published, Refused> {
         let encoded = self.encode(None, &publication);
         let cost = encoded.cost();
+        let named = rooms.clone();
         rooms.sort_by_key(|room| Arc::as_ptr(room).addr());
         rooms.dedup_by(|a, b| Arc::ptr_eq(a, b));
         let mut tails: Vec<_> = rooms.iter().map(|room| room.lock()).collect();
@@ -204,12 +205,17 @@ impl Handle {
             members: 0,
         };
         let mut shards = Shards::new();
+        let mut first = usize::MAX;
         for (room, tail) in rooms.iter().zip(&mut tails) {
             if tail.is_dead() {
                 continue;
             }
             let offset = tail.number();
-            published.offset.get_or_insert(offset);
+            let place = named.iter().position(|one| Arc::ptr_eq(one, room));
+            if let Some(place) = place.filter(|&place| place < first) {
+                first = place;
+                published.offset = Some(offset);
+            }
             published.members += room.members();
             shards.extend(room.shards());
         }

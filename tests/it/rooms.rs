@@ -295,3 +295,23 @@ fn a_full_shard_refuses_sends_and_publications_alike() {
     }
     until("it to take more", || house.engine.send(id, "z").is_ok());
 }
+
+#[test]
+fn a_union_tells_its_number_in_the_first_room_that_was_named() {
+    let house = open(config());
+    let engine = &house.engine;
+    let held: Vec<_> = (0..8)
+        .map(|n| engine.room(&n.to_string()).unwrap())
+        .collect();
+    for (n, room) in held.iter().enumerate() {
+        (0..n * 100).for_each(|_| drop(room.publish("x").unwrap()));
+    }
+    // Whatever their addresses are, each is first once.
+    for first in 0..8 {
+        let names = (0..8).map(|n| ((first + n) % 8).to_string());
+        let names: Vec<String> = ["nowhere".into()].into_iter().chain(names).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let offset = engine.publish_union(&names, "y").unwrap().offset;
+        assert_eq!(offset, Some(first as u64 * 101 + 1));
+    }
+}
