@@ -332,3 +332,26 @@ fn bombs_within_the_limit_hold_nobody_up() {
         assert_eq!(bomber.text(), "over", "behind what was put off");
     }
 }
+
+#[test]
+fn bombs_that_come_with_the_request_are_inflated_in_turns_of_their_own() {
+    let house = open(compressing().shards(1));
+    let bomb = compressed(BINARY, &vec![0; 1 << 20]);
+    let mut client = Client::bare(house.address());
+    let head = crate::client::upgrade("/", &[OFFER]).into_bytes();
+    client.write(&[head, bomb.repeat(10)].concat());
+    let _client = client.upgraded().expect("to be let in");
+    until("all to be told", || {
+        house.engine.snapshot().messages_in == 10
+    });
+    let figures = house.engine.snapshot();
+    assert_eq!(
+        (figures.inflated, figures.inflate_bytes_out),
+        (10, 10 << 20)
+    );
+    assert!(
+        figures.intake_paused >= 9,
+        "{} pauses",
+        figures.intake_paused
+    );
+}

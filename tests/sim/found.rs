@@ -106,3 +106,40 @@ fn pings_come_at_their_interval_when_their_timeout_is_longer() {
     }
     assert!(pings >= 9, "{pings} pings in ten intervals");
 }
+
+#[test]
+fn a_ping_that_went_out_late_leaves_its_peer_the_whole_time() {
+    const PEERS: u32 = 2_000;
+    let config = Config::new().ping_interval_ms(1_000).ping_timeout_ms(400);
+    let hall = Hall::default();
+    let mut sim = Sim::new(config, hall.clone());
+    let all: Vec<u32> = (0..PEERS).map(|_| sim.connect("/", true)).collect();
+    sim.settle();
+    let ids = hall.0.lock().unwrap().clone();
+    ids.iter()
+        .for_each(|id| drop(sim.handle().join(*id, "hall")));
+    sim.settle();
+    // Writing is slow, and while something is left to be written few timers are looked at.
+    sim.set_look_ns(200_000);
+    let mut answers = std::collections::VecDeque::new();
+    for step in 0..6_000 {
+        match step % 4_000 < 2_000 {
+            true => drop(sim.handle().publish("hall", "news")),
+            false => sim.pass_ns(1_000_000),
+        }
+        sim.turn();
+        for &peer in &all {
+            let pings = sim.take_output(peer);
+            if pings.windows(2).any(|bytes| bytes == [0x89, 0]) {
+                answers.push_back((step + 150, peer));
+            }
+        }
+        while answers.front().is_some_and(|(due, _)| *due <= step) {
+            let (_, peer) = answers.pop_front().unwrap();
+            sim.feed_frame(peer, 10, b"");
+        }
+    }
+    let closed = sim.handle().snapshot().closed;
+    assert!(answers.len() < PEERS as usize && closed.contains(&("ping_timeout", 0)));
+    assert!(sim.handle().snapshot().connections == u64::from(PEERS));
+}

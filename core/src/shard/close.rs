@@ -305,6 +305,7 @@ impl<N: Net> Shard<N> {
             Phase::Closing | Phase::Lingering => self.kill(slot),
             Phase::Open => {
                 let idle_ms = l.idle_timeout_ms;
+                let interval = self.spread(slot, ticks(l.ping_interval_ms));
                 let conn = self.conns.at(slot);
                 if conn.is(UNREAD) {
                     // It has spoken; it is we who do not listen. A ping still finds out, through
@@ -319,6 +320,8 @@ impl<N: Net> Shard<N> {
                     self.kill(slot);
                 } else {
                     conn.flags |= PINGED | AWAITED;
+                    // The peer has its time from now on, however late the ping was.
+                    conn.heard = now.saturating_sub(interval);
                     self.router.outbound.ping(slot, PING);
                 }
             }

@@ -155,7 +155,12 @@ impl Intake {
     /// Keeps what is left of a read for a later turn.
     pub(super) fn put_off(&mut self, slot: u32, bytes: &[u8]) {
         self.tally.paused += 1;
-        self.put_off.insert(slot, bytes.to_vec());
+        self.keep(slot, bytes.to_vec());
+    }
+
+    /// Keeps what came of a connection before it could be read.
+    pub(super) fn keep(&mut self, slot: u32, bytes: Vec<u8>) {
+        self.put_off.insert(slot, bytes);
     }
 
     /// What was put off of the connection.
