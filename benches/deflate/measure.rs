@@ -37,8 +37,9 @@ pub struct Row {
 }
 
 struct Site {
-    server: Server,
+    /// Gone before the server ends, which else would wait for their goodbyes.
     members: Members,
+    server: Server,
     /// Publications so far.
     nth: u64,
 }
