@@ -74,8 +74,8 @@ fn a_flooded_large_room_does_not_delay_a_small_one() {
     times.sort();
     let (median, worst) = (times[15], times[29]);
     // Most of it is the scheduler of a busy machine; a sweep of the backlog would take seconds.
-    assert!(median < Duration::from_millis(100), "{median:?} {worst:?}");
-    assert!(worst < Duration::from_secs(2), "{median:?} {worst:?}");
+    assert!(median < Duration::from_millis(500), "{median:?} {worst:?}");
+    assert!(worst < Duration::from_secs(5), "{median:?} {worst:?}");
     // In a debug build one write is slow, and the budget is looked at between members.
     let turn = house.engine.snapshot().turn.quantile_ns(0.5);
     assert!(turn < 50_000_000, "{turn} ns");

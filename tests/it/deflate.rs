@@ -341,8 +341,8 @@ fn bombs_that_come_with_the_request_are_inflated_in_turns_of_their_own() {
     let head = crate::client::upgrade("/", &[OFFER]).into_bytes();
     client.write(&[head, bomb.repeat(10)].concat());
     let _client = client.upgraded().expect("to be let in");
-    until("all to be told", || {
-        house.engine.snapshot().messages_in == 10
+    until("all to be inflated", || {
+        house.engine.snapshot().inflated == 10
     });
     let figures = house.engine.snapshot();
     assert_eq!(

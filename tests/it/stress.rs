@@ -123,7 +123,11 @@ fn stress_publish_join_leave_and_close_from_all_sides() {
         }
     });
     let report = house.engine.stop();
-    assert!(report.connections >= 4, "{report:?}");
+    assert!(
+        report.connections >= 4,
+        "{report:?} {:?}",
+        house.engine.snapshot().closed
+    );
     for reader in readers {
         assert!(reader.join().unwrap() > 0);
     }

@@ -46,9 +46,9 @@
 //! closed with 1009; what does not inflate at all, with 1007.
 //!
 //! A kilobyte on the wire may stand for a megabyte. So a turn inflates 256 KiB at most, and one
-//! message more, and then goes on with other work; of one connection it is 64 KiB. What was read
-//! beyond that waits for the next turn (the figure `intake_paused`). Nobody who does not compress
-//! waits for anybody who does, for longer than that.
+//! message more; of one connection it is 64 KiB. What was read beyond that waits for the next turn
+//! (the figure `intake_paused`), and so do others who may compress. Those who may not are read in
+//! this one.
 //!
 //! # What it costs
 //!

@@ -47,7 +47,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
             return false;
         }
         let now = wire.now_ns();
-        let (half, all) = (now + budget_ns / 2, now + budget_ns);
+        let (half, all) = (
+            now.saturating_add(budget_ns / 2),
+            now.saturating_add(budget_ns),
+        );
         let first = if self.large.is_empty() { all } else { half };
         self.flush_dirty(wire, first);
         self.sweep_small(wire, first);

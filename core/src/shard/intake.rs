@@ -97,7 +97,12 @@ impl Intake {
 
     /// Whether this turn has taken in all that it may.
     pub(super) fn turn_is_spent(&self) -> bool {
-        self.items >= TURN_ITEMS || self.bytes >= TURN_BYTES || self.inflated >= TURN_INFLATED
+        self.items >= TURN_ITEMS || self.bytes >= TURN_BYTES
+    }
+
+    /// Whether this turn has inflated all that it may: those who may compress wait.
+    pub(super) fn inflating_is_spent(&self) -> bool {
+        self.inflated >= TURN_INFLATED
     }
 
     /// Some are still to be read in the next turn.
@@ -118,7 +123,7 @@ impl Intake {
 
     /// The turn was busy for so long, of what it may be: the next one takes in less, or more again.
     pub(super) fn judge(&mut self, busy_ns: u64, budget_ns: u64) {
-        if busy_ns > budget_ns || self.turn_is_spent() {
+        if busy_ns > budget_ns || self.turn_is_spent() || self.inflating_is_spent() {
             self.quantum = (self.quantum / 2).max(LEAST_BYTES);
         } else if self.limited && busy_ns < budget_ns / 4 {
             self.quantum = (self.quantum * 2).min(READ_BYTES);
@@ -144,8 +149,9 @@ impl Intake {
             Ok(Item::Text(payload) | Item::Binary(payload)) => payload.bytes(&[]).len(),
             _ => limits.message_bytes_max,
         };
-        self.inflated += bytes + MESSAGE_BYTES;
-        self.read_inflated += bytes + MESSAGE_BYTES;
+        let cost = bytes.saturating_add(MESSAGE_BYTES);
+        self.inflated = self.inflated.saturating_add(cost);
+        self.read_inflated = self.read_inflated.saturating_add(cost);
         self.tally.messages += 1;
         self.tally.compressed_bytes += compressed.len() as u64;
         self.tally.bytes += bytes as u64;
@@ -161,6 +167,11 @@ impl Intake {
     /// Keeps what came of a connection before it could be read.
     pub(super) fn keep(&mut self, slot: u32, bytes: Vec<u8>) {
         self.put_off.insert(slot, bytes);
+    }
+
+    /// Whether something was put off of the connection.
+    pub(super) fn has(&self, slot: u32) -> bool {
+        self.put_off.contains_key(&slot)
     }
 
     /// What was put off of the connection.
@@ -241,7 +252,7 @@ mod tests {
         let zeros = deflater.deflate(window, &[0; 40_000]).unwrap();
         let mut reads = 0;
         intake.begin_turn();
-        while !intake.turn_is_spent() {
+        while !intake.inflating_is_spent() {
             intake.begin_read();
             let mut messages = 0;
             while !intake.read_is_spent() {

@@ -245,7 +245,7 @@ impl<N: Net> Shard<N> {
     fn judge_intake(&mut self, began: u64) {
         if self.intake.is_judged() {
             let busy_ns = self.net.now_ns().saturating_sub(began);
-            let budget_ns = self.shared.limits.turn_budget_us * 1_000;
+            let budget_ns = self.shared.limits.turn_budget_us.saturating_mul(1_000);
             self.intake.judge(busy_ns, budget_ns);
         }
     }

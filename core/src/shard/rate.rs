@@ -105,6 +105,11 @@ impl Rates {
         }
     }
 
+    /// Nothing of it is left in the kernel: what it says from now on, it says now.
+    pub(super) fn catch_up(&mut self, slot: u32) {
+        place(&mut self.peers, slot).credit_us = 0;
+    }
+
     fn take(&mut self, slot: u32, now_ns: u64) -> bool {
         let peer = place(&mut self.peers, slot);
         if self.messages.take(&mut peer.bucket, now_ns) {
@@ -219,8 +224,12 @@ mod tests {
         assert_eq!(said(&mut rates, 9 * SECOND_NS), 40);
         assert_eq!(said(&mut rates, 9 * SECOND_NS + SECOND_NS / 10), 1);
         rates.pause(3, 10 * SECOND_NS);
+        rates.resume(3, 15 * SECOND_NS);
+        rates.catch_up(3);
+        assert_eq!(said(&mut rates, 15 * SECOND_NS), 10);
+        rates.pause(3, 16 * SECOND_NS);
         rates.begin(3);
-        assert_eq!(said(&mut rates, 11 * SECOND_NS), 10, "another connection");
+        assert_eq!(said(&mut rates, 21 * SECOND_NS), 10, "another connection");
     }
 
     #[test]

@@ -7,7 +7,9 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::conns::{CROWD, ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD, place};
+use super::conns::{
+    CROWD, CUT, ENDED, Hello, OVER, PEER_CLOSED, PINGED, Phase, READY, UNREAD, place,
+};
 use super::net::{Incoming, Net};
 use super::shared::{Ask, Stage};
 use super::{ACCEPTS, BEHIND, READ_BYTES, Shard, Told, What};
@@ -49,6 +51,12 @@ impl<N: Net> Shard<N> {
             let Some(slot) = self.to_read.pop_front() else {
                 return;
             };
+            let spent = self.intake.inflating_is_spent();
+            if spent && self.conns.at(slot).reader.allows_deflate() {
+                self.intake.on_paused();
+                self.to_read.push_back(slot);
+                continue;
+            }
             self.conns.at(slot).flags &= !READY;
             self.read_socket(slot);
         }
@@ -250,6 +258,12 @@ impl<N: Net> Shard<N> {
                     self.read_later(slot);
                 }
                 self.on_bytes(slot, from, n);
+                if let Some(rates) = &mut self.rates
+                    && n < most
+                    && !self.intake.has(slot)
+                {
+                    rates.catch_up(slot);
+                }
             }
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock => {}
@@ -554,7 +568,10 @@ impl<N: Net> Shard<N> {
             Violation::Inflate => &counters.violations_deflate,
             _ => &counters.violations_frame,
         };
-        counter.add(1);
+        let conn = &self.conns.all[slot as usize];
+        if conn.phase == Phase::Open && !conn.is(CUT) {
+            counter.add(1);
+        }
         let (code, text) = (violation.close_code(), violation.text());
         self.end(
             slot,

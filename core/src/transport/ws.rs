@@ -486,7 +486,10 @@ fn admit(
     };
     let most = match compressed {
         // Data that cannot be compressed grows by that; what it inflates to is limited for itself.
-        true => limits.message_bytes_max + limits.message_bytes_max / 8 + 64,
+        true => {
+            let more = limits.message_bytes_max / 8 + 64;
+            limits.message_bytes_max.saturating_add(more)
+        }
         false => limits.message_bytes_max,
     };
     match frame.left > most.saturating_sub(before) {

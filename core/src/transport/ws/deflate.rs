@@ -82,8 +82,8 @@ impl Inflater {
     ) -> Result<Vec<u8>, Violation> {
         let decompress = self.0.get_or_insert_with(|| Decompress::new(false));
         decompress.reset(false);
-        let guess = (compressed.len() * 4 + 64).min(message_bytes_max) + 1;
-        let mut out = Vec::with_capacity(guess);
+        let guess = (compressed.len() * 4 + 64).min(message_bytes_max);
+        let mut out = Vec::with_capacity(guess.saturating_add(1));
         for input in [compressed, &TAIL] {
             if feed(decompress, input, &mut out, message_bytes_max)? {
                 break;
@@ -123,7 +123,8 @@ fn feed(
             };
         }
         // One byte more than may be: enough to see that it is too large.
-        out.reserve_exact(out.len().min(max + 1 - out.len()));
+        let more = max.saturating_add(1) - out.len();
+        out.reserve_exact(out.len().min(more));
     }
 }
 
@@ -258,6 +259,8 @@ mod tests {
             Err(Violation::MessageBytes)
         );
         assert_eq!(inflater.inflate(&bomb, 0), Err(Violation::MessageBytes));
+        let any = inflater.inflate(&bomb, usize::MAX);
+        assert_eq!(any.map(|payload| payload.len()), Ok(8 << 20));
     }
 
     #[test]
