@@ -150,12 +150,12 @@ impl<N: Net> Shard<N> {
 
     /// Frames that arrived with the head or while the host was deciding.
     fn read_early(&mut self, slot: u32) {
-        if let Some(hello) = self.conns.at(slot).hello.take() {
-            if !hello.bytes.is_empty() {
-                // Read in its place, within what a turn takes in.
-                self.intake.keep(slot, hello.bytes);
-                self.read_later(slot);
-            }
+        if let Some(hello) = self.conns.at(slot).hello.take()
+            && !hello.bytes.is_empty()
+        {
+            // Read in its place, within what a turn takes in.
+            self.intake.keep(slot, hello.bytes);
+            self.read_later(slot);
         }
         self.resume(slot);
     }
