@@ -116,8 +116,9 @@ fn a_ping_that_went_out_late_leaves_its_peer_the_whole_time() {
     let all: Vec<u32> = (0..PEERS).map(|_| sim.connect("/", true)).collect();
     sim.settle();
     let ids = hall.0.lock().unwrap().clone();
-    ids.iter()
-        .for_each(|id| drop(sim.handle().join(*id, "hall")));
+    for id in ids {
+        sim.handle().join(id, "hall").unwrap();
+    }
     sim.settle();
     // Writing is slow, and while something is left to be written few timers are looked at.
     sim.set_look_ns(200_000);
