@@ -186,47 +186,42 @@ impl Handle {
     /// All rooms are locked in one order (of their addresses), numbered, and pushed as one.
     fn publish_to_union(
         &self,
-        mut rooms: Vec<Arc<RoomState>>,
+        rooms: Vec<Arc<RoomState>>,
         publication: Publication<'_>,
     ) -> Result<Published, Refused> {
         let encoded = self.encode(None, &publication);
         let cost = encoded.cost();
-        let named = rooms.clone();
-        rooms.sort_by_key(|room| Arc::as_ptr(room).addr());
-        rooms.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        let mut tails: Vec<_> = rooms.iter().map(|room| room.lock()).collect();
-        for (room, tail) in rooms.iter().zip(&tails) {
-            if !tail.is_dead() {
-                self.check_place(room, cost)?;
-            }
+        let address = |at: usize| Arc::as_ptr(&rooms[at]).addr();
+        let mut order: Vec<usize> = (0..rooms.len()).collect();
+        order.sort_by_key(|&at| (address(at), at));
+        order.dedup_by_key(|at| address(*at));
+        let mut tails: Vec<_> = order.iter().map(|&at| (at, rooms[at].lock())).collect();
+        tails.retain(|(_, tail)| !tail.is_dead());
+        for (at, _) in &tails {
+            self.check_place(&rooms[*at], cost)?;
         }
         let mut published = Published {
             offset: None,
             members: 0,
         };
         let mut shards = Shards::new();
-        let mut first = usize::MAX;
-        for (room, tail) in rooms.iter().zip(&mut tails) {
-            if tail.is_dead() {
-                continue;
-            }
+        let first = tails.iter().map(|(at, _)| *at).min();
+        for (at, tail) in &mut tails {
             let offset = tail.number();
-            let place = named.iter().position(|one| Arc::ptr_eq(one, room));
-            if let Some(place) = place.filter(|&place| place < first) {
-                first = place;
+            if Some(*at) == first {
                 published.offset = Some(offset);
             }
-            published.members += room.members();
-            shards.extend(room.shards());
+            published.members += rooms[*at].members();
+            shards.extend(rooms[*at].shards());
         }
         shards.sort_unstable();
         shards.dedup();
+        // To the shards in the order in which they were named, whatever their addresses are.
+        order.sort_unstable();
         for &shard in &shards {
-            let here: Box<[_]> = rooms
-                .iter()
-                .filter(|r| r.shards().any(|s| s == shard))
-                .cloned()
-                .collect();
+            let named = order.iter().map(|&at| &rooms[at]);
+            let here = named.filter(|room| room.shards().any(|one| one == shard));
+            let here: Box<[_]> = here.cloned().collect();
             here.iter().for_each(|room| room.add_ahead(shard, cost));
             let command = Command::Union {
                 rooms: here,

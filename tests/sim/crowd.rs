@@ -183,7 +183,14 @@ impl Handler for Host {
     }
 
     fn lagged(&self, connection: Connection<'_>, _: &str, missed: u64) {
+        assert!(connection.user().is_some(), "whoever is told of is known");
         self.crowd().of(connection.id()).lagged += missed;
+    }
+
+    fn backpressure(&self, connection: Connection<'_>, _: bool) {
+        assert!(connection.user().is_some(), "whoever is told of is known");
+        let closed = self.crowd().of(connection.id()).closed.is_empty();
+        assert!(closed, "closed is told last");
     }
 }
 

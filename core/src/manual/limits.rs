@@ -64,8 +64,9 @@
 //!
 //! The largest parts, for a busy engine:
 //!
-//! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`. A
-//!   frame counts 16 bytes more than its length. A room in which nobody is behind holds nothing
+//! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`, up to
+//!   three times that where its members compress in different ways. A frame counts 16 bytes more
+//!   than its length. A room in which nobody is behind holds nothing
 //!   between turns.
 //! - outboxes: `connections_max` × `outbox_bytes_max` at worst; most connections have none.
 //! - inboxes: `shards` × `inbox_bytes_max`.

@@ -16,7 +16,8 @@ use crate::transport::ws::{self, Item, ReadLimits, Violation};
 /// Bytes read from a socket at a time, from these up to `READ_BYTES`: so many that the turn keeps
 /// its budget, and that all who are ready have their share of it.
 const LEAST_BYTES: usize = 1024;
-/// Frames and bytes that a turn reads, whoever sent them. A request counts as `HEAD_ITEMS`.
+/// Messages (or control frames) and bytes that a turn reads, whoever sent them. A request counts as
+/// `HEAD_ITEMS`.
 const TURN_ITEMS: usize = 4_000;
 const TURN_BYTES: usize = 1024 * 1024;
 const HEAD_ITEMS: usize = 64;
@@ -33,7 +34,7 @@ pub(super) struct Intake {
     /// Bytes to read at a time.
     quantum: usize,
     inflater: Inflater,
-    /// In this turn: frames and bytes read, and whether there would have been more.
+    /// In this turn: messages and bytes read, and whether there would have been more.
     items: usize,
     bytes: usize,
     limited: bool,
@@ -84,7 +85,7 @@ impl Intake {
         self.limited |= bytes == most;
     }
 
-    /// A frame was read.
+    /// A message or control frame was read.
     #[inline]
     pub(super) fn on_item(&mut self) {
         self.items += 1;

@@ -234,6 +234,8 @@ impl<N: Net> Shard<N> {
         self.tell();
         self.judge_intake(began);
         self.flush();
+        // Before those who have ended lose their user and data.
+        self.tell();
         self.reap();
         self.tell();
         self.count(began);

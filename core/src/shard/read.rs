@@ -236,7 +236,10 @@ impl<N: Net> Shard<N> {
         self.intake.begin_read();
         if let Some(mut bytes) = self.intake.take(slot) {
             self.read_later(slot);
-            return self.on_frames(slot, &mut bytes, 0, true);
+            if matches!(self.conns.at(slot).phase, Phase::Open | Phase::Closing) {
+                self.on_frames(slot, &mut bytes, 0, true);
+            }
+            return;
         }
         let from = self.arena_used;
         let may_compress = self.conns.at(slot).reader.allows_deflate();
