@@ -23,6 +23,8 @@ use crate::request::Request;
 use crate::rooms::Directory;
 use crate::rooms::encoded::Spare;
 use crate::shard::admission::Admission;
+#[cfg(target_os = "linux")]
+use crate::shard::descriptors;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
@@ -132,6 +134,8 @@ impl Engine {
             kernels.push(kernel);
             inboxes.push(Inbox::new(waker));
         }
+        #[cfg(target_os = "linux")]
+        descriptors::make_place(kernels[0].fd(), config.limits.connections_max);
         #[cfg(unix)]
         let fd = (!config.own_threads).then(|| kernels[0].fd());
         let own_threads = config.own_threads;

@@ -10,6 +10,8 @@ mod asks;
 mod close;
 mod conns;
 mod cpu;
+#[cfg(target_os = "linux")]
+pub(crate) mod descriptors;
 mod figures;
 mod intake;
 pub(crate) mod kernel;
