@@ -7,8 +7,8 @@
 use smallvec::SmallVec;
 
 use super::conns::{AWAITED, PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
+use super::head::STOPPING;
 use super::net::Net;
-use super::read::STOPPING;
 use super::timers::NEVER;
 use super::{BEHIND, Flow, Shard, Told, What, ticks};
 use crate::close::CloseReason;
@@ -24,7 +24,7 @@ const LINGER_MS: u64 = 1_000;
 const SPREAD_EACH_MS: u64 = 10;
 /// Connections that one turn looks at because of their timers, and that it frees: thousands that
 /// came together end together.
-const ENDINGS: usize = 64;
+const ENDINGS: usize = 32;
 const PING: &[u8] = &[0x89, 0x00];
 
 /// The engine is stopping: who is still to be told, in which order.

@@ -5,6 +5,7 @@
 //! connection lives on one shard for its life. No lock is held and nothing is borrowed while the
 //! host is called.
 
+mod accept;
 pub(crate) mod admission;
 mod asks;
 mod close;
@@ -13,6 +14,7 @@ mod cpu;
 #[cfg(target_os = "linux")]
 pub(crate) mod descriptors;
 mod figures;
+mod head;
 mod intake;
 pub(crate) mod kernel;
 pub(crate) mod listen;
@@ -55,7 +57,7 @@ const ARENA_BYTES: usize = 256 * 1024;
 const DOZE: Duration = Duration::from_nanos(DOZE_NS);
 const DOZE_NS: u64 = 1_000_000;
 /// Connections accepted in one turn.
-const ACCEPTS: usize = 64;
+const ACCEPTS: usize = 32;
 /// What makes more to write (accepting, timers) is done so often in a turn while the one before has
 /// left something unwritten.
 const BEHIND: usize = 8;
