@@ -39,8 +39,10 @@ struct Asked {
     seconds: u64,
     peers: usize,
     storm_every: Duration,
-    /// The share of its core that the server is to use.
+    /// The share of its core that the server is to use, and in the first tenth of the time: so that
+    /// pools soon have the size that they keep.
     share: f64,
+    early_share: f64,
     markdown: Option<PathBuf>,
     smoke: bool,
 }
@@ -52,6 +54,7 @@ impl Asked {
             peers: 1_200,
             storm_every: Duration::from_secs(30),
             share: 0.5,
+            early_share: 0.8,
             markdown: None,
             smoke: false,
         };
@@ -66,7 +69,7 @@ impl Asked {
                     asked.smoke = true;
                     (asked.seconds, asked.peers) = (5, 120);
                     asked.storm_every = Duration::from_secs(2);
-                    asked.share = 0.25;
+                    (asked.share, asked.early_share) = (0.25, 0.25);
                 }
                 _ => {
                     return Err(format!("--seconds N, --markdown FILE, --smoke; not {word}").into());
@@ -238,7 +241,11 @@ fn run(asked: &Asked) -> Result<Outcome, Failure> {
             continue;
         }
         seconds += 1;
-        steering.step(pid, asked.share);
+        let share = match seconds <= asked.seconds / 10 {
+            true => asked.early_share,
+            false => asked.share,
+        };
+        steering.step(pid, share);
         // Two threads share it.
         let rate = steering.samples.rate / 2.0;
         server.order(&format!("rate {}", rate.round() as u64))?;

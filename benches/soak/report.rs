@@ -145,7 +145,8 @@ impl Outcome {
     fn found(&self) -> Vec<Row> {
         let half = self.rss.len() / 2;
         let (rise, mean) = figures::rise(&self.rss[half..]);
-        let share = self.share.iter().sum::<f64>() / self.share.len().max(1) as f64;
+        let late = &self.share[half.min(self.share.len())..];
+        let share = late.iter().sum::<f64>() / late.len().max(1) as f64;
         let before = |two: &[u64]| two.len() == 4 && two[..2] == two[2..];
         let is_pinned = if self.is_pinned { "" } else { ", not pinned" };
         let mut rows = vec![
@@ -174,7 +175,7 @@ impl Outcome {
                 self.tally.too_slow_honest == 0 || self.longest_pause > Duration::from_millis(300),
             ),
             told(
-                "CPU of the server",
+                "CPU of the server, second half",
                 format!("{:.0} % of a core{is_pinned}", share * 100.0),
             ),
             judged(
