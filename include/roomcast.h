@@ -348,7 +348,8 @@ typedef enum roomcast_limit {
      */
     ROOMCAST_LIMIT_HEAD_BYTES_MAX = 2,
     /**
-     * Milliseconds from accepting a socket to its complete request head, then 408. Default 10 s.
+     * Milliseconds from accepting a socket to its complete request head, then 408, or just the end
+     * where nothing was said. Default 10 s.
      */
     ROOMCAST_LIMIT_HANDSHAKE_TIMEOUT_MS = 3,
     /**
@@ -1929,7 +1930,8 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_head_size;
     /**
-     * Requests answered with 408: no complete head within `handshake_timeout_ms`.
+     * Connections without a complete head within `handshake_timeout_ms`: answered with 408, or
+     * just closed where they had said nothing.
      */
     uint64_t rejected_head_timeout;
     /**

@@ -44,8 +44,8 @@ pub enum CloseReason {
     PingTimeout,
     /// No message for `idle_timeout_ms` (4001).
     IdleTimeout,
-    /// The head did not arrive within `handshake_timeout_ms` (408), or the host gave no verdict
-    /// within `verdict_timeout_ms` (503).
+    /// The head did not arrive within `handshake_timeout_ms` (408, or no answer to a peer that said
+    /// nothing), or the host gave no verdict within `verdict_timeout_ms` (503).
     HandshakeTimeout,
     /// Ended as an HTTP request: a page, or a refusal with this status.
     Http {

@@ -124,7 +124,8 @@ limits! {
     handshakes_max: usize = 10_000;
     /// Bytes of an HTTP request head; one larger is answered with 431. Default 16 KiB.
     head_bytes_max: usize = 16 * 1024;
-    /// Milliseconds from accepting a socket to its complete request head, then 408. Default 10 s.
+    /// Milliseconds from accepting a socket to its complete request head, then 408, or just the end
+    /// where nothing was said. Default 10 s.
     handshake_timeout_ms: u64 = 10_000;
     /// Milliseconds that the host has to answer a connecting event, then 503. Default 10 s.
     verdict_timeout_ms: u64 = 10_000;

@@ -131,7 +131,8 @@ counters! {
     rejected_origin: Counter;
     /// Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
     rejected_head_size: Counter;
-    /// Requests answered with 408: no complete head within `handshake_timeout_ms`.
+    /// Connections without a complete head within `handshake_timeout_ms`: answered with 408, or
+    /// just closed where they had said nothing.
     rejected_head_timeout: Counter;
     /// Requests that are malformed or ask for what is not spoken here (400, 405, 413, 426, 505).
     rejected_invalid: Counter;

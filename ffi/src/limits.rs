@@ -15,7 +15,8 @@ pub enum roomcast_limit {
     ConnectionsMax = 1,
     /// Bytes of an HTTP request head; one larger is answered with 431. Default 16 KiB.
     HeadBytesMax = 2,
-    /// Milliseconds from accepting a socket to its complete request head, then 408. Default 10 s.
+    /// Milliseconds from accepting a socket to its complete request head, then 408, or just the end
+    /// where nothing was said. Default 10 s.
     HandshakeTimeoutMs = 3,
     /// Milliseconds that the host has to answer a connecting event, then 503. Default 10 s.
     VerdictTimeoutMs = 4,

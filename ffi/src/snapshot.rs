@@ -33,7 +33,8 @@ pub struct roomcast_snapshot {
     pub rejected_origin: u64,
     /// Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
     pub rejected_head_size: u64,
-    /// Requests answered with 408: no complete head within `handshake_timeout_ms`.
+    /// Connections without a complete head within `handshake_timeout_ms`: answered with 408, or
+    /// just closed where they had said nothing.
     pub rejected_head_timeout: u64,
     /// Requests that are malformed or ask for what is not spoken here (400, 405, 413, 426, 505).
     pub rejected_invalid: u64,

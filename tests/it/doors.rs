@@ -145,9 +145,18 @@ fn a_head_that_is_too_large_is_431() {
 }
 
 #[test]
+fn who_has_said_nothing_in_time_is_told_nothing() {
+    let house = open(config().handshake_timeout_ms(80));
+    let mut silent = Client::bare(house.address());
+    assert_eq!(silent.next_byte_in(crate::client::PATIENCE), Some(false));
+    let figures = house.engine.snapshot();
+    assert_eq!((figures.rejected_head_timeout, figures.bytes_out), (1, 0));
+}
+
+#[test]
 fn a_head_that_does_not_come_in_time_is_408() {
     let house = open(config().handshake_timeout_ms(80));
-    for start in ["", "GET / HTTP/1.1\r\nHost: a"] {
+    for start in ["G", "GET / HTTP/1.1\r\nHost: a"] {
         let began = Instant::now();
         let response = http(house.address(), start);
         assert_eq!(response.status, 408);

@@ -29,7 +29,7 @@
 //! | [`accept_rate_max`] | 0 | others wait in the backlogs of the listeners; 0 for no such limit |
 //! | [`handshakes_max`] | 10,000 | others wait in the backlogs of the listeners |
 //! | [`head_bytes_max`] | 16 KiB | the request is answered with 431 |
-//! | [`handshake_timeout_ms`] | 10,000 | 408 |
+//! | [`handshake_timeout_ms`] | 10,000 | 408, or just the end for who said nothing |
 //! | [`verdict_timeout_ms`] | 10,000 | 503 |
 //! | [`message_bytes_max`] | 1 MiB | the connection is closed with 1009 |
 //! | [`deflate_level`] | 0 | messages are compressed so hard; 0 for not at all, 9 at most |

@@ -285,7 +285,14 @@ impl<N: Net> Shard<N> {
     fn on_deadline(&mut self, slot: u32) {
         let now = self.tick();
         let l = &self.shared.limits;
-        match self.conns.at(slot).phase {
+        match self.conns.all[slot as usize].phase {
+            Phase::Head if self.has_said_nothing(slot) => {
+                // Browsers connect ahead of need, and take an answer that comes unasked for that
+                // to their next request.
+                self.shared.counters[self.me].rejected_head_timeout.add(1);
+                self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
+                self.kill(slot);
+            }
             Phase::Head => {
                 let reject = Reject {
                     status: 408,
@@ -327,6 +334,11 @@ impl<N: Net> Shard<N> {
             }
             Phase::Free | Phase::Dead => {}
         }
+    }
+
+    fn has_said_nothing(&self, slot: u32) -> bool {
+        let hello = &self.conns.all[slot as usize].hello;
+        hello.as_ref().is_none_or(|hello| hello.bytes.is_empty())
     }
 
     /// Begins to stop: no new connections, and everybody is told, one after the other.

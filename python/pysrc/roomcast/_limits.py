@@ -32,8 +32,8 @@ class Limits(TypedDict, total=False):
     #: Bytes of an HTTP request head; one larger is answered with 431. Default 16 KiB.
     head_bytes_max: int
 
-    #: Milliseconds from accepting a socket to its complete request head, then 408. Default 10
-    #: s.
+    #: Milliseconds from accepting a socket to its complete request head, then 408, or just the
+    #: end where nothing was said. Default 10 s.
     handshake_timeout_ms: int
 
     #: Milliseconds that the host has to answer a connecting event, then 503. Default 10 s.
