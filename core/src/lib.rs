@@ -47,7 +47,9 @@ mod config;
 mod durations;
 mod error;
 mod exposition;
+mod filter;
 mod identity;
+mod labels;
 mod log;
 mod metrics;
 mod page;
@@ -83,6 +85,7 @@ pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartErro
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
 pub use crate::handle::{Cork, Handle, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
+pub use crate::labels::Labels;
 pub use crate::log::LogLevel;
 pub use crate::metrics::Snapshot;
 pub use crate::page::Page;
