@@ -83,6 +83,7 @@ pub use crate::durations::Durations;
 pub use crate::engine::{Engine, Stream, Upgrade, Upgraded};
 pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
+pub use crate::filter::{Field, Filter, FilterError};
 pub use crate::handle::{Cork, Handle, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
 pub use crate::labels::Labels;
