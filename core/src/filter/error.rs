@@ -29,10 +29,7 @@ impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FilterError::Syntax { at, expected } => {
-                write!(
-                    f,
-                    "the filter is wrong at byte {at}: expected {expected} there"
-                )
+                write!(f, "at byte {at} of the filter: expected {expected}")
             }
             FilterError::TooDeep => f.write_str("the filter is nested too deeply"),
             FilterError::TooLarge => f.write_str("the filter is too large"),

@@ -154,7 +154,7 @@ fn blank(text: &str) -> usize {
 fn number_len(bytes: &[u8]) -> usize {
     let mut len = 0;
     while let Some(&byte) = bytes.get(len) {
-        let signed = len > 0 && matches!(bytes[len - 1], b'e' | b'E') && !bytes.starts_with(b"0x");
+        let signed = len > 0 && matches!(bytes[len - 1], b'e' | b'E');
         match byte {
             b'.' => {}
             b'+' | b'-' if signed => {}
