@@ -179,8 +179,7 @@ impl Program {
                 })
             }
             Does::Number(place, cast, comparison, bound) => {
-                let order = order(self.read(place, labels)?, cast, bound)?;
-                Some(holds(comparison, order))
+                holds(comparison, order(self.read(place, labels)?, cast, bound)?)
             }
             Does::Native(native) => Some(self.natives[native as usize](labels, data)),
         }
@@ -239,13 +238,14 @@ fn whole_beside(whole: i64, value: f64) -> Option<Ordering> {
     }
 }
 
-fn holds(comparison: Comparison, order: Option<Ordering>) -> bool {
-    match comparison {
+/// NaN equals nothing; whether it is less or greater is unknown.
+fn holds(comparison: Comparison, order: Option<Ordering>) -> Option<bool> {
+    Some(match comparison {
         Comparison::Equal => order == Some(Ordering::Equal),
         Comparison::NotEqual => order != Some(Ordering::Equal),
-        Comparison::Less => order.is_some_and(Ordering::is_lt),
-        Comparison::LessOrEqual => order.is_some_and(Ordering::is_le),
-        Comparison::Greater => order.is_some_and(Ordering::is_gt),
-        Comparison::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
-    }
+        Comparison::Less => order?.is_lt(),
+        Comparison::LessOrEqual => order?.is_le(),
+        Comparison::Greater => order?.is_gt(),
+        Comparison::GreaterOrEqual => order?.is_ge(),
+    })
 }

@@ -105,6 +105,18 @@ impl Comparison {
             equality => equality,
         }
     }
+
+    /// The comparison that holds where this does not. What has no order is unknown to both.
+    fn negated(self) -> Self {
+        match self {
+            Comparison::Equal => Comparison::NotEqual,
+            Comparison::NotEqual => Comparison::Equal,
+            Comparison::Less => Comparison::GreaterOrEqual,
+            Comparison::LessOrEqual => Comparison::Greater,
+            Comparison::Greater => Comparison::LessOrEqual,
+            Comparison::GreaterOrEqual => Comparison::Less,
+        }
+    }
 }
 
 /// A number to compare with; finite, and never `-0.0`.
@@ -182,19 +194,15 @@ impl Node {
                 values,
                 negated: !negated,
             },
-            // The other comparisons have no opposite: a value may be NaN.
             Node::Number {
                 field,
                 cast,
-                comparison: comparison @ (Comparison::Equal | Comparison::NotEqual),
+                comparison,
                 bound,
             } => Node::Number {
                 field,
                 cast,
-                comparison: match comparison {
-                    Comparison::Equal => Comparison::NotEqual,
-                    _ => Comparison::Equal,
-                },
+                comparison: comparison.negated(),
                 bound,
             },
             node => Node::Not(Box::new(node)),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod filters;
 mod rooms;
 
 use roomcast::testing::probe;
@@ -24,6 +25,8 @@ pub const TARGETS: &[Target] = &[
     ),
     ("deflated", "deflated", deflated),
     ("rooms", "rooms", rooms),
+    ("filter_text", "filter_text", filters::text),
+    ("filter_tree", "filter_tree", filters::tree),
 ];
 
 /// An HTTP request head.
