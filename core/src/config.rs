@@ -13,7 +13,7 @@ use crate::request::Request;
 use crate::sync::Arc;
 
 /// What happens to a member whose socket took no bytes until its room's tape had no place left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowPolicy {
     /// Close the connection with code 4008 ("too slow"), which invites the client to come back.
@@ -21,6 +21,114 @@ pub enum SlowPolicy {
     Disconnect,
     /// Jump ahead to the newest publication and tell the host how much was missed.
     Skip,
+    /// Of what it has not got, keep the newest publication of each key: a slow reader of 1,000
+    /// tickers gets 1,000 current values, and the host is told how many older ones it was not sent.
+    /// Publications without a key are kept; where the tape has no place for all, it jumps as under
+    /// `Skip`.
+    Latest,
+    /// What is published while its socket takes no bytes is dropped at once, and counted
+    /// (`volatile_dropped`) without a word to the host. For news that is worthless when it is late.
+    Volatile,
+}
+
+/// What holds for rooms whose names begin alike: [`Config::room_options`].
+///
+/// ```
+/// use roomcast::{Config, RoomOptions, SlowPolicy};
+///
+/// let ticker = RoomOptions::new()
+///     .flush_interval_ms(100)
+///     .conflate(true)
+///     .slow_policy(SlowPolicy::Latest);
+/// let config = Config::new().room_options("ticker:", ticker);
+/// # assert!(config.check().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomOptions {
+    pub(crate) flush_interval_ms: Option<u32>,
+    pub(crate) conflate: bool,
+    pub(crate) slow_policy: Option<SlowPolicy>,
+    pub(crate) deflate: bool,
+}
+
+impl Default for RoomOptions {
+    fn default() -> Self {
+        RoomOptions::new()
+    }
+}
+
+impl RoomOptions {
+    /// What the engine's settings say.
+    #[must_use]
+    pub fn new() -> Self {
+        RoomOptions {
+            flush_interval_ms: None,
+            conflate: false,
+            slow_policy: None,
+            deflate: true,
+        }
+    }
+
+    /// Milliseconds within which publications of a room wait for each other, to leave together in
+    /// one write to each member; 0 for each turn. Default: the engine's `flush_interval_ms`.
+    #[must_use]
+    pub fn flush_interval_ms(mut self, interval: u32) -> Self {
+        self.flush_interval_ms = Some(interval);
+        self
+    }
+
+    /// Of publications with one key only the newest of each interval leaves, in its own place of
+    /// the order. Those without a key all leave. Needs a flush interval. Default false.
+    #[must_use]
+    pub fn conflate(mut self, conflate: bool) -> Self {
+        self.conflate = conflate;
+        self
+    }
+
+    /// What happens to members that are too slow. Default: [`Config::slow_policy`].
+    #[must_use]
+    pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
+        self.slow_policy = Some(policy);
+        self
+    }
+
+    /// Whether publications are compressed for members that agreed on it: not worth it where they
+    /// are dense already. Default true, which still needs `deflate_level`.
+    #[must_use]
+    pub fn deflate(mut self, deflate: bool) -> Self {
+        self.deflate = deflate;
+        self
+    }
+}
+
+/// What holds for one listener: [`Config::listen_with`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    pub(crate) deflate: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        ListenOptions::new()
+    }
+}
+
+impl ListenOptions {
+    /// As any listener.
+    #[must_use]
+    pub fn new() -> Self {
+        ListenOptions { deflate: true }
+    }
+
+    /// Whether permessage-deflate is agreed on with peers that come through it. Default true, which
+    /// still needs `deflate_level`. Off for a listener on a fast network of your own.
+    #[must_use]
+    pub fn deflate(mut self, deflate: bool) -> Self {
+        self.deflate = deflate;
+        self
+    }
 }
 
 /// What happens to what a peer says beyond `message_rate_max`.
@@ -54,8 +162,16 @@ pub enum Origins {
 /// Where the engine listens.
 #[derive(Clone, Debug)]
 pub(crate) enum Listen {
-    Tcp(String),
-    Unix(PathBuf),
+    Tcp(String, ListenOptions),
+    Unix(PathBuf, ListenOptions),
+}
+
+impl Listen {
+    /// Whether nothing is compressed for those who come through it.
+    pub(crate) fn is_plain(&self) -> bool {
+        let (Listen::Tcp(_, options) | Listen::Unix(_, options)) = self;
+        !options.deflate
+    }
 }
 
 macro_rules! limits {
@@ -169,6 +285,28 @@ limits! {
     room_name_bytes_max: usize = 255;
     /// Rooms that one connection may be in. Default 1,024.
     connection_rooms_max: usize = 1_024;
+    /// Milliseconds within which publications of a room wait for each other, to leave together, where
+    /// neither the room's options nor the member's say otherwise; 0 for each turn. Default 0.
+    flush_interval_ms: u32 = 0;
+    /// Milliseconds up to which flush intervals widen while a shard is under pressure
+    /// (`pressure_us`) or near its memory budget. Default 1 s.
+    flush_interval_max_ms: u32 = 1_000;
+    /// Microseconds that publications may be late, in all turns of a tenth of a second, before flush
+    /// intervals widen by a step; they narrow again below half of it. 0 for never. Default 50 ms.
+    pressure_us: u64 = 50_000;
+    /// Bytes of a publication's key, and of a key that a member watches. Default 255.
+    key_bytes_max: usize = 255;
+    /// Keys of all rooms that one connection may watch. Default 4,096.
+    connection_keys_max: usize = 4_096;
+    /// Distinct filters that the members of one room may have on a shard; a join with one more has no
+    /// effect. Default 1,000.
+    room_filters_max: usize = 1_000;
+    /// Rooms that one connection may be in with a filter. Default 64.
+    connection_filters_max: usize = 64;
+    /// Bytes that the whole engine may hold for tapes, outboxes, inboxes, untaken events and messages
+    /// in the making, 0 for no such budget. Near it the engine degrades step by step; at it `publish`
+    /// answers `Refused::Overloaded`. Default 1 GiB.
+    memory_bytes_max: usize = 1024 * 1024 * 1024;
     /// Microseconds that one turn of a shard spends writing before it looks at its sockets and
     /// its inbox again. Default 1,000.
     turn_budget_us: u64 = 1_000;
@@ -227,6 +365,8 @@ pub struct Config {
     pub(crate) own_threads: bool,
     pub(crate) reuse_port: bool,
     pub(crate) slow_policy: SlowPolicy,
+    /// Prefixes of names, and what holds for rooms that begin so.
+    pub(crate) room_options: Vec<(String, RoomOptions)>,
     pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
@@ -269,6 +409,7 @@ impl Config {
             own_threads: true,
             reuse_port: false,
             slow_policy: SlowPolicy::default(),
+            room_options: Vec::new(),
             message_rate_policy: MessageRatePolicy::default(),
             origins: Origins::default(),
             health_path: Some("/health".into()),
@@ -281,16 +422,38 @@ impl Config {
 
     /// Adds a TCP listener: `host:port`, port 0 for a free one (ask `Engine::addresses`).
     #[must_use]
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen.push(Listen::Tcp(address.into()));
+    pub fn listen(self, address: impl Into<String>) -> Self {
+        self.listen_with(address, ListenOptions::new())
+    }
+
+    /// As [`Config::listen`], with options of this listener.
+    #[must_use]
+    pub fn listen_with(mut self, address: impl Into<String>, options: ListenOptions) -> Self {
+        self.listen.push(Listen::Tcp(address.into(), options));
         self
     }
 
     /// Adds a unix socket. A stale socket file (nobody accepts on it) is replaced; the file is
     /// removed when the engine stops.
     #[must_use]
-    pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
-        self.listen.push(Listen::Unix(path.into()));
+    pub fn listen_unix(self, path: impl Into<PathBuf>) -> Self {
+        self.listen_unix_with(path, ListenOptions::new())
+    }
+
+    /// As [`Config::listen_unix`], with options of this listener.
+    #[must_use]
+    pub fn listen_unix_with(mut self, path: impl Into<PathBuf>, options: ListenOptions) -> Self {
+        self.listen.push(Listen::Unix(path.into(), options));
+        self
+    }
+
+    /// Options of all rooms whose names begin with `prefix`; of several that fit the longest counts,
+    /// and a prefix that was named before gets these. They are looked at when a room comes to be.
+    #[must_use]
+    pub fn room_options(mut self, prefix: impl Into<String>, options: RoomOptions) -> Self {
+        let prefix = prefix.into();
+        self.room_options.retain(|(other, _)| *other != prefix);
+        self.room_options.push((prefix, options));
         self
     }
 
@@ -440,10 +603,30 @@ impl Config {
                 "own_threads(false) has one shard",
             )?;
         }
+        at_most(
+            "room_options",
+            self.room_options.len() as u64,
+            ROOM_OPTIONS_MAX,
+            "each room that comes to be looks through all prefixes",
+        )?;
+        for (_, options) in &self.room_options {
+            let interval = options.flush_interval_ms;
+            let interval = interval.unwrap_or(self.limits.flush_interval_ms);
+            at_most("flush_interval_ms", interval.into(), INTERVAL_MS_MAX, AN_HOUR)?;
+            if options.conflate {
+                at_least("flush_interval_ms", interval.into(), 1)?;
+            }
+        }
         self.limits.check_least()?;
         self.limits.check_most()
     }
 }
+
+/// Prefixes with options.
+const ROOM_OPTIONS_MAX: u64 = 1_000;
+/// The longest flush interval.
+pub(crate) const INTERVAL_MS_MAX: u64 = 3_600_000;
+const AN_HOUR: &str = "nothing waits for more than an hour";
 
 impl Limits {
     fn check_least(&self) -> Result<(), ConfigError> {
@@ -461,6 +644,12 @@ impl Limits {
             1,
         )?;
         at_least("events_max", self.events_max as u64, 1)?;
+        at_least("key_bytes_max", self.key_bytes_max as u64, 1)?;
+        at_least("flush_interval_max_ms", self.flush_interval_max_ms.into(), 1)?;
+        if self.memory_bytes_max > 0 {
+            let (budget, tape) = (self.memory_bytes_max as u64, self.tape_bytes_max as u64);
+            at_least("memory_bytes_max", budget, 4 * tape)?;
+        }
         at_least("handshakes_max", self.handshakes_max as u64, 1)?;
         at_least("turn_budget_us", self.turn_budget_us, 10)?;
         at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
@@ -475,6 +664,12 @@ impl Limits {
             9,
             "deflate has no higher level",
         )?;
+        for (setting, interval) in [
+            ("flush_interval_ms", self.flush_interval_ms),
+            ("flush_interval_max_ms", self.flush_interval_max_ms),
+        ] {
+            at_most(setting, interval.into(), INTERVAL_MS_MAX, AN_HOUR)?;
+        }
         let tape = self.tape_bytes_max as u64;
         at_most(
             "head_bytes_max",

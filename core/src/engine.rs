@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::Config;
+use crate::config::{Config, Limits, Listen};
 use crate::error::{AdoptError, StartError};
 use crate::events::{self, Events, Gate};
 use crate::handle::Handle;
@@ -22,6 +22,7 @@ use crate::metrics::Counters;
 use crate::request::Request;
 use crate::rooms::Directory;
 use crate::rooms::encoded::Spare;
+use crate::rooms::options::Rules;
 use crate::shard::admission::Admission;
 #[cfg(target_os = "linux")]
 use crate::shard::descriptors;
@@ -418,8 +419,10 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
     }
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);
+    let rules = Rules::new(&config.limits, config.slow_policy, config.room_options);
     Shared {
-        skip: config.slow_policy == crate::config::SlowPolicy::Skip,
+        plain_listeners: config.listen.iter().map(Listen::is_plain).collect(),
+        inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
         limits: config.limits,
         origins: config.origins,
@@ -428,7 +431,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         websocket_metrics: config.websocket_metrics,
         pages: config.pages,
         clock,
-        directory: Arc::new(Directory::new(shards, epoch)),
+        directory: Arc::new(Directory::new(shards, epoch, rules)),
         alive: (0..shards).map(|_| Arc::default()).collect(),
         inboxes: inboxes.into(),
         spare: Spare::default(),
@@ -436,6 +439,10 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         loads: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
         total: AtomicUsize::new(0),
         refused: AtomicU64::new(0),
+        reports_dropped: AtomicU64::new(0),
+        tokens: AtomicU64::new(0),
+        memory: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+        event_bytes: Arc::default(),
         corked_ns: AtomicU64::new(0),
         corks: AtomicUsize::new(0),
         admission: Admission::default(),
@@ -450,6 +457,14 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         threads: OnceLock::new(),
         turner: PlainMutex::new(None),
         log,
+    }
+}
+
+/// What may wait in one inbox: between two turns inboxes alone must not use the memory budget up.
+fn inbox_bytes_max(limits: &Limits, shards: usize) -> usize {
+    match limits.memory_bytes_max {
+        0 => limits.inbox_bytes_max,
+        budget => limits.inbox_bytes_max.min(budget / 4 / shards.max(1)),
     }
 }
 
@@ -555,7 +570,7 @@ impl Upgraded {
     /// [`AdoptError`]; the socket is closed then.
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
         let (mut accepted, mut rooms) = self.accept.into_parts();
-        rooms.retain(|room| self.handle.admits(room));
+        rooms.retain(|(room, how)| self.handle.admits(room, how.as_ref()));
         accepted.rooms = rooms;
         accepted.deflate = self.deflate;
         adopt(

@@ -50,11 +50,16 @@ statuses! {
     /// The room's members have not been offered what was published before.
     Behind = 10, "the room is behind its publishers (room_ahead_bytes_max)";
     /// A shard has no place for more commands or tapes.
-    Overloaded = 11, "a shard is overloaded (inbox_bytes_max, shard_tape_bytes_max)";
+    Overloaded = 11,
+        "a shard or the engine is overloaded (inbox_bytes_max, shard_tape_bytes_max, memory_bytes_max)";
     /// A payload is larger than its setting allows.
-    PayloadTooLarge = 12, "the payload is larger than publication_bytes_max";
+    PayloadTooLarge = 12, "the payload and its labels are larger than publication_bytes_max";
     /// A room name is empty or longer than its setting allows.
     RoomName = 13, "the room name is empty or longer than room_name_bytes_max";
+    /// A publication's key, or one to watch, is longer than its setting allows.
+    Key = 14, "the key is longer than key_bytes_max";
+    /// A filter that matches nothing because it cannot be what was meant.
+    Filter = 15, "the filter is not valid";
     /// No such connection, any more or ever.
     Gone = 20, "no such connection";
     /// A close code that an application may not send.
@@ -88,12 +93,15 @@ pub enum Refused {
     /// The members have not been offered what was published before; try again after a moment, or
     /// raise `room_ahead_bytes_max`.
     Behind,
-    /// A shard has no place for more: `inbox_bytes_max` or `shard_tape_bytes_max`.
+    /// A shard has no place for more (`inbox_bytes_max`, `shard_tape_bytes_max`), or the engine has
+    /// none (`memory_bytes_max`).
     Overloaded,
-    /// Larger than `publication_bytes_max`.
+    /// Larger, with its labels, than `publication_bytes_max`.
     TooLarge,
     /// A room name that is empty or longer than `room_name_bytes_max`.
     RoomName,
+    /// A key longer than `key_bytes_max`.
+    Key,
     /// The connection id was never given out by this engine.
     Gone,
     /// The engine is stopping or has stopped.
@@ -109,6 +117,7 @@ impl Refused {
             Refused::Overloaded => Status::Overloaded,
             Refused::TooLarge => Status::PayloadTooLarge,
             Refused::RoomName => Status::RoomName,
+            Refused::Key => Status::Key,
             Refused::Gone => Status::Gone,
             Refused::Stopped => Status::Stopped,
         }
@@ -273,6 +282,10 @@ pub enum CommandError {
     Gone,
     /// A room name that is empty or longer than `room_name_bytes_max`.
     RoomName,
+    /// A key longer than `key_bytes_max`.
+    Key,
+    /// A filter with a [`fault`](crate::Filter::fault).
+    Filter,
     /// A close code that an application may not send.
     CloseCode,
     /// The answer comes from the shards, and this is a shard's thread.
@@ -288,6 +301,8 @@ impl CommandError {
         match self {
             CommandError::Gone => Status::Gone,
             CommandError::RoomName => Status::RoomName,
+            CommandError::Key => Status::Key,
+            CommandError::Filter => Status::Filter,
             CommandError::CloseCode => Status::CloseCode,
             CommandError::OnShard => Status::OnShard,
             CommandError::Stopped => Status::Stopped,

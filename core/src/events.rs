@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::close::CloseReason;
+use crate::delivery::{Delivery, Missed};
 use crate::handle::Handle;
 use crate::host::Pending;
 use crate::identity::{Host, Identity, Who};
@@ -99,14 +100,22 @@ pub enum Event {
         /// Above the mark.
         high: bool,
     },
-    /// It jumped over publications of a room.
+    /// It was too slow to be sent publications of a room.
     Lagged {
         /// Which.
         peer: Peer,
         /// The room.
         room: String,
-        /// How many publications.
-        missed: u64,
+        /// How many publications, and which.
+        missed: Missed,
+    },
+    /// What became of a publication of [`Handle::publish_tracked`]. While `events_max` events wait it
+    /// is dropped, and counted (`reports_dropped`).
+    Delivered {
+        /// The room.
+        room: String,
+        /// What became of it.
+        delivery: Delivery,
     },
     /// The engine has something to say to whoever operates it. Only where the [`Gate`] wants it.
     Log {
@@ -135,6 +144,8 @@ pub enum EventKind {
     Lagged,
     /// [`Event::Log`].
     Log,
+    /// [`Event::Delivered`].
+    Delivered,
 }
 
 /// What an engine with a queue of events decides without it, on the shards' threads. Its methods
@@ -167,9 +178,19 @@ impl Event {
         }
     }
 
+    /// What it counts for in the memory budget.
+    fn cost(&self) -> usize {
+        size_of::<Event>()
+            + match self {
+                Event::Message { data, .. } => data.len(),
+                Event::Log { text, .. } => text.len(),
+                _ => 0,
+            }
+    }
+
     fn peer(&self) -> Option<&Peer> {
         match self {
-            Event::Connecting { .. } | Event::Log { .. } => None,
+            Event::Connecting { .. } | Event::Delivered { .. } | Event::Log { .. } => None,
             Event::Opened { peer }
             | Event::Message { peer, .. }
             | Event::Closed { peer, .. }
@@ -321,6 +342,8 @@ impl Events {
         let mut state = self.queue.state.lock();
         let n = state.queue.len().min(max);
         into.extend(state.queue.drain(..n));
+        let taken = &into[into.len() - n..];
+        self.forget_bytes(taken.iter().map(Event::cost).sum());
         self.queue.signal(&mut state);
         n
     }
@@ -372,9 +395,16 @@ impl Events {
         }
     }
 
+    /// So much waits no more.
+    fn forget_bytes(&self, bytes: usize) {
+        let waiting = &self.handle.shared.event_bytes;
+        waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Lets the connection be read from again where this event held it up.
     fn taken(&self, state: &mut State, event: Event) -> Event {
         self.queue.signal(state);
+        self.forget_bytes(event.cost());
         if let Some(peer) = event.peer() {
             self.release(peer);
         }
@@ -444,11 +474,14 @@ pub(crate) fn queue<G: Gate>(handle: &Handle, gate: G) -> std::io::Result<(Queue
     let queue = Arc::new(Queue::new()?);
     if gate.wants(EventKind::Log) {
         let (queue, max) = (queue.clone(), handle.shared.limits.events_max);
+        let bytes = handle.shared.event_bytes.clone();
         handle.shared.log_to(move |level, text| {
             queue.change(|state| {
                 if state.queue.len() < max {
                     let text = text.to_owned();
-                    state.queue.push_back(Event::Log { level, text });
+                    let event = Event::Log { level, text };
+                    bytes.fetch_add(event.cost(), Ordering::Relaxed);
+                    state.queue.push_back(event);
                 }
             });
         });
@@ -491,6 +524,12 @@ impl<G: Gate> Queued<G> {
             id: who.id,
             identity: who.identity.cloned(),
         });
+        self.enqueue(event);
+    }
+
+    fn enqueue(&self, event: Event) {
+        let bytes = &self.handle.shared.event_bytes;
+        bytes.fetch_add(event.cost(), Ordering::Relaxed);
         self.queue.state.lock().queue.push_back(event);
     }
 }
@@ -505,8 +544,7 @@ impl<G: Gate> Host for Queued<G> {
         if let Some(pending) = self.gate.connecting(&request, pending)
             && self.gate.wants(EventKind::Connecting)
         {
-            let event = Event::Connecting { request, pending };
-            self.queue.state.lock().queue.push_back(event);
+            self.enqueue(Event::Connecting { request, pending });
         }
     }
 
@@ -536,7 +574,20 @@ impl<G: Gate> Host for Queued<G> {
         });
     }
 
-    fn on_lagged(&self, who: Who<'_>, room: &str, missed: u64) {
+    fn on_delivered(&self, room: &str, delivery: Delivery) {
+        if !self.gate.wants(EventKind::Delivered) {
+            return;
+        }
+        if self.is_crowded() {
+            let dropped = &self.handle.shared.reports_dropped;
+            dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let room = room.to_owned();
+        self.enqueue(Event::Delivered { room, delivery });
+    }
+
+    fn on_lagged(&self, who: Who<'_>, room: &str, missed: Missed) {
         self.push(EventKind::Lagged, who, |peer| Event::Lagged {
             peer,
             room: room.to_owned(),

@@ -10,7 +10,9 @@ use smallvec::SmallVec;
 
 use crate::close;
 use crate::config::Limits;
+use crate::delivery::{Tracked, Tracker};
 use crate::error::{CommandError, Refused};
+use crate::join::{self, Join};
 use crate::metrics::Snapshot;
 use crate::payload::{ConnectionId, Position, Publication, Published};
 use crate::rooms::RoomState;
@@ -30,6 +32,12 @@ pub struct Handle {
 
 type Shards = SmallVec<[usize; 8]>;
 
+/// What becomes of a publication to a room that does not exist.
+const NOBODY: Published = Published {
+    offset: None,
+    members: 0,
+};
+
 impl Handle {
     /// Publishes to all members of a room. Never blocks on a peer.
     ///
@@ -47,13 +55,55 @@ impl Handle {
         self.count_refusal(self.check_publication(&publication).and_then(|()| {
             self.check_name(room)?;
             match self.shared.directory.find(room) {
-                Some(room) => self.publish_to(&room, publication),
-                None => Ok(Published {
-                    offset: None,
-                    members: 0,
-                }),
+                Some(room) => self.publish_to(&room, publication, None),
+                None => Ok(NOBODY),
             }
         }))
+    }
+
+    /// As [`Handle::publish`], and the host is told later what became of it: when all members in
+    /// step have been offered it, [`Handler::delivered`](crate::Handler::delivered) or
+    /// [`Event::Delivered`](crate::Event::Delivered) comes with the token. It costs a walk over the
+    /// members, so track what matters.
+    ///
+    /// ```
+    /// # let engine = roomcast::Engine::start(roomcast::Config::new().shards(1), ())?;
+    /// let tracked = engine.publish_tracked("lobby", "closing time")?;
+    /// println!("{} for {} members", tracked.token, tracked.published.members);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Handle::publish`]; then there is no report.
+    pub fn publish_tracked<'a>(
+        &self,
+        room: &str,
+        publication: impl Into<Publication<'a>>,
+    ) -> Result<Tracked, Refused> {
+        let publication = publication.into();
+        self.count_refusal(self.check_publication(&publication).and_then(|()| {
+            self.check_name(room)?;
+            let token = self.next_token();
+            let tracker = Arc::new(Tracker::new(token, room));
+            let published = match self.shared.directory.find(room) {
+                Some(room) => self.publish_to(&room, publication, Some(tracker))?,
+                None => self.report_nobody(tracker, None),
+            };
+            Ok(Tracked { token, published })
+        }))
+    }
+
+    fn next_token(&self) -> u64 {
+        self.shared.tokens.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Reports that there was nobody to be sent it.
+    fn report_nobody(&self, mut tracker: Arc<Tracker>, offset: Option<u64>) -> Published {
+        if let Some(own) = Arc::get_mut(&mut tracker) {
+            own.number(offset);
+        }
+        self.shared.ask(0, Ask::Report(tracker));
+        Published { offset, ..NOBODY }
     }
 
     /// Publishes to all members of several rooms; a member of more than one is sent it once. It is
@@ -79,8 +129,12 @@ impl Handle {
 
     #[inline]
     fn check_publication(&self, publication: &Publication<'_>) -> Result<(), Refused> {
-        if publication.data.len() > self.shared.limits.publication_bytes_max {
+        let limits = &self.shared.limits;
+        if publication.data.len() + publication.labels_bytes() > limits.publication_bytes_max {
             return Err(Refused::TooLarge);
+        }
+        if publication.key.is_some_and(|key| key.len() > limits.key_bytes_max) {
+            return Err(Refused::Key);
         }
         match self.shared.is_stopping() {
             true => Err(Refused::Stopped),
@@ -88,9 +142,12 @@ impl Handle {
         }
     }
 
-    /// Whether a room may have this name; one that may not is left out, and logged.
-    pub(crate) fn admits(&self, room: &str) -> bool {
-        let admitted = self.check_name(room);
+    /// Whether a room may be joined so; one that may not is left out, and logged.
+    pub(crate) fn admits(&self, room: &str, how: Option<&Join>) -> bool {
+        let key_bytes_max = self.shared.limits.key_bytes_max;
+        let name = self.check_name(room).map_err(|_| CommandError::RoomName);
+        let how = || how.map_or(Ok(()), |how| how.check(key_bytes_max));
+        let admitted = name.and_then(|()| how());
         if let Err(error) = admitted {
             self.shared.logged(|| {
                 tracing::warn!(target: "roomcast", %error, "a room was left out");
@@ -119,6 +176,10 @@ impl Handle {
         let encoded = Arc::get_mut(&mut shared).expect("a spare one has no other holder");
         let now = self.shared.clock.now_ns();
         encoded.fill(room, publication.kind, publication.data, now);
+        let Publication {
+            event, key, tags, ..
+        } = *publication;
+        encoded.labels.fill(event, key, tags);
         encoded.except.extend_from_slice(publication.except);
         let find = |name: &&str| self.shared.directory.find(name);
         encoded.except_rooms = publication.except_rooms.iter().filter_map(find).collect();
@@ -143,6 +204,7 @@ impl Handle {
         &self,
         room: &Arc<RoomState>,
         publication: Publication<'_>,
+        mut tracker: Option<Arc<Tracker>>,
     ) -> Result<Published, Refused> {
         let mut encoded = None;
         loop {
@@ -150,35 +212,39 @@ impl Handle {
                 encoded = Some(self.encode(Some(room), &publication));
             }
             let mut tail = room.lock();
-            if tail.is_dead() {
-                return Ok(Published {
-                    offset: None,
-                    members: 0,
-                });
-            }
             let members = room.members();
-            if members == 0 {
-                return Ok(Published {
-                    offset: Some(tail.number()),
-                    members,
+            if tail.is_dead() || members == 0 {
+                let offset = (!tail.is_dead()).then(|| tail.number());
+                drop(tail);
+                return Ok(match tracker {
+                    Some(tracker) => self.report_nobody(tracker, offset),
+                    None => Published { offset, members },
                 });
             }
             // Somebody joined between the look and the lock: encode with no lock held.
-            let Some(publication) = encoded.take() else {
+            let Some(mut publication) = encoded.take() else {
                 continue;
             };
             let cost = publication.cost();
             self.check_place(room, cost)?;
-            let offset = Some(tail.number());
+            let offset = tail.number();
             let shards: Shards = room.shards().collect();
+            if let Some(tracker) = &tracker {
+                tracker.open(shards.len() - 1);
+            }
+            let own = Arc::get_mut(&mut publication).expect("it is not shared yet");
+            own.tracker = tracker.take();
+            own.number(offset);
+            let inbox_cost = own.inbox_cost();
             let copies = std::iter::repeat_n(publication, shards.len());
             for (&shard, publication) in shards.iter().zip(copies) {
                 room.add_ahead(shard, cost);
                 let publish = Ask::Route(Command::Publish(publication));
-                self.shared.inboxes[shard].push(publish, cost);
+                self.shared.inboxes[shard].push(publish, inbox_cost);
             }
             drop(tail);
             self.rouse(&shards);
+            let offset = Some(offset);
             return Ok(Published { offset, members });
         }
     }
@@ -190,7 +256,7 @@ impl Handle {
         publication: Publication<'_>,
     ) -> Result<Published, Refused> {
         let encoded = self.encode(None, &publication);
-        let cost = encoded.cost();
+        let (cost, inbox_cost) = (encoded.cost(), encoded.inbox_cost());
         let address = |at: usize| Arc::as_ptr(&rooms[at]).addr();
         let mut order: Vec<usize> = (0..rooms.len()).collect();
         order.sort_by_key(|&at| (address(at), at));
@@ -200,14 +266,13 @@ impl Handle {
         for (at, _) in &tails {
             self.check_place(&rooms[*at], cost)?;
         }
-        let mut published = Published {
-            offset: None,
-            members: 0,
-        };
+        let mut published = NOBODY;
         let mut shards = Shards::new();
+        let mut offsets = vec![0; rooms.len()];
         let first = tails.iter().map(|(at, _)| *at).min();
         for (at, tail) in &mut tails {
             let offset = tail.number();
+            offsets[*at] = offset;
             if Some(*at) == first {
                 published.offset = Some(offset);
             }
@@ -219,15 +284,15 @@ impl Handle {
         // To the shards in the order in which they were named, whatever their addresses are.
         order.sort_unstable();
         for &shard in &shards {
-            let named = order.iter().map(|&at| &rooms[at]);
-            let here = named.filter(|room| room.shards().any(|one| one == shard));
-            let here: Box<[_]> = here.cloned().collect();
-            here.iter().for_each(|room| room.add_ahead(shard, cost));
+            let named = order.iter().map(|&at| (&rooms[at], offsets[at]));
+            let here = named.filter(|(room, _)| room.shards().any(|one| one == shard));
+            let here: Box<[_]> = here.map(|(room, offset)| (room.clone(), offset)).collect();
+            here.iter().for_each(|(room, _)| room.add_ahead(shard, cost));
             let command = Command::Union {
                 rooms: here,
                 publication: encoded.clone(),
             };
-            self.shared.inboxes[shard].push(Ask::Route(command), cost);
+            self.shared.inboxes[shard].push(Ask::Route(command), inbox_cost);
         }
         drop(tails);
         self.rouse(&shards);
@@ -343,6 +408,32 @@ impl Handle {
     /// [`CommandError`]. A connection that has closed, or is in `connection_rooms_max` rooms, is
     /// not reported here.
     pub fn join(&self, id: ConnectionId, room: &str) -> Result<Position, CommandError> {
+        self.join_how(id, room, None)
+    }
+
+    /// As [`Handle::join`], with a filter, a watch-list, or another pace or policy than the room's.
+    /// For a member already this changes how it is one, between two publications.
+    ///
+    /// # Errors
+    /// [`CommandError`]; `Filter` and `Key` name what is wrong. Beyond `room_filters_max` or
+    /// `connection_filters_max` the join has no effect and is counted (`joins_refused_filters`); so
+    /// are keys beyond `connection_keys_max` (`watches_refused`).
+    pub fn join_with(
+        &self,
+        id: ConnectionId,
+        room: &str,
+        how: Join,
+    ) -> Result<Position, CommandError> {
+        how.check(self.shared.limits.key_bytes_max)?;
+        self.join_how(id, room, Some(Box::new(how)))
+    }
+
+    fn join_how(
+        &self,
+        id: ConnectionId,
+        room: &str,
+        how: Option<Box<Join>>,
+    ) -> Result<Position, CommandError> {
         let shard = self.shard_of(id)?;
         self.check_name(room).map_err(|_| CommandError::RoomName)?;
         let mut ended = None;
@@ -350,6 +441,7 @@ impl Handle {
             let join = Command::Join {
                 who: id,
                 room: room.clone(),
+                how,
             };
             if !self.shared.inboxes[shard].push(Ask::Route(join), 0) {
                 ended = Some(room.clone());
@@ -361,6 +453,56 @@ impl Handle {
         }
         self.shared.rouse(shard);
         Ok(position)
+    }
+
+    /// Adds keys to the watch-list of a member that joined with one ([`Join::keys`]): it is sent what
+    /// is published of them after this call. For others it does nothing.
+    ///
+    /// # Errors
+    /// [`CommandError`]; `Key` for one longer than `key_bytes_max`, and then none is added.
+    pub fn watch<K: AsRef<str>>(
+        &self,
+        id: ConnectionId,
+        room: &str,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), CommandError> {
+        self.change_keys(id, room, join::boxed(keys), true)
+    }
+
+    /// Takes keys off the watch-list of a member: it is sent nothing that is published of them after
+    /// this call.
+    ///
+    /// # Errors
+    /// As [`Handle::watch`].
+    pub fn unwatch<K: AsRef<str>>(
+        &self,
+        id: ConnectionId,
+        room: &str,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), CommandError> {
+        self.change_keys(id, room, join::boxed(keys), false)
+    }
+
+    fn change_keys(
+        &self,
+        id: ConnectionId,
+        room: &str,
+        keys: Box<[Box<str>]>,
+        begin: bool,
+    ) -> Result<(), CommandError> {
+        let shard = self.shard_of(id)?;
+        self.check_name(room).map_err(|_| CommandError::RoomName)?;
+        join::check_keys(&keys, self.shared.limits.key_bytes_max)?;
+        if let Some(room) = self.shared.directory.find(room) {
+            let command = Command::Watch {
+                who: id,
+                room,
+                keys,
+                begin,
+            };
+            self.shared.ask(shard, Ask::Route(command));
+        }
+        Ok(())
     }
 
     /// Ends a membership: what is published after this call is not sent to the connection. Until
@@ -612,8 +754,27 @@ impl Room {
     ) -> Result<Published, Refused> {
         let publication = publication.into();
         let checked = self.handle.check_publication(&publication);
-        let result = checked.and_then(|()| self.handle.publish_to(&self.state, publication));
-        self.handle.count_refusal(result)
+        let publish = || self.handle.publish_to(&self.state, publication, None);
+        self.handle.count_refusal(checked.and_then(|()| publish()))
+    }
+
+    /// Publishes to all members, as [`Handle::publish_tracked`].
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn publish_tracked<'a>(
+        &self,
+        publication: impl Into<Publication<'a>>,
+    ) -> Result<Tracked, Refused> {
+        let (handle, publication) = (&self.handle, publication.into());
+        let publish = || {
+            handle.check_publication(&publication)?;
+            let token = handle.next_token();
+            let tracker = Arc::new(Tracker::new(token, self.name()));
+            let published = handle.publish_to(&self.state, publication, Some(tracker))?;
+            Ok(Tracked { token, published })
+        };
+        handle.count_refusal(publish())
     }
 
     /// Members now.

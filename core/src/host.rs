@@ -6,9 +6,11 @@
 use std::any::Any;
 
 use crate::close::CloseReason;
+use crate::delivery::{Delivery, Missed};
 use crate::error::{CommandError, Refused};
 use crate::handle::Handle;
 use crate::identity::{Host, Identity, Who};
+use crate::join::Join;
 use crate::payload::{ConnectionId, Kind, Message, Position, Publication};
 use crate::request::Request;
 use crate::shard::shared::{Accepted, Ask, Refusal};
@@ -47,9 +49,16 @@ pub trait Handler: Send + Sync + 'static {
         let _ = (connection, high);
     }
 
-    /// Under the policy `skip` the connection jumped over so many publications of a room.
-    fn lagged(&self, connection: Connection<'_>, room: &str, missed: u64) {
+    /// The connection was too slow to be sent these publications of a room, and by its policy goes
+    /// on without them ([`SlowPolicy`](crate::SlowPolicy)).
+    fn lagged(&self, connection: Connection<'_>, room: &str, missed: Missed) {
         let _ = (connection, room, missed);
+    }
+
+    /// What became of a publication of [`Handle::publish_tracked`]. Comes once for each, on one of
+    /// the shards' threads.
+    fn delivered(&self, handle: &Handle, room: &str, delivery: Delivery) {
+        let _ = (handle, room, delivery);
     }
 }
 
@@ -108,6 +117,38 @@ impl<'a> Connection<'a> {
         self.handle.join(self.who.id, room)
     }
 
+    /// As [`Handle::join_with`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn join_with(&self, room: &str, how: Join) -> Result<Position, CommandError> {
+        self.handle.join_with(self.who.id, room, how)
+    }
+
+    /// As [`Handle::watch`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn watch<K: AsRef<str>>(
+        &self,
+        room: &str,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), CommandError> {
+        self.handle.watch(self.who.id, room, keys)
+    }
+
+    /// As [`Handle::unwatch`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn unwatch<K: AsRef<str>>(
+        &self,
+        room: &str,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), CommandError> {
+        self.handle.unwatch(self.who.id, room, keys)
+    }
+
     /// As [`Handle::leave`].
     ///
     /// # Errors
@@ -137,7 +178,7 @@ impl<'a> Connection<'a> {
 pub struct Accept {
     user: Option<Arc<str>>,
     data: Option<Arc<dyn Any + Send + Sync>>,
-    rooms: Vec<String>,
+    rooms: Vec<(String, Option<Join>)>,
     subprotocol: Option<String>,
 }
 
@@ -158,7 +199,14 @@ impl Accept {
     /// Adds a room to be in from the first moment.
     #[must_use]
     pub fn room(mut self, room: impl Into<String>) -> Self {
-        self.rooms.push(room.into());
+        self.rooms.push((room.into(), None));
+        self
+    }
+
+    /// Adds a room to be in from the first moment, in this way: [`Handle::join_with`].
+    #[must_use]
+    pub fn room_with(mut self, room: impl Into<String>, how: Join) -> Self {
+        self.rooms.push((room.into(), Some(how)));
         self
     }
 
@@ -181,7 +229,7 @@ impl Accept {
     }
 
     /// The verdict, and the rooms to join.
-    pub(crate) fn into_parts(self) -> (Accepted, Vec<String>) {
+    pub(crate) fn into_parts(self) -> (Accepted, Vec<(String, Option<Join>)>) {
         let identity = match (self.user, self.data) {
             (None, None) => None,
             (user, data) => Some(Identity::new(user, data)),
@@ -237,14 +285,18 @@ impl Pending {
     }
 
     /// Lets it in. From the return of this call on it is sent what is published to its rooms;
-    /// rooms with unusable names are left out and logged. If the peer has gone or the time for a
+    /// rooms with unusable names or filters are left out and logged. If the peer has gone or the time for a
     /// verdict is over, nothing happens.
     pub fn accept(mut self, accept: Accept) {
         self.answered = true;
         let (accepted, rooms) = accept.into_parts();
         self.tell(Ask::Accept(self.id, Box::new(accepted)));
-        for room in rooms {
-            if let Err(error) = self.handle.join(self.id, &room) {
+        for (room, how) in rooms {
+            let joined = match how {
+                Some(how) => self.handle.join_with(self.id, &room, how),
+                None => self.handle.join(self.id, &room),
+            };
+            if let Err(error) = joined {
                 self.handle.shared.logged(|| {
                     tracing::warn!(target: "roomcast", %error, "a room was left out");
                 });
@@ -327,8 +379,12 @@ impl<H: Handler> Host for Callbacks<H> {
         self.handler.backpressure(self.connection(who), high);
     }
 
-    fn on_lagged(&self, who: Who<'_>, room: &str, missed: u64) {
+    fn on_lagged(&self, who: Who<'_>, room: &str, missed: Missed) {
         self.handler.lagged(self.connection(who), room, missed);
+    }
+
+    fn on_delivered(&self, room: &str, delivery: Delivery) {
+        self.handler.delivered(&self.handle, room, delivery);
     }
 
     fn keeps_up(&self, _: Who<'_>) -> bool {

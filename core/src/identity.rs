@@ -4,6 +4,7 @@
 
 use std::any::Any;
 
+use crate::delivery::{Delivery, Missed};
 use crate::payload::{ConnectionId, Kind};
 use crate::sync::{Arc, AtomicBool, AtomicU32};
 
@@ -45,7 +46,8 @@ pub(crate) trait Host: Send + Sync {
     fn on_message(&self, who: Who<'_>, kind: Kind, data: &[u8]);
     fn on_closed(&self, who: Who<'_>, reason: &crate::close::CloseReason);
     fn on_backpressure(&self, who: Who<'_>, high: bool);
-    fn on_lagged(&self, who: Who<'_>, room: &str, missed: u64);
+    fn on_lagged(&self, who: Who<'_>, room: &str, missed: Missed);
+    fn on_delivered(&self, room: &str, delivery: Delivery);
     /// Whether the connection may be read from, as far as the host keeps up with its events.
     fn keeps_up(&self, who: Who<'_>) -> bool;
     /// Whether each connection needs an identity, to count its events.

@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-/// The labels of one publication. They decide who is sent it and what it replaces; the raw dialect
+/// The labels of one publication: its event, its key, its tags. They decide who is sent it and what it replaces; the raw dialect
 /// does not put them on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
@@ -29,8 +29,10 @@ impl Labels {
 
     /// Makes them other labels, in the same place.
     pub(crate) fn fill(&mut self, event: Option<&str>, key: Option<&str>, tags: &[(&str, &str)]) {
-        self.text.clear();
-        self.ends.clear();
+        if !self.ends.is_empty() {
+            self.text.clear();
+            self.ends.clear();
+        }
         (self.has_event, self.has_key) = (event.is_some(), key.is_some());
         if event.is_none() && key.is_none() && tags.is_empty() {
             return;
@@ -54,6 +56,11 @@ impl Labels {
             None => 0,
         };
         &self.text[start..self.ends[at] as usize]
+    }
+
+    /// Bytes that they can have without another allocation.
+    pub(crate) fn capacity(&self) -> usize {
+        self.text.capacity()
     }
 
     /// Bytes of all the strings.

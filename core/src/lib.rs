@@ -44,11 +44,13 @@
 mod alive;
 mod close;
 mod config;
+mod delivery;
 mod durations;
 mod error;
 mod exposition;
 mod filter;
 mod identity;
+mod join;
 mod labels;
 mod log;
 mod metrics;
@@ -78,7 +80,10 @@ pub mod manual;
 pub mod testing;
 
 pub use crate::close::{CloseReason, IDLE, TOO_SLOW};
-pub use crate::config::{Config, Limits, MessageRatePolicy, Origins, SlowPolicy};
+pub use crate::config::{
+    Config, Limits, ListenOptions, MessageRatePolicy, Origins, RoomOptions, SlowPolicy,
+};
+pub use crate::delivery::{Delivery, Missed, Tracked};
 pub use crate::durations::Durations;
 pub use crate::engine::{Engine, Stream, Upgrade, Upgraded};
 pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
@@ -86,6 +91,7 @@ pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
 pub use crate::filter::{Field, Filter, FilterError};
 pub use crate::handle::{Cork, Handle, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
+pub use crate::join::Join;
 pub use crate::labels::Labels;
 pub use crate::log::LogLevel;
 pub use crate::metrics::Snapshot;

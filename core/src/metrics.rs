@@ -36,6 +36,10 @@ macro_rules! counters {
             pub rooms: u64,
             /// Publications and messages that were refused, by any handle.
             pub refused: u64,
+            /// Reports of tracked publications that were dropped because `events_max` events waited.
+            pub reports_dropped: u64,
+            /// Bytes of events that wait for the host.
+            pub event_bytes: u64,
             /// Connections that ended, by reason.
             pub closed: Vec<(&'static str, u64)>,
             /// How long turns took, without the wait.
@@ -50,8 +54,8 @@ macro_rules! counters {
             /// The same, of rooms with at most 64 members on their shard only: what a large room
             /// adds to their latency shows here.
             pub publish_to_flush_small: Durations,
-            /// The same figures of each shard, to see which one is hot. `rooms` and `refused` are
-            /// the engine's alone and 0 here.
+            /// The same figures of each shard, to see which one is hot. `rooms`, `refused`,
+            /// `reports_dropped` and `event_bytes` are the engine's alone and 0 here.
             pub shards: Vec<Snapshot>,
             /// The text for Prometheus has the names of [`Config::websocket_metrics`] too.
             ///
@@ -60,18 +64,32 @@ macro_rules! counters {
         }
 
         /// The forms of the plain figures.
-        pub(crate) const FORMS: &[Form] = &[$(Form::$form,)+ Form::Gauge, Form::Counter];
+        pub(crate) const FORMS: &[Form] = &[
+            $(Form::$form,)+
+            Form::Gauge,
+            Form::Counter,
+            Form::Counter,
+            Form::Gauge,
+        ];
 
         impl Snapshot {
             /// Names of the plain figures, in the order of [`Snapshot::figures`].
             pub const NAMES: &'static [&'static str] =
-                &[$(stringify!($name),)+ "rooms", "refused"];
+                &[
+                $(stringify!($name),)+
+                "rooms",
+                "refused",
+                "reports_dropped",
+                "event_bytes",
+            ];
 
             /// What each of them is: the text of its field's documentation.
             pub const TEXTS: &'static [&'static str] = &[
                 $(concat!($($doc),+),)+
                 " Rooms that exist.",
                 " Publications and messages that were refused, by any handle.",
+                " Reports of tracked publications that were dropped because `events_max` events waited.",
+                " Bytes of events that wait for the host.",
             ];
 
             pub(crate) fn of<'a>(shards: impl Iterator<Item = &'a Counters>) -> Self {
@@ -101,7 +119,8 @@ macro_rules! counters {
             #[must_use]
             pub fn figures(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name),)+
-                    ("rooms", self.rooms), ("refused", self.refused)]
+                    ("rooms", self.rooms), ("refused", self.refused),
+                    ("reports_dropped", self.reports_dropped), ("event_bytes", self.event_bytes)]
             }
         }
     };
@@ -138,6 +157,8 @@ counters! {
     rejected_invalid: Counter;
     /// Requests answered with 404: there is no such page.
     rejected_path: Counter;
+    /// Requests answered with 503 because `memory_bytes_max` was nearly used up.
+    rejected_memory: Counter;
     /// Requests answered with 503 because the engine was stopping.
     rejected_stopping: Counter;
     /// Requests answered with an error status by the engine, or by the host's verdict, for
@@ -186,6 +207,12 @@ counters! {
     deflate_bytes_in: Counter;
     /// Payload bytes of those after.
     deflate_bytes_out: Counter;
+    /// Nanoseconds that compressing took.
+    deflate_ns: Counter;
+    /// Publications that went as they are because those of their room do not shrink.
+    deflate_passed: Counter;
+    /// Times that a room's publications were found not to shrink, so that the next ones pass.
+    deflate_switched_off: Counter;
     /// Messages of peers inflated, those given up included.
     inflated: Counter;
     /// Payload bytes of those before.
@@ -198,10 +225,26 @@ counters! {
     joins: Counter;
     /// Joins without effect: the connection was in `connection_rooms_max` rooms.
     joins_refused: Counter;
+    /// Joins without effect: `room_filters_max` or `connection_filters_max` filters are there.
+    joins_refused_filters: Counter;
+    /// Keys not watched: their connections watch `connection_keys_max`.
+    watches_refused: Counter;
     /// Memberships that ended.
     leaves: Counter;
-    /// Publications that members jumped over under the policy `skip`.
+    /// Publications times members that were not sent them, by their filters or their keys.
+    filtered: Counter;
+    /// Times that a filter decided; once for each publication and distinct filter of a shard.
+    filters_asked: Counter;
+    /// Publications that a newer one of the same key took the place of within an interval, once for
+    /// each delivery group.
+    conflated: Counter;
+    /// Publications that slow members were not sent, each told to the host.
     lagged: Counter;
+    /// Those of them for which the member was sent a newer one of the same key (policy `latest`).
+    replaced: Counter;
+    /// Publications that volatile members were not sent, because their sockets took nothing or to
+    /// save memory.
+    volatile_dropped: Counter;
     /// Connections given up as too slow.
     too_slow: Counter;
     /// Bytes that tapes hold now.
@@ -210,6 +253,33 @@ counters! {
     outbox_bytes: Gauge;
     /// Bytes of commands that wait for shards now.
     inbox_bytes: Gauge;
+    /// Bytes of messages of peers that have not arrived whole.
+    assembly_bytes: Gauge;
+    /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and, of
+    /// the whole engine, untaken events.
+    memory_bytes: Gauge;
+    /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used up.
+    memory_cut: Counter;
+    /// Times that a shard went up the ladder of saving memory.
+    memory_rungs_entered: Counter;
+    /// Times that a shard went down the ladder of saving memory.
+    memory_rungs_left: Counter;
+    /// Shards that save memory by wider flush intervals.
+    memory_widen: Gauge;
+    /// Shards that send volatile members nothing, to save memory.
+    memory_volatile_off: Gauge;
+    /// Shards whose tapes may hold a quarter of `tape_bytes_max` only, to save memory.
+    memory_short_tapes: Gauge;
+    /// Shards that turn new connections away, to save memory.
+    memory_no_connections: Gauge;
+    /// Shards that take no publications, because `memory_bytes_max` is used up.
+    memory_full: Gauge;
+    /// Steps by which flush intervals are widened now, of all shards together.
+    interval_steps: Gauge;
+    /// Times that flush intervals were widened by a step because publications were late.
+    intervals_widened: Counter;
+    /// Times that flush intervals were narrowed by a step.
+    intervals_narrowed: Counter;
     /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses, rates,
     /// and two memberships of each, free places included. Neither what waits (`tape_bytes`,
     /// `outbox_bytes`), further memberships and the members of rooms, messages in the making, nor

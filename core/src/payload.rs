@@ -75,6 +75,9 @@ impl fmt::Display for ConnectionId {
 pub struct Publication<'a> {
     pub(crate) kind: Kind,
     pub(crate) data: &'a [u8],
+    pub(crate) event: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) tags: &'a [(&'a str, &'a str)],
     pub(crate) except: &'a [ConnectionId],
     pub(crate) except_rooms: &'a [&'a str],
 }
@@ -96,9 +99,44 @@ impl<'a> Publication<'a> {
         Publication {
             kind,
             data,
+            event: None,
+            key: None,
+            tags: &[],
             except: &[],
             except_rooms: &[],
         }
+    }
+
+    /// What kind of event it is, for [`Filter`](crate::Filter)s. Not on the wire of the raw dialect;
+    /// in a message to connections it means nothing.
+    #[must_use]
+    pub fn event(mut self, event: &'a str) -> Self {
+        self.event = Some(event);
+        self
+    }
+
+    /// What it is about, at most `key_bytes_max` bytes: newer news of the same key takes its place
+    /// where the room conflates or a member's policy is [`Latest`](crate::SlowPolicy::Latest), and
+    /// members may watch keys ([`Join::keys`](crate::Join::keys)).
+    #[must_use]
+    pub fn key(mut self, key: &'a str) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Names and values that [`Filter`](crate::Filter)s look at. Of two with one name the first
+    /// counts. With the data they count for `publication_bytes_max`.
+    #[must_use]
+    pub fn tags(mut self, tags: &'a [(&'a str, &'a str)]) -> Self {
+        self.tags = tags;
+        self
+    }
+
+    /// Bytes of its event, key and tags.
+    pub(crate) fn labels_bytes(&self) -> usize {
+        let of = |text: Option<&str>| text.map_or(0, str::len);
+        let tags = self.tags.iter().map(|(name, value)| name.len() + value.len());
+        of(self.event) + of(self.key) + tags.sum::<usize>()
     }
 
     /// Leaves these connections out, for instance the sender.

@@ -4,19 +4,25 @@
 //! cannot do itself (sockets, handshakes, timers) it gives back to the shard. It knows who is
 //! connected and who may be in which room; it never knows sockets, threads or the clock.
 
+mod filters;
+
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use self::filters::Filters;
 use crate::alive::Alive;
+use crate::delivery::Fate;
 use crate::dialect::WireKind;
 use crate::identity::{Identity, Who};
+use crate::join::Join;
 use crate::outbound::frame::Frame;
-use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef};
+use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef, Stamp, Terms};
 use crate::payload::ConnectionId;
 use crate::rooms::encoded::{Encoded, Spare};
 use crate::rooms::framed::{Codec, Framed};
+use crate::rooms::options;
 use crate::rooms::{Directory, RoomState};
 use crate::sync::Arc;
 
@@ -24,8 +30,9 @@ use crate::sync::Arc;
 pub(crate) enum Command {
     /// To the publication's own room.
     Publish(Arc<Encoded>),
+    /// To several rooms, with its number in each.
     Union {
-        rooms: Box<[Arc<RoomState>]>,
+        rooms: Box<[(Arc<RoomState>, u64)]>,
         publication: Arc<Encoded>,
     },
     Send {
@@ -39,9 +46,18 @@ pub(crate) enum Command {
     SendAll {
         message: Arc<Framed>,
     },
+    /// `how`: None for everything, as the room's options say.
     Join {
         who: ConnectionId,
         room: Arc<RoomState>,
+        how: Option<Box<Join>>,
+    },
+    /// The member watches these keys, or (`begin` is false) ceases to.
+    Watch {
+        who: ConnectionId,
+        room: Arc<RoomState>,
+        keys: Box<[Box<str>]>,
+        begin: bool,
     },
     Leave {
         who: ConnectionId,
@@ -54,12 +70,12 @@ impl Command {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Command::Publish(publication) | Command::Union { publication, .. } => {
-                publication.cost()
+                publication.inbox_cost()
             }
             Command::Send { message, .. }
             | Command::SendUser { message, .. }
             | Command::SendAll { message } => message.len() + FRAME_OVERHEAD,
-            Command::Join { .. } | Command::Leave { .. } => 0,
+            Command::Join { .. } | Command::Watch { .. } | Command::Leave { .. } => 0,
         }
     }
 }
@@ -81,11 +97,26 @@ pub(crate) struct Tally {
     pub(crate) joins: u64,
     pub(crate) leaves: u64,
     pub(crate) joins_refused: u64,
+    pub(crate) joins_refused_filters: u64,
+    pub(crate) watches_refused: u64,
+    /// Publications times members that were not sent them because of a filter or their keys.
+    pub(crate) filtered: u64,
+    pub(crate) filters_asked: u64,
+}
+
+/// The limits that a join meets on the shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JoinLimits {
+    pub(crate) connection_rooms_max: usize,
+    pub(crate) connection_filters_max: usize,
+    pub(crate) connection_keys_max: usize,
+    pub(crate) room_filters_max: usize,
 }
 
 pub(crate) struct Router {
     shard: usize,
-    rooms_max: usize,
+    limits: JoinLimits,
+    filters: Filters,
     directory: Arc<Directory>,
     alive: Arc<Alive>,
     people: Vec<Person>,
@@ -104,7 +135,7 @@ pub(crate) struct Router {
 impl Router {
     pub(crate) fn new(
         shard: usize,
-        rooms_max: usize,
+        limits: JoinLimits,
         directory: Arc<Directory>,
         alive: Arc<Alive>,
         bounds: Bounds,
@@ -112,7 +143,8 @@ impl Router {
     ) -> Self {
         Router {
             shard,
-            rooms_max,
+            limits,
+            filters: Filters::default(),
             directory,
             alive,
             people: Vec::new(),
@@ -133,6 +165,10 @@ impl Router {
     /// Lets go of what this turn has published.
     pub(crate) fn let_go(&mut self, spare: &Spare) {
         self.last = None;
+        for number in self.outbound.take_freed_filters() {
+            self.filters.give(number);
+        }
+        self.tally.filters_asked += std::mem::take(&mut self.filters.asked);
         if !self.spent.is_empty() {
             spare.give(&mut self.spent);
         }
@@ -267,9 +303,7 @@ impl Router {
         match command {
             Command::Publish(publication) => {
                 self.tally.publications += 1;
-                if let Some(room) = publication.room() {
-                    self.publish(std::slice::from_ref(room), &publication);
-                }
+                self.publish_to_one(&publication);
                 self.spent.push(publication);
             }
             Command::Union { rooms, publication } => {
@@ -286,7 +320,13 @@ impl Router {
                 self.send(slots, &message);
             }
             Command::SendAll { message } => self.send(0..self.people.len() as u32, &message),
-            Command::Join { who, room } => self.join(who, &room),
+            Command::Join { who, room, how } => self.join(who, &room, how.as_deref()),
+            Command::Watch {
+                who,
+                room,
+                keys,
+                begin,
+            } => self.watch(who, &room, &keys, begin),
             Command::Leave { who, room } => self.leave(who, &room),
         }
     }
@@ -306,58 +346,156 @@ impl Router {
         }
     }
 
-    /// One publication to the groups of its rooms, under one sequence number.
-    fn publish(&mut self, rooms: &[Arc<RoomState>], publication: &Arc<Encoded>) {
+    /// One publication to the groups of its room.
+    fn publish_to_one(&mut self, publication: &Arc<Encoded>) {
+        let Some(room) = publication.room() else {
+            return;
+        };
         let sequence = self.outbound.next_sequence();
+        self.leave_out(publication, sequence, |this, slot| this.is_in(slot, room));
+        self.append(room, publication, sequence, publication.offset);
+        if let Some(tracker) = &publication.tracker {
+            self.outbound.close_tracker(tracker.clone());
+        }
+    }
+
+    /// One publication to the groups of its rooms, under one sequence number.
+    fn publish(&mut self, rooms: &[(Arc<RoomState>, u64)], publication: &Arc<Encoded>) {
+        let sequence = self.outbound.next_sequence();
+        self.leave_out(publication, sequence, |this, slot| {
+            rooms.iter().any(|(room, _)| this.is_in(slot, room))
+        });
+        for (room, offset) in rooms {
+            self.append(room, publication, sequence, *offset);
+        }
+    }
+
+    /// Leaves out those whom the publisher excludes and who would be sent it.
+    fn leave_out(
+        &mut self,
+        publication: &Encoded,
+        sequence: u64,
+        is_in: impl Fn(&Self, u32) -> bool,
+    ) {
         for id in &publication.except {
             if let Some(slot) = self.open_slot(*id)
-                && rooms.iter().any(|r| self.is_in(slot, r))
+                && is_in(self, slot)
             {
                 self.outbound.skip(slot, sequence);
             }
         }
         for room in &publication.except_rooms {
-            self.except_room(room, rooms, sequence);
-        }
-        for room in rooms {
-            match self.group(room) {
-                Some(group) if self.outbound.is_plain(group) => {
-                    let since_ns = publication.since_ns;
-                    self.outbound.append(group, publication, sequence, since_ns);
-                }
-                Some(group) => self.publish_in_kinds(room, group, publication, sequence),
-                None => room.on_swept(self.shard, publication.cost()),
+            let members = self.members_of(room);
+            let both: Vec<u32> = members.filter(|&slot| is_in(self, slot)).collect();
+            for slot in both {
+                self.outbound.skip(slot, sequence);
             }
         }
     }
 
-    /// To a room whose members are not all sent the plain frame. What each of its groups is sent is
-    /// *ahead* from here on, instead of what was numbered.
+    /// Appends a publication to the room's groups.
+    fn append(
+        &mut self,
+        room: &Arc<RoomState>,
+        publication: &Arc<Encoded>,
+        sequence: u64,
+        offset: u64,
+    ) {
+        let stamp = Stamp {
+            sequence,
+            offset,
+            since_ns: publication.since_ns,
+            key: publication.labels.key(),
+            tracker: None,
+        };
+        match self.group(room) {
+            Some(group) if self.outbound.is_plain(group) && publication.tracker.is_none() => {
+                self.outbound.append(group, publication, &stamp);
+            }
+            Some(group) => self.append_to_all(room, group, publication, &stamp),
+            None => room.on_swept(self.shard, publication.cost()),
+        }
+    }
+
+    /// To a room whose members are not all sent each publication in its plain frame. What each of
+    /// its groups is sent is *ahead* from here on, instead of what was numbered.
     #[inline(never)]
-    fn publish_in_kinds(
+    fn append_to_all(
         &mut self,
         room: &Arc<RoomState>,
         first: GroupId,
         publication: &Arc<Encoded>,
-        sequence: u64,
+        stamp: &Stamp<'_>,
     ) {
-        let since_ns = publication.since_ns;
         let mut group = Some(first);
         while let Some(id) = group {
             group = self.outbound.next_group(id);
-            let wire = WireKind::of(self.outbound.kind(id));
-            match publication.framed.compressed(wire, &mut self.codec) {
-                Some(frame) => {
-                    room.add_ahead(self.shard, frame.len() + FRAME_OVERHEAD);
-                    self.outbound.append(id, frame, sequence, since_ns);
+            let Terms {
+                filter,
+                kind,
+                watches,
+                ..
+            } = *self.outbound.terms(id);
+            let (labels, framed) = (&publication.labels, &publication.framed);
+            if filter != 0
+                && !self
+                    .filters
+                    .admits(filter, stamp.sequence, labels, framed.payload())
+            {
+                self.count_filtered(publication, self.outbound.alive(id));
+                continue;
+            }
+            let excluded = match &publication.tracker {
+                Some(_) => self.excluded(publication, id),
+                None => 0,
+            };
+            let tracker = publication.tracker.as_ref().map(|t| (t, excluded));
+            let stamp = Stamp { tracker, ..*stamp };
+            let compressed = match kind {
+                0 => None,
+                kind => {
+                    let wire = WireKind::of(kind);
+                    self.codec.compressed(framed, wire, &room.shrink).cloned()
                 }
-                None => {
-                    room.add_ahead(self.shard, publication.cost());
-                    self.outbound.append(id, publication, sequence, since_ns);
+            };
+            let cost = match &compressed {
+                Some(frame) => frame.len() + FRAME_OVERHEAD,
+                None => publication.cost(),
+            };
+            room.add_ahead(self.shard, cost);
+            match compressed {
+                _ if watches => {
+                    let frame: crate::outbound::SharedFrame = match compressed {
+                        Some(frame) => frame,
+                        None => publication.clone(),
+                    };
+                    let others = self.outbound.append_watched(id, frame, &stamp);
+                    self.count_filtered(publication, others);
                 }
+                Some(frame) => self.outbound.append(id, &frame, &stamp),
+                None => self.outbound.append(id, publication, &stamp),
             }
         }
         room.on_swept(self.shard, publication.cost());
+    }
+
+    fn count_filtered(&mut self, publication: &Encoded, members: usize) {
+        self.tally.filtered += members as u64;
+        if let Some(tracker) = &publication.tracker {
+            tracker.count(Fate::Filtered, members);
+        }
+    }
+
+    /// Members of the group whom the publisher excludes.
+    fn excluded(&self, publication: &Encoded, group: GroupId) -> usize {
+        let is_member = |slot: &u32| self.outbound.is_member(*slot, group);
+        let named = publication.except.iter().filter_map(|id| self.open_slot(*id));
+        let rooms = publication.except_rooms.iter();
+        let of_rooms = rooms.flat_map(|room| self.members_of(room));
+        let mut slots: Vec<u32> = named.chain(of_rooms).filter(is_member).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots.len()
     }
 
     /// The room's first group on this shard.
@@ -373,50 +511,158 @@ impl Router {
         }
     }
 
-    /// The group through which the connection is in the room.
-    fn membership(&self, slot: u32, room: &Arc<RoomState>) -> Option<GroupId> {
-        let mut groups = self.outbound.groups_of(room);
-        groups.find(|&group| self.outbound.is_member(slot, group))
-    }
-
     fn is_in(&self, slot: u32, room: &Arc<RoomState>) -> bool {
-        self.membership(slot, room).is_some()
+        self.outbound.membership(slot, room).is_some()
     }
 
-    /// Leaves out the members of `room`.
-    fn except_room(&mut self, room: &Arc<RoomState>, rooms: &[Arc<RoomState>], sequence: u64) {
-        let both: Vec<u32> = self
-            .members_of(room)
-            .filter(|&slot| rooms.iter().any(|r| self.is_in(slot, r)))
-            .collect();
-        for slot in both {
-            self.outbound.skip(slot, sequence);
-        }
-    }
-
-    fn join(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
+    fn join(&mut self, who: ConnectionId, room: &Arc<RoomState>, how: Option<&Join>) {
         self.last = None;
-        let slot = self.open_slot(who);
-        let slot = slot.filter(|&slot| {
-            let may = self.outbound.memberships(slot) < self.rooms_max || self.is_in(slot, room);
-            self.tally.joins_refused += u64::from(!may);
-            may
-        });
-        let joined = slot.is_some_and(|slot| {
-            let kind = self.people[slot as usize].wire as u8;
-            self.outbound.join(slot, kind, room)
+        let joined = self.open_slot(who).is_some_and(|slot| match how {
+            None => self.join_as_is(slot, room),
+            Some(how) => self.join_anew(slot, room, how),
         });
         match joined {
             true => self.tally.joins += 1,
-            // Gone, in too many rooms, or a member already: the count was raised for nothing.
+            // Gone, beyond a limit, or a member already: the count was raised for nothing.
             false => self.directory.leave(room, self.shard),
         }
+    }
+
+    /// What the room's options make of a member who says no more.
+    fn terms(&self, slot: u32, room: &RoomState) -> Terms {
+        let rule = self.directory.rule(room);
+        let wire = self.people[slot as usize].wire;
+        Terms {
+            kind: if rule.deflate { wire as u8 } else { 0 },
+            policy: rule.policy,
+            conflates: rule.conflates,
+            watches: false,
+            interval_ms: rule.interval_ms,
+            filter: 0,
+        }
+    }
+
+    /// True when this made it a member.
+    fn join_as_is(&mut self, slot: u32, room: &Arc<RoomState>) -> bool {
+        self.has_place(slot, room) && {
+            let terms = self.terms(slot, room);
+            self.outbound.join(slot, terms, room)
+        }
+    }
+
+    fn has_place(&mut self, slot: u32, room: &Arc<RoomState>) -> bool {
+        let rooms = self.outbound.memberships(slot);
+        let may = rooms < self.limits.connection_rooms_max || self.is_in(slot, room);
+        self.tally.joins_refused += u64::from(!may);
+        may
+    }
+
+    /// As `join_as_is`; a member already changes how it is one.
+    fn join_anew(&mut self, slot: u32, room: &Arc<RoomState>, how: &Join) -> bool {
+        if !self.has_place(slot, room) {
+            return false;
+        }
+        let asked = self.terms(slot, room);
+        let mut terms = Terms {
+            policy: how.slow_policy.unwrap_or(asked.policy),
+            interval_ms: how
+                .flush_interval_ms
+                .map_or(asked.interval_ms, options::interval_ms),
+            watches: how.keys.is_some(),
+            ..asked
+        };
+        // Without an interval there is nothing to conflate in.
+        terms.conflates &= terms.interval_ms > 0;
+        let before = self.outbound.membership(slot, room);
+        if let Some(filter) = &how.filter {
+            terms.filter = self.filters.find(filter);
+            let is_new = terms.filter == 0 || self.outbound.group_of(room, &terms).is_none();
+            if !self.has_filter_place(slot, room, terms.filter, before) {
+                self.tally.joins_refused_filters += 1;
+                return false;
+            }
+            if is_new {
+                terms.filter = self.filters.take(filter);
+            }
+        }
+        if let Some(before) = before
+            && *self.outbound.terms(before) != terms
+        {
+            // What was published before is sent as it was to be.
+            self.outbound.leave(slot, before);
+        }
+        let joined = self.outbound.join(slot, terms, room);
+        if let Some(keys) = &how.keys {
+            self.set_keys(slot, room, keys);
+        }
+        joined && before.is_none()
+    }
+
+    /// Whether the limits allow one more filter to the room, and to the connection.
+    fn has_filter_place(
+        &self,
+        slot: u32,
+        room: &Arc<RoomState>,
+        number: u32,
+        before: Option<GroupId>,
+    ) -> bool {
+        let had = before.is_some_and(|id| self.outbound.terms(id).filter != 0);
+        let own = self.outbound.filtered(slot) - usize::from(had);
+        if own >= self.limits.connection_filters_max {
+            return false;
+        }
+        let groups = self.outbound.groups_of(room);
+        let mut filters: Vec<u32> = groups.map(|id| self.outbound.terms(id).filter).collect();
+        if number != 0 && filters.contains(&number) {
+            return true;
+        }
+        filters.retain(|filter| *filter != 0);
+        filters.sort_unstable();
+        filters.dedup();
+        filters.len() < self.limits.room_filters_max
+    }
+
+    /// The member watches these keys and no others.
+    fn set_keys(&mut self, slot: u32, room: &Arc<RoomState>, keys: &[Box<str>]) {
+        let Some(id) = self.outbound.membership(slot, room) else {
+            return;
+        };
+        let mut others = self.outbound.keys_of(slot, id);
+        others.retain(|key| !keys.contains(key));
+        self.outbound.unwatch(slot, id, &others);
+        self.watch_more(slot, id, keys);
+    }
+
+    fn watch(&mut self, who: ConnectionId, room: &Arc<RoomState>, keys: &[Box<str>], begin: bool) {
+        let Some(slot) = self.open_slot(who) else {
+            return;
+        };
+        let Some(id) = self.outbound.membership(slot, room) else {
+            return;
+        };
+        match begin {
+            true => self.watch_more(slot, id, keys),
+            false => self.outbound.unwatch(slot, id, keys),
+        }
+    }
+
+    /// As many of them as the connection may watch.
+    fn watch_more(&mut self, slot: u32, id: GroupId, keys: &[Box<str>]) {
+        let place = self.limits.connection_keys_max;
+        let place = place.saturating_sub(self.outbound.watched(slot));
+        let new: Vec<Box<str>> = {
+            let had = self.outbound.keys_of(slot, id);
+            keys.iter().filter(|key| !had.contains(key)).cloned().collect()
+        };
+        let (within, beyond) = new.split_at(new.len().min(place));
+        self.tally.watches_refused += beyond.len() as u64;
+        self.outbound.watch(slot, id, within);
     }
 
     fn leave(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
         self.last = None;
         if let Some(slot) = self.open_slot(who)
-            && let Some(group) = self.membership(slot, room)
+            && let Some(group) = self.outbound.membership(slot, room)
             && self.outbound.leave(slot, group)
         {
             self.tally.leaves += 1;

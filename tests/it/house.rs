@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use roomcast::{
-    Accept, CloseReason, Config, Connection, ConnectionId, Engine, Handler, Message, Pending,
+    Accept, CloseReason, Config, Connection, ConnectionId, Engine, Handler, Missed, Message, Pending,
     Request,
 };
 
@@ -102,8 +102,8 @@ impl Handler for House {
         self.log.add(Told::Backpressure(connection.id(), high));
     }
 
-    fn lagged(&self, connection: Connection<'_>, room: &str, missed: u64) {
-        let told = Told::Lagged(connection.id(), room.to_string(), missed);
+    fn lagged(&self, connection: Connection<'_>, room: &str, missed: Missed) {
+        let told = Told::Lagged(connection.id(), room.to_string(), missed.count);
         self.log.add(told);
     }
 }

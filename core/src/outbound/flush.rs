@@ -10,10 +10,13 @@ use smallvec::SmallVec;
 
 use super::group::{BLOCKED, OWN};
 use super::outbox::Outbox;
+use super::tape::Mark;
 use super::{
     GroupId, LINK_BLOCKED, LINK_CLOSING, LINK_DONE, LINK_HIGH, Notice, Outbound, RoomRef, Wire,
     Wrote,
 };
+use crate::config::SlowPolicy;
+use crate::delivery::Missed;
 
 /// Up to this much is joined in the scratch buffer for one plain write.
 const JOIN_BYTES: usize = 64 * 1024;
@@ -29,6 +32,10 @@ struct Source {
     to: u64,
     /// Index of the next mark.
     at: usize,
+    /// Some of its frames may not be sent: dead ones or, to who is behind under `latest`, old ones.
+    is_thin: bool,
+    /// Old ones are not sent.
+    is_newest: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -37,12 +44,23 @@ enum What {
     Pongs,
     Ping,
     Private,
-    /// Frames of a source; with a length of 0 they are passed over.
+    /// Frames of a source.
     Tape {
         source: usize,
         from: u64,
         to: u64,
+        fate: Fate,
     },
+}
+
+/// What becomes of frames of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Sent,
+    /// Not for this connection, or sent from another tape.
+    PassedOver,
+    /// Not sent because a newer one of the key is: the host is told.
+    Replaced,
 }
 
 #[derive(Clone, Copy)]
@@ -59,9 +77,16 @@ pub(super) struct Merge {
     joined: Vec<u8>,
     frames: u64,
     last_sequence: u64,
-    /// What `pieces` and `joined` were made of: groups and cursors at a shard sequence.
-    key: SmallVec<[(GroupId, u64); 8]>,
+    /// What `pieces` and `joined` were made of: groups, from where to where, at a shard sequence.
+    key: SmallVec<[(GroupId, u64, u64); 8]>,
     key_sequence: u64,
+}
+
+impl Merge {
+    /// Positions on a tape have changed.
+    pub(super) fn forget(&mut self) {
+        self.key.clear();
+    }
 }
 
 impl<R: RoomRef + Clone> Outbound<R> {
@@ -69,6 +94,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     pub(crate) fn on_writable<W: Wire>(&mut self, slot: u32, wire: &mut W) {
         if self.links[slot as usize].is(LINK_BLOCKED) {
             self.unblock(slot);
+            self.keep_newest(slot);
             self.flush_link(slot, wire, u64::MAX);
             for at in 0..self.links[slot as usize].memberships.len() {
                 let id = self.links[slot as usize].memberships[at].group;
@@ -89,7 +115,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.collect_sources(slot, limit);
         match self.merge.sources.len() {
             0 if bare => {}
-            1 if bare => self.write_one_source(slot, wire),
+            1 if bare && !self.merge.sources[0].is_thin => self.write_one_source(slot, wire),
             _ => {
                 if !(bare && self.same_as_before()) {
                     self.merge_pieces(slot);
@@ -100,34 +126,66 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.settle(slot);
     }
 
+    /// What is unsent on the tapes of the connection's rooms. Frames that wait for their interval are
+    /// left there, unless something goes that would overtake them.
     fn collect_sources(&mut self, slot: u32, limit: u64) {
         let link = &self.links[slot as usize];
+        let outbox = link.outbox.as_deref();
         // A private frame may stand behind frames beyond the limit, and must not overtake them.
-        let limit = match link.memberships.len() == 1 && link.outbox.is_none() {
+        let limit = match link.memberships.len() == 1 && outbox.is_none() {
             true => limit,
             false => u64::MAX,
         };
+        let has_private = outbox.is_some_and(|outbox| !outbox.queue.is_empty());
         self.merge.sources.clear();
+        let (mut unsent, mut waits) = (0, false);
         for (i, m) in link.memberships.iter().enumerate() {
             if !self.pool.is_taped(m.group) {
                 continue;
             }
             let group = &self.groups[m.group as usize];
-            let to = group.head.min(limit);
+            let head = group.head.min(limit);
             let from = match link.memberships.len() {
                 1 => self.cursor_of(slot, m),
                 _ => m.cursor,
             };
-            if from < to {
-                let (membership, group) = (i as u32, m.group);
-                self.merge.sources.push(Source {
-                    membership,
-                    group,
-                    from,
-                    to,
-                    at: 0,
-                });
+            if from >= head {
+                continue;
             }
+            unsent += 1;
+            let to = match group.held && !has_private {
+                true => group.cursor.clamp(from, head),
+                false => head,
+            };
+            waits |= to < head;
+            let (membership, id) = (i as u32, m.group);
+            let is_newest = group.terms.policy == SlowPolicy::Latest && from < group.cursor;
+            let dead = group.tape.as_ref().map_or(0, |tape| tape.dead().0);
+            self.merge.sources.push(Source {
+                membership,
+                group: id,
+                from,
+                to,
+                at: 0,
+                is_thin: is_newest || dead > 0,
+                is_newest,
+            });
+        }
+        if waits {
+            self.let_wait(unsent);
+        }
+    }
+
+    /// Some of the sources wait for their intervals.
+    fn let_wait(&mut self, unsent: usize) {
+        let sources = &mut self.merge.sources;
+        if unsent > 1 && sources.iter().any(|source| source.from < source.to) {
+            // What is due must not overtake what waits in another room.
+            for source in sources {
+                source.to = self.groups[source.group as usize].head;
+            }
+        } else {
+            sources.retain(|source| source.from < source.to);
         }
     }
 
@@ -179,6 +237,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
             from,
             to,
             at: 0,
+            is_thin: false,
+            is_newest: false,
         });
         self.tally.writes += 1;
         self.account_one(slot, wrote);
@@ -196,6 +256,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 source: 0,
                 from,
                 to,
+                fate: Fate::Sent,
             },
             len,
         });
@@ -211,7 +272,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .key
                 .iter()
                 .zip(&merge.sources)
-                .all(|(k, s)| *k == (s.group, s.from))
+                .all(|(k, s)| *k == (s.group, s.from, s.to))
     }
 
     /// Merges the sources and the outbox by sequence into pieces, and joins small ones.
@@ -227,7 +288,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         } else {
             merge
                 .key
-                .extend(merge.sources.iter().map(|s| (s.group, s.from)));
+                .extend(merge.sources.iter().map(|s| (s.group, s.from, s.to)));
             merge.key_sequence = self.sequence;
         }
         for source in &mut merge.sources {
@@ -239,14 +300,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let holes = outbox.map_or(&[][..], |o| &o.holes);
         let mut private = outbox.into_iter().flat_map(|o| &o.queue).peekable();
         loop {
-            let mut first: Option<(u64, usize, u64, u64)> = None;
+            let mut first: Option<(u64, usize, Mark, u64)> = None;
             for (i, s) in merge.sources.iter().enumerate() {
                 let tape = self.groups[s.group as usize].tape.as_ref();
                 if let Some((mark, end)) = tape.and_then(|t| t.mark(s.at))
                     && mark.start < s.to
                     && first.is_none_or(|f| mark.sequence < f.0)
                 {
-                    first = Some((mark.sequence, i, mark.start, end));
+                    first = Some((mark.sequence, i, mark, end));
                 }
             }
             if let Some(p) = private.peek()
@@ -261,15 +322,19 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 private.next();
                 continue;
             }
-            let Some((sequence, source, start, end)) = first else {
+            let Some((sequence, source, mark, end)) = first else {
                 break;
             };
             merge.sources[source].at += 1;
             let twice = sequence == merge.last_sequence;
-            let passed_over = twice || holes.contains(&sequence);
+            let fate = match twice || mark.is_dead() || holes.contains(&sequence) {
+                true => Fate::PassedOver,
+                false if mark.is_old() && merge.sources[source].is_newest => Fate::Replaced,
+                false => Fate::Sent,
+            };
             merge.last_sequence = sequence;
-            merge.frames += u64::from(!passed_over);
-            push_tape(&mut merge.pieces, source, start, end, passed_over);
+            merge.frames += u64::from(fate == Fate::Sent);
+            push_tape(&mut merge.pieces, source, mark.start, end, fate);
         }
     }
 
@@ -313,7 +378,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
                         .expect("a piece was made for each private frame");
                     visit((*p.frame).as_ref());
                 }
-                (What::Tape { source, from, to }, _) => {
+                (What::Tape { source, from, to, .. }, _) => {
                     let group = self.merge.sources[source].group;
                     let tape = self.groups[group as usize].tape.as_ref();
                     tape.expect("cursors behind have a tape")
@@ -356,9 +421,20 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     fn complete(&mut self, slot: u32, what: What) {
         let link = &mut self.links[slot as usize];
-        if let What::Tape { source, to, .. } = what {
-            let membership = self.merge.sources[source].membership;
+        if let What::Tape {
+            source,
+            from,
+            to,
+            fate,
+        } = what
+        {
+            let Source {
+                membership, group, ..
+            } = self.merge.sources[source];
             link.memberships[membership as usize].cursor = to;
+            if fate == Fate::Replaced {
+                self.notice_replaced(slot, group, from, to);
+            }
             return;
         }
         let outbox = link
@@ -383,7 +459,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
             return false;
         }
         let link = &mut self.links[slot as usize];
-        if let What::Tape { source, from, to } = what {
+        if let What::Tape {
+            source, from, to, ..
+        } = what
+        {
             let source = self.merge.sources[source];
             let tape = self.groups[source.group as usize].tape.as_ref();
             let tape = tape.expect("cursors behind have a tape");
@@ -456,6 +535,18 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.put_back(slot);
     }
 
+    /// Frames of a room were not sent because newer ones of their keys are.
+    fn notice_replaced(&mut self, slot: u32, id: GroupId, from: u64, to: u64) {
+        let group = &self.groups[id as usize];
+        let mut missed = Missed::none(true);
+        if let Some(tape) = &group.tape {
+            let marks = tape.marks(from).take_while(|mark| mark.start < to);
+            marks.for_each(|mark| missed.add(mark.offset()));
+        }
+        let room = group.room.clone();
+        self.notice_missed(slot, room, missed);
+    }
+
     /// The socket refused bytes: the connection waits, in all its rooms, for it to take more.
     pub(super) fn block(&mut self, slot: u32) {
         let link = &mut self.links[slot as usize];
@@ -509,28 +600,36 @@ fn push_first(pieces: &mut Vec<Piece>, outbox: &Outbox) {
 }
 
 /// Adds a frame of a source, to the piece before where it continues it.
-fn push_tape(pieces: &mut Vec<Piece>, source: usize, from: u64, to: u64, passed_over: bool) {
-    let len = if passed_over { 0 } else { (to - from) as usize };
+fn push_tape(pieces: &mut Vec<Piece>, source: usize, from: u64, to: u64, fate: Fate) {
+    let len = match fate {
+        Fate::Sent => (to - from) as usize,
+        Fate::PassedOver | Fate::Replaced => 0,
+    };
     if let Some(Piece {
-        what: What::Tape {
-            source: before,
-            to: end,
-            ..
-        },
-        len: so_far,
+        what:
+            What::Tape {
+                source: before,
+                to: end,
+                fate: so_far,
+                ..
+            },
+        len: total,
     }) = pieces.last_mut()
         && *before == source
         && *end == from
-        && (*so_far == 0) == passed_over
+        && *so_far == fate
     {
         *end = to;
-        *so_far += len;
+        *total += len;
         return;
     }
-    pieces.push(Piece {
-        what: What::Tape { source, from, to },
-        len,
-    });
+    let what = What::Tape {
+        source,
+        from,
+        to,
+        fate,
+    };
+    pieces.push(Piece { what, len });
 }
 
 fn write_in_chunks<W: Wire>(slot: u32, wire: &mut W, slices: &[IoSlice<'_>]) -> Wrote {

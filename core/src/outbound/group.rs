@@ -7,7 +7,11 @@
 use smallvec::SmallVec;
 
 use super::RoomRef;
+use super::newest::Newest;
 use super::tape::{Pool, Tape};
+use super::terms::Terms;
+use super::watch::Watch;
+use crate::delivery::SharedTracker;
 
 /// The member keeps its own cursor.
 pub(crate) const OWN: u32 = 1 << 31;
@@ -37,14 +41,36 @@ pub(crate) struct Group<R> {
     pub(crate) laggards: u32,
     /// Waits in one of the sweep queues.
     pub(crate) queued: bool,
-    /// What its members are sent: a room has one group for each kind here, in a chain.
-    pub(crate) kind: u8,
+    /// Waits for the end of its flush interval.
+    pub(crate) held: bool,
+    /// What its members are sent, and when: a room has one group for each terms here, in a chain.
+    pub(crate) terms: Terms,
     /// The next one, or [`NO_GROUP`].
     pub(crate) next: u32,
+    /// What only some groups have.
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+/// What a group has whose frames wait, replace each other, are watched for or tracked.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// When the interval ends for which the group is held.
+    pub(super) due_ms: u64,
+    pub(super) newest: Newest,
+    pub(super) watch: Watch,
+    pub(super) tracked: Vec<TrackedFrame>,
+}
+
+/// A frame on the tape whose fate is to be reported.
+pub(super) struct TrackedFrame {
+    pub(super) sequence: u64,
+    pub(super) tracker: SharedTracker,
+    /// Members that are passed over, whose fate was told already.
+    pub(super) excluded: usize,
 }
 
 impl<R: RoomRef> Group<R> {
-    pub(crate) fn new(room: R, kind: u8, next: u32) -> Self {
+    pub(crate) fn new(room: R, terms: Terms, next: u32) -> Self {
         Group {
             room,
             members: SmallVec::new(),
@@ -54,8 +80,23 @@ impl<R: RoomRef> Group<R> {
             tombs: 0,
             laggards: 0,
             queued: false,
-            kind,
+            held: false,
+            terms,
             next,
+            extra: None,
+        }
+    }
+
+    /// What it has beside the common.
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Where what has not been offered to anybody begins.
+    pub(crate) fn offered(&self) -> u64 {
+        match &self.tape {
+            Some(tape) if tape.sweep.active => tape.sweep.cut,
+            _ => self.cursor,
         }
     }
 

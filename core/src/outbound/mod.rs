@@ -9,12 +9,19 @@
 mod flush;
 pub(crate) mod frame;
 mod group;
+mod keyed;
 #[cfg(test)]
 mod model;
+mod newest;
 mod outbox;
+mod pace;
+mod pacer;
 mod slow;
 mod sweep;
 mod tape;
+mod terms;
+mod track;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -25,8 +32,11 @@ use smallvec::SmallVec;
 use self::flush::Merge;
 use self::group::{BLOCKED, Group, NO_GROUP, OWN, SLOT, SMALL, TOMB};
 use self::outbox::Outbox;
+use self::pacer::Pacer;
 use self::tape::Pool;
 pub(crate) use self::tape::SharedFrame;
+pub(crate) use self::terms::Terms;
+use crate::delivery::{Missed, SharedTracker};
 use crate::sync::Arc;
 
 /// What a group tells the room that it belongs to.
@@ -37,6 +47,8 @@ pub(crate) trait RoomRef {
     fn first_group(&self, shard: usize) -> Option<GroupId>;
     /// Another one is the first, or none any more.
     fn set_first_group(&self, shard: usize, group: Option<GroupId>);
+    /// Whether it is the same room.
+    fn is(&self, other: &Self) -> bool;
 }
 
 /// The sockets, as a group sees them.
@@ -49,8 +61,9 @@ pub(crate) trait Wire {
     fn warm(&self, _slot: u32) {}
     /// Nanoseconds of the engine's clock.
     fn now_ns(&mut self) -> u64;
-    /// A sweep of a small or a large group ended; its oldest frame was published at `since_ns`.
-    fn on_sweep(&mut self, since_ns: u64, small: bool);
+    /// A sweep of a small or a large group ended; its oldest frame was published at `since_ns`, and
+    /// may have waited for an interval of so long.
+    fn on_sweep(&mut self, since_ns: u64, interval_ns: u64, small: bool);
 }
 
 /// What became of a write.
@@ -75,8 +88,10 @@ pub(crate) enum Notice<R> {
     High(u32),
     /// Its waiting bytes fell below half of the mark again.
     Low(u32),
-    /// Jumped ahead in this room by so many publications.
-    Lagged(u32, R, u64),
+    /// Was not sent these publications of this room.
+    Lagged(u32, R, Missed),
+    /// What became of a tracked publication is known, on this shard and all others.
+    Delivered(SharedTracker),
 }
 
 /// The bounds that outbound keeps.
@@ -86,7 +101,10 @@ pub(crate) struct Bounds {
     pub(crate) shard_tape_bytes_max: usize,
     pub(crate) outbox_bytes_max: usize,
     pub(crate) outbox_high_bytes: usize,
-    pub(crate) skip: bool,
+    /// A room's frames that wait for the end of an interval: with more it ends at once.
+    pub(crate) pending_bytes_max: usize,
+    /// Milliseconds up to which intervals widen.
+    pub(crate) interval_max_ms: u32,
 }
 
 /// Plain counters, read by the shard once a turn.
@@ -96,8 +114,24 @@ pub(crate) struct Tally {
     pub(crate) frames: u64,
     pub(crate) bytes: u64,
     pub(crate) lagged: u64,
+    /// Of those, the ones that a newer one of the same key took the place of.
+    pub(crate) replaced: u64,
+    pub(crate) conflated: u64,
+    pub(crate) volatile_dropped: u64,
     pub(crate) too_slow: u64,
     pub(crate) pongs_dropped: u64,
+}
+
+/// A publication, as all groups of its rooms are given it.
+pub(crate) struct Stamp<'a> {
+    pub(crate) sequence: u64,
+    /// Its number in the room.
+    pub(crate) offset: u64,
+    /// Nanoseconds of the engine's clock when it was published.
+    pub(crate) since_ns: u64,
+    pub(crate) key: Option<&'a str>,
+    /// Where its fate is to be reported, and how many members of the group are excluded.
+    pub(crate) tracker: Option<(&'a SharedTracker, usize)>,
 }
 
 pub(crate) type GroupId = u32;
@@ -124,6 +158,8 @@ const LINK_CLOSING: u8 = 4;
 const LINK_HIGH: u8 = 8;
 /// Broken or given up: nothing more is queued or written.
 const LINK_DONE: u8 = 16;
+/// Something in its outbox may have become old news.
+const LINK_NEWS: u8 = 32;
 
 /// The delivery side of one connection.
 #[derive(Default)]
@@ -150,6 +186,15 @@ pub(crate) struct Outbound<R> {
     small: VecDeque<GroupId>,
     large: VecDeque<GroupId>,
     dirty: VecDeque<u32>,
+    pacer: Pacer,
+    /// Steps by which intervals are widened.
+    steps: u32,
+    /// Volatile groups are sent nothing, to save memory.
+    volatile_off: bool,
+    /// Tapes may hold this power of two less than their bounds say, to save memory.
+    shortened: u32,
+    /// Numbers of the filters of groups that are no more.
+    freed_filters: Vec<u32>,
     merge: Merge,
     bounds: Bounds,
     private_bytes: usize,
@@ -169,6 +214,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
             small: VecDeque::new(),
             large: VecDeque::new(),
             dirty: VecDeque::new(),
+            pacer: Pacer::default(),
+            steps: 0,
+            volatile_off: false,
+            shortened: 0,
+            freed_filters: Vec::new(),
             merge: Merge::default(),
             bounds,
             private_bytes: 0,
@@ -207,15 +257,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         rooms
     }
 
-    /// Makes the connection a member, from the next append on, in the room's group of this kind.
+    /// Makes the connection a member, from the next append on, in the room's group of these terms.
     /// False for one already in.
-    pub(crate) fn join(&mut self, slot: u32, kind: u8, room: &R) -> bool {
-        let same = |id: &GroupId| self.groups[*id as usize].kind == kind;
-        let found = self.groups_of(room).find(same);
-        let id = found.unwrap_or_else(|| self.add_group(room, kind));
-        if self.is_member(slot, id) {
+    pub(crate) fn join(&mut self, slot: u32, terms: Terms, room: &R) -> bool {
+        if self.membership(slot, room).is_some() {
             return false;
         }
+        let found = self.group_of(room, &terms);
+        let id = found.unwrap_or_else(|| self.add_group(room, terms));
         self.take_out(slot);
         let group = &mut self.groups[id as usize];
         let index = group.members.len() as u32;
@@ -232,18 +281,39 @@ impl<R: RoomRef + Clone> Outbound<R> {
             index,
             cursor: group.head,
         });
+        if terms.watches {
+            group.extra().watch.come(slot);
+        }
         self.put_back(slot);
         true
     }
 
-    fn add_group(&mut self, room: &R, kind: u8) -> GroupId {
+    fn add_group(&mut self, room: &R, terms: Terms) -> GroupId {
         let next = room.first_group(self.shard).unwrap_or(NO_GROUP);
-        let id = self.groups.insert(Group::new(room.clone(), kind, next)) as GroupId;
+        let id = self.groups.insert(Group::new(room.clone(), terms, next)) as GroupId;
         room.set_first_group(self.shard, Some(id));
         id
     }
 
-    /// The room's groups on this shard, one for each kind that it has members of.
+    /// The room's group of these terms.
+    pub(crate) fn group_of(&self, room: &R, terms: &Terms) -> Option<GroupId> {
+        let same = |id: &GroupId| self.groups[*id as usize].terms == *terms;
+        self.groups_of(room).find(same)
+    }
+
+    /// The group through which the connection is in the room.
+    pub(crate) fn membership(&self, slot: u32, room: &R) -> Option<GroupId> {
+        let memberships = self.links[slot as usize].memberships.iter();
+        let mut groups = memberships.map(|m| m.group);
+        groups.find(|&id| self.groups[id as usize].room.is(room))
+    }
+
+    /// Numbers of filters whose groups are no more, once for each group, since the last call.
+    pub(crate) fn take_freed_filters(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.freed_filters)
+    }
+
+    /// The room's groups on this shard, one for each terms that it has members on.
     pub(crate) fn groups_of(&self, room: &R) -> impl Iterator<Item = GroupId> + '_ {
         std::iter::successors(room.first_group(self.shard), |&id| self.next_group(id))
     }
@@ -253,16 +323,21 @@ impl<R: RoomRef + Clone> Outbound<R> {
         Some(self.groups[id as usize].next).filter(|&next| next != NO_GROUP)
     }
 
-    /// What the members of the group are sent.
-    pub(crate) fn kind(&self, id: GroupId) -> u8 {
-        self.groups[id as usize].kind
+    /// What the members of the group are sent, and when.
+    pub(crate) fn terms(&self, id: GroupId) -> &Terms {
+        &self.groups[id as usize].terms
     }
 
-    /// Whether the group is its room's only one here, and of kind 0.
+    /// Members of the group.
+    pub(crate) fn alive(&self, id: GroupId) -> usize {
+        self.groups[id as usize].alive()
+    }
+
+    /// Whether the group is its room's only one here, and sent each publication as it is.
     #[inline]
     pub(crate) fn is_plain(&self, id: GroupId) -> bool {
         let group = &self.groups[id as usize];
-        group.kind == 0 && group.next == NO_GROUP
+        group.next == NO_GROUP && group.terms.is_plain()
     }
 
     /// Ends a membership; what was appended before is still sent. False when there was none.
@@ -327,20 +402,22 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Appends a publication to a group. The same sequence in several groups is one publication:
     /// a member of several of them is sent it once.
-    pub(crate) fn append<F>(&mut self, id: GroupId, frame: &Arc<F>, sequence: u64, since_ns: u64)
+    pub(crate) fn append<F>(&mut self, id: GroupId, frame: &Arc<F>, stamp: &Stamp<'_>)
     where
         F: AsRef<[u8]> + Send + Sync + 'static,
     {
         let len = (**frame).as_ref().len();
-        let Some(group) = self.groups.get_mut(id as usize) else {
+        let Some(group) = self.groups.get(id as usize) else {
             return;
         };
-        if group.alive() == 0 {
+        if group.alive() == 0 || (self.volatile_off && self.is_off(id)) {
+            let group = &self.groups[id as usize];
             group.room.on_swept(self.shard, len + FRAME_OVERHEAD);
             return;
         }
+        let group = &self.groups[id as usize];
         let held = group.tape.as_ref().map_or(0, |t| t.held_bytes());
-        if held + len > self.bounds.tape_bytes_max {
+        if held + len > self.bounds.tape_bytes_max >> self.shortened {
             self.make_place(id, len);
         }
         let Some(group) = self.groups.get_mut(id as usize) else {
@@ -350,17 +427,37 @@ impl<R: RoomRef + Clone> Outbound<R> {
             Some(tape) => tape,
             None => group.tape.insert(self.pool.tape(id, group.head)),
         };
-        tape.append(frame, sequence, &mut self.pool);
+        tape.append(frame, stamp.sequence, stamp.offset, &mut self.pool);
         group.head = tape.head();
         if tape.sweep.next_since_ns == 0 {
-            tape.sweep.next_since_ns = since_ns.max(1);
+            tape.sweep.next_since_ns = stamp.since_ns.max(1);
         }
+        let is_keyed = group.terms.is_keyed();
+        if let Some(tracker) = stamp.tracker {
+            self.track(id, stamp.sequence, tracker);
+        }
+        if let Some(key) = stamp.key
+            && is_keyed
+        {
+            self.replace_older(id, key, stamp.sequence);
+        }
+        let group = &self.groups[id as usize];
         if !group.queued {
-            group.queued = true;
-            match group.members.len() <= SMALL {
-                true => self.small.push_back(id),
-                false => self.large.push_back(id),
+            match group.terms.interval_ms == 0 && self.steps == 0 {
+                true => self.enqueue(id),
+                false => self.hold(id, stamp.since_ns),
             }
+        }
+    }
+
+    /// Has the group swept in this turn, or as soon as others leave time for it.
+    fn enqueue(&mut self, id: GroupId) {
+        let group = &mut self.groups[id as usize];
+        group.queued = true;
+        group.held = false;
+        match group.members.len() <= SMALL {
+            true => self.small.push_back(id),
+            false => self.large.push_back(id),
         }
     }
 
@@ -398,11 +495,21 @@ impl<R: RoomRef + Clone> Outbound<R> {
     }
 
     fn push_private(&mut self, slot: u32, frame: SharedFrame, sequence: u64) {
+        self.push_news(slot, frame, sequence, None);
+    }
+
+    fn push_news(
+        &mut self,
+        slot: u32,
+        frame: SharedFrame,
+        sequence: u64,
+        news: Option<Arc<watch::News>>,
+    ) {
         let len = (*frame).as_ref().len();
         let bounds = self.bounds;
         let outbox = self.outbox(slot);
         let waiting = outbox.bytes();
-        outbox.push(sequence, frame);
+        outbox.push_news(sequence, frame, news);
         self.private_bytes += len;
         self.mark_dirty(slot);
         let link = &mut self.links[slot as usize];
@@ -483,6 +590,25 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Bytes that wait in all outboxes.
     pub(crate) fn private_bytes(&self) -> usize {
         self.private_bytes
+    }
+
+    /// Says that a slow member was not sent these publications of a room.
+    fn notice_missed(&mut self, slot: u32, room: R, missed: Missed) {
+        if missed.count == 0 {
+            return;
+        }
+        self.tally.lagged += missed.count;
+        if missed.replaced {
+            self.tally.replaced += missed.count;
+        }
+        if let Some(Notice::Lagged(last, of, before)) = self.notices.last_mut()
+            && *last == slot
+            && of.is(&room)
+            && before.replaced == missed.replaced
+        {
+            return before.join(&missed);
+        }
+        self.notices.push(Notice::Lagged(slot, room, missed));
     }
 
     /// Whether the tapes of this shard hold all that they may.
@@ -567,6 +693,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
             return;
         };
         let group = &self.groups[id as usize];
+        if group.terms.watches {
+            return self.deliver_waiting_of(id, slot);
+        }
         let Some(tape) = group.tape.as_ref().filter(|_| m.cursor < group.head) else {
             return;
         };
@@ -579,7 +708,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let mut at = tape.mark_index(m.cursor);
         while let Some((mark, end)) = tape.mark(at) {
             at += 1;
-            if holes.contains(&mark.sequence) || self.is_owed_elsewhere(slot, id, mark.sequence) {
+            if mark.is_dead()
+                || holes.contains(&mark.sequence)
+                || self.is_owed_elsewhere(slot, id, mark.sequence)
+            {
                 continue;
             }
             let mut bytes = Vec::with_capacity((end - mark.start) as usize);
@@ -619,6 +751,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         group.tombs += 1;
         if word & BLOCKED != 0 {
             group.laggards -= 1;
+        }
+        if group.terms.watches {
+            group.extra().watch.go(slot);
         }
         if group.alive() == 0 && !group.queued {
             self.remove_group(id);
@@ -660,14 +795,19 @@ impl<R: RoomRef + Clone> Outbound<R> {
     }
 
     fn remove_group(&mut self, id: GroupId) {
+        self.untrack_all(id);
         let mut group = self.groups.remove(id as usize);
         if let Some(tape) = group.tape.take() {
-            let frames = tape.count(group.cursor, group.head);
-            let bytes = (group.head - group.cursor) as usize;
+            let (dead, dead_bytes) = tape.dead();
+            let frames = tape.count(group.cursor, group.head) - dead;
+            let bytes = (group.head - group.cursor) as usize - dead_bytes;
             group
                 .room
                 .on_swept(self.shard, bytes + frames * FRAME_OVERHEAD);
             self.pool.recycle(id, tape);
+        }
+        if group.terms.filter != 0 {
+            self.freed_filters.push(group.terms.filter);
         }
         self.unchain(&group.room, id, group.next);
     }

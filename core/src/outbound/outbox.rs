@@ -3,16 +3,21 @@
 //! In: private frames with their shard sequence, the rest of a half-sent frame, holes. Out: pieces
 //! in the order in which they must be written. Most connections have none. Shard thread only.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::tape::SharedFrame;
+use super::watch::News;
+use crate::sync::Arc;
 
 /// A frame for one connection, in its place in the shard's sequence.
 pub(crate) struct Private {
     pub(crate) sequence: u64,
     pub(crate) frame: SharedFrame,
+    /// What it is news of, where the connection watches a key.
+    pub(super) news: Option<Arc<News>>,
 }
 
 #[derive(Default)]
@@ -48,6 +53,16 @@ impl Outbox {
 
     /// Queues a frame in its place; nearly always that is the end.
     pub(crate) fn push(&mut self, sequence: u64, frame: SharedFrame) {
+        self.push_news(sequence, frame, None);
+    }
+
+    /// As `push`, of what is news of a key.
+    pub(super) fn push_news(
+        &mut self,
+        sequence: u64,
+        frame: SharedFrame,
+        news: Option<Arc<News>>,
+    ) {
         self.queued_bytes += (*frame).as_ref().len();
         let behind = self
             .queue
@@ -56,7 +71,12 @@ impl Outbox {
             .take_while(|p| p.sequence > sequence)
             .count();
         let at = self.queue.len() - behind;
-        self.queue.insert(at, Private { sequence, frame });
+        let private = Private {
+            sequence,
+            frame,
+            news,
+        };
+        self.queue.insert(at, private);
     }
 
     /// Removes the oldest private frame.
@@ -64,6 +84,25 @@ impl Outbox {
         let first = self.queue.pop_front()?;
         self.queued_bytes -= (*first.frame).as_ref().len();
         Some(first)
+    }
+
+    /// Drops what waits of a group where a newer frame of its key waits too; calls `dropped` with
+    /// each.
+    pub(super) fn keep_newest(&mut self, mut dropped: impl FnMut(&News)) {
+        let mut seen: HashSet<(super::GroupId, Arc<str>), RandomState> = HashSet::default();
+        let mut kept = VecDeque::with_capacity(self.queue.len());
+        while let Some(private) = self.queue.pop_back() {
+            match &private.news {
+                Some(news)
+                    if news.replaceable && !seen.insert((news.group, news.key.clone())) =>
+                {
+                    self.queued_bytes -= (*private.frame).as_ref().len();
+                    dropped(news);
+                }
+                _ => kept.push_front(private),
+            }
+        }
+        self.queue = kept;
     }
 
     /// Keeps the unsent rest of a frame.
@@ -96,7 +135,6 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::Arc;
 
     #[test]
     fn a_late_frame_finds_its_place() {

@@ -4,7 +4,10 @@
 //! group that needs place. Out: notices, and cursors that no longer pin the tape. Shard thread.
 
 use super::group::{BLOCKED, SLOT, TOMB};
+use super::tape::Mark;
 use super::{GroupId, LINK_DONE, Notice, Outbound, RoomRef};
+use crate::config::SlowPolicy;
+use crate::delivery::Missed;
 
 impl<R: RoomRef + Clone> Outbound<R> {
     /// Gives the connection up: nothing of what it is owed pins a tape any longer, apart from the
@@ -26,7 +29,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Makes place for `len` more bytes on a full tape, by policy.
     pub(super) fn make_place(&mut self, id: GroupId, len: usize) {
-        let max = self.bounds.tape_bytes_max;
+        let max = self.bounds.tape_bytes_max >> self.shortened;
         self.trim_to_laggards(id);
         let held = |this: &Self| {
             this.groups[id as usize]
@@ -34,6 +37,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .as_ref()
                 .map_or(0, |t| t.held_bytes())
         };
+        if self.groups[id as usize].terms.policy == SlowPolicy::Latest && held(self) + len > max {
+            // Who is behind needs the newest of each key only.
+            let to = self.groups[id as usize].cursor;
+            self.compact_old(id, to);
+        }
         // An eighth at a time, so that the members are walked once in a while, not at every
         // append.
         let mut goal = held(self) + len;
@@ -63,29 +71,85 @@ impl<R: RoomRef + Clone> Outbound<R> {
             .filter(|&slot| self.own_cursor(slot, id) < line)
             .collect();
         for &slot in &slow {
-            match self.bounds.skip {
-                true => self.jump(slot, id, head),
-                false => self.give_up(slot),
+            match self.groups[id as usize].terms.policy {
+                SlowPolicy::Disconnect => self.give_up(slot),
+                SlowPolicy::Skip | SlowPolicy::Latest => self.jump(slot, id, head),
+                SlowPolicy::Volatile => self.drop_volatile(slot, id, head),
             }
         }
         !slow.is_empty()
     }
 
-    /// Policy `skip`: the member goes on with the next publication.
+    /// The member goes on with the next publication, and the host is told how much it missed.
     fn jump(&mut self, slot: u32, id: GroupId, head: u64) {
-        let cursor = self.own_cursor(slot, id);
-        let group = &self.groups[id as usize];
-        let missed = group
-            .tape
-            .as_ref()
-            .map_or(0, |t| t.count(cursor, head) as u64);
-        let room = group.room.clone();
-        let link = &mut self.links[slot as usize];
-        if let Some(m) = link.memberships.iter_mut().find(|m| m.group == id) {
-            m.cursor = head;
+        let mut missed = Missed::none(false);
+        let room = self.groups[id as usize].room.clone();
+        self.pass(slot, id, head, |mark| missed.add(mark.offset()));
+        self.notice_missed(slot, room, missed);
+    }
+
+    /// A volatile member is not sent what was offered while its socket took nothing.
+    pub(super) fn drop_volatile(&mut self, slot: u32, id: GroupId, to: u64) {
+        let from = self.own_cursor(slot, id);
+        let mut dropped = 0;
+        self.pass(slot, id, to, |_| dropped += 1);
+        if dropped > 0 {
+            self.tally.volatile_dropped += dropped;
+            self.report_volatile(id, from, to);
         }
-        self.tally.lagged += missed;
-        self.notices.push(Notice::Lagged(slot, room, missed));
+    }
+
+    /// Moves the cursor of a blocked member to `to`; calls `missed` with the frames that it would
+    /// have been sent.
+    fn pass(&mut self, slot: u32, id: GroupId, to: u64, mut missed: impl FnMut(Mark)) {
+        let cursor = self.own_cursor(slot, id);
+        if cursor >= to {
+            return;
+        }
+        let link = &mut self.links[slot as usize];
+        let holes = link.outbox.as_ref().map_or(&[][..], |o| &o.holes);
+        if let Some(tape) = &self.groups[id as usize].tape {
+            let marks = tape.marks(cursor).take_while(|mark| mark.start < to);
+            let owed = marks.filter(|m| !m.is_dead() && !holes.contains(&m.sequence));
+            owed.for_each(&mut missed);
+        }
+        if let Some(m) = link.memberships.iter_mut().find(|m| m.group == id) {
+            m.cursor = to;
+        }
+    }
+
+    /// Drops what is not the newest of its key and was offered before `to`; those who are behind
+    /// and are not sent it are told apart.
+    fn compact_old(&mut self, id: GroupId, to: u64) {
+        let group = &self.groups[id as usize];
+        let Some(tape) = &group.tape else { return };
+        let base = tape.base();
+        let mut old: Vec<(u64, u64, u64)> = Vec::new();
+        for mark in tape.marks(base).take_while(|mark| mark.start < to) {
+            if mark.is_old() {
+                old.push((mark.start, mark.sequence, mark.offset()));
+            }
+        }
+        if old.is_empty() {
+            return;
+        }
+        let room = group.room.clone();
+        let blocked = group.members.iter();
+        let blocked: Vec<u32> = blocked
+            .filter(|&&w| w != TOMB && w & BLOCKED != 0)
+            .map(|w| w & SLOT)
+            .collect();
+        for slot in blocked {
+            let cursor = self.own_cursor(slot, id);
+            let outbox = self.links[slot as usize].outbox.as_ref();
+            let holes = outbox.map_or(&[][..], |o| &o.holes);
+            let mut missed = Missed::none(true);
+            let first = old.partition_point(|(start, ..)| *start < cursor);
+            let owed = old[first..].iter().filter(|(_, s, _)| !holes.contains(s));
+            owed.for_each(|(_, _, offset)| missed.add(*offset));
+            self.notice_missed(slot, room.clone(), missed);
+        }
+        self.compact(id, base, to, true);
     }
 
     /// The cursor of a member with OWN; the head for one that was given up.
@@ -118,9 +182,20 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
     }
 
+    /// Tapes may hold less than before: those who hold more than that meet their policy.
+    pub(super) fn shorten(&mut self) {
+        let max = self.bounds.tape_bytes_max >> self.shortened;
+        let is_long = |g: &super::Group<R>| {
+            g.laggards > 0 && g.tape.as_ref().is_some_and(|tape| tape.held_bytes() > max)
+        };
+        let long = self.groups.iter().filter(|(_, group)| is_long(group));
+        let long: Vec<GroupId> = long.map(|(id, _)| id as GroupId).collect();
+        long.into_iter().for_each(|id| self.make_place(id, 0));
+    }
+
     /// Over 7/8 of what the shard's tapes may hold: the rooms whose laggards hold most go first.
     pub(super) fn relieve(&mut self) {
-        let max = self.bounds.shard_tape_bytes_max;
+        let max = self.tapes_max();
         if self.pool.held_bytes <= max - max / 8 {
             return;
         }
@@ -135,6 +210,13 @@ impl<R: RoomRef + Clone> Outbound<R> {
         for (bytes, id) in lagging {
             if self.pool.held_bytes <= max - max / 4 {
                 return;
+            }
+            if self.groups[id as usize].terms.policy == SlowPolicy::Latest {
+                let to = self.groups[id as usize].cursor;
+                self.compact_old(id, to);
+                if held(&self.groups[id as usize]) * 2 <= bytes {
+                    continue;
+                }
             }
             self.drop_laggards(id, bytes);
             self.trim_to_laggards(id);

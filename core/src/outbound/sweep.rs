@@ -5,6 +5,8 @@
 //! least half of the budget; a sweep goes on in the next turn where this one ended. Shard thread.
 
 use super::group::{BLOCKED, OWN, SLOT, SMALL, TOMB};
+use crate::config::SlowPolicy;
+
 use super::{FRAME_OVERHEAD, GroupId, LINK_DIRTY, Outbound, RoomRef, Wire, Wrote};
 
 /// Writes between two looks at the clock.
@@ -19,6 +21,8 @@ enum Stop {
     Budget,
     /// This member needs the general path.
     Exception(u32),
+    /// A volatile member that is blocked: what is swept now is not for it.
+    Volatile(u32),
     /// This plain member's socket took only so much of the slice, or failed.
     Short(u32, Wrote),
 }
@@ -43,10 +47,11 @@ impl Budget {
 impl<R: RoomRef + Clone> Outbound<R> {
     /// Writes what is owed for at most about `budget_ns`. True when something is left to write.
     pub(crate) fn flush<W: Wire>(&mut self, wire: &mut W, budget_ns: u64) -> bool {
-        if !self.has_work() {
+        if !self.has_work() && self.next_due_ns().is_none() {
             return false;
         }
         let now = wire.now_ns();
+        self.release_due(now);
         let (half, all) = (
             now.saturating_add(budget_ns / 2),
             now.saturating_add(budget_ns),
@@ -144,9 +149,15 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let Some(tape) = &mut self.groups[id as usize].tape else {
             return true;
         };
-        let head = tape.head();
-        let sweep = &mut tape.sweep;
-        if !sweep.active {
+        if !tape.sweep.active {
+            if tape.dead().0 > 0 {
+                let from = self.groups[id as usize].cursor;
+                self.compact(id, from, u64::MAX, false);
+            }
+            let tape = self.groups[id as usize].tape.as_mut();
+            let tape = tape.expect("a compaction leaves the tape");
+            let head = tape.head();
+            let sweep = &mut tape.sweep;
             sweep.active = true;
             sweep.at = 0;
             sweep.since_ns = std::mem::take(&mut sweep.next_since_ns);
@@ -162,6 +173,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
                     if budget.is_spent(wire) {
                         return false;
                     }
+                }
+                Stop::Volatile(slot) => {
+                    let cut = self.step(id);
+                    self.drop_volatile(slot, id, cut);
                 }
                 Stop::Short(slot, wrote) => self.on_short(id, slot, wrote),
             }
@@ -179,6 +194,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Sends the slice to plain members until one is not, the end, or the budget's.
     fn walk<W: Wire>(&mut self, id: GroupId, wire: &mut W, budget: &mut Budget) -> Stop {
         let group = &mut self.groups[id as usize];
+        let is_volatile = group.terms.policy == SlowPolicy::Volatile;
         let tape = group.tape.as_mut().expect("a sweep has a tape");
         let (from, cut, first) = (group.cursor, tape.sweep.cut, tape.sweep.at);
         let Some(slice) = tape.contiguous(from, cut) else {
@@ -191,11 +207,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 break Stop::End;
             };
             if word & OWN != 0 {
-                if word == TOMB || word & BLOCKED != 0 {
+                if word == TOMB || (word & BLOCKED != 0 && !is_volatile) {
                     at += 1;
                     continue;
                 }
-                break Stop::Exception(word);
+                match word & BLOCKED {
+                    0 => break Stop::Exception(word),
+                    _ => break Stop::Volatile(word & SLOT),
+                }
             }
             match wire.write(word, slice) {
                 Wrote::Bytes(n) if n == slice.len() => sent += 1,
@@ -222,6 +241,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 return Stop::End;
             };
             if word & OWN != 0 && (word == TOMB || word & BLOCKED != 0) {
+                if word != TOMB && group.terms.policy == SlowPolicy::Volatile {
+                    return Stop::Volatile(word & SLOT);
+                }
                 sweep.at += 1;
                 continue;
             }
@@ -246,6 +268,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Ends a sweep. True when the group has more and waits for the next.
     fn finish<W: Wire>(&mut self, id: GroupId, wire: &mut W) -> bool {
+        let cut = self.groups[id as usize].offered();
+        self.report_swept(id, cut);
+        let (steps, max_ms) = (self.steps, self.bounds.interval_max_ms);
         let group = &mut self.groups[id as usize];
         group.queued = false;
         if let Some(tape) = &mut group.tape {
@@ -256,7 +281,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .room
                 .on_swept(self.shard, (cut - from) as usize + frames * FRAME_OVERHEAD);
             group.cursor = cut;
-            wire.on_sweep(tape.sweep.since_ns, group.members.len() <= SMALL);
+            // What it waited for on purpose is no delay.
+            let interval_ns = group.terms.interval_ms(steps, max_ms) * 1_000_000;
+            let is_small = group.members.len() <= SMALL;
+            wire.on_sweep(tape.sweep.since_ns, interval_ns, is_small);
         }
         if group.alive() == 0 {
             self.remove_group(id);
@@ -265,12 +293,21 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let more = group.head > group.cursor;
         if group.laggards > 0 {
             let held = group.tape.as_ref().map_or(0, |t| t.held_bytes());
-            if group.tape.as_ref().is_some_and(|t| held > t.sweep.trim_at) {
+            // Volatile members hold nothing, but for what they were just offered in part.
+            let is_volatile = group.terms.policy == SlowPolicy::Volatile;
+            let is_long = |t: &Box<super::tape::Tape>| is_volatile || held > t.sweep.trim_at;
+            if group.tape.as_ref().is_some_and(is_long) {
                 self.trim_to_laggards(id);
             }
         }
         self.tidy_group(id);
-        self.groups[id as usize].queued = more;
+        let group = &mut self.groups[id as usize];
+        if more && group.terms.interval_ms(steps, max_ms) > 0 {
+            let since_ns = group.tape.as_ref().map_or(0, |t| t.sweep.next_since_ns);
+            self.hold(id, since_ns);
+            return false;
+        }
+        group.queued = more;
         more
     }
 }

@@ -122,11 +122,48 @@ impl Segment {
     }
 }
 
-/// Where a frame begins, and when it was appended in the shard's sequence.
+/// Where a frame begins, when it was appended in the shard's sequence, and which publication of
+/// its room it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) sequence: u64,
     pub(crate) start: u64,
+    /// The offset; the two highest bits say what has become of it.
+    offset: u64,
+}
+
+/// A newer frame of its key took its place before it was offered: nobody is sent it any more.
+const DEAD: u64 = 1 << 63;
+/// A newer frame of its key is on the tape: who is behind needs only that one.
+const OLD: u64 = 1 << 62;
+
+impl Mark {
+    /// The number of the publication in its room.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset & !(DEAD | OLD)
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.offset & DEAD != 0
+    }
+
+    pub(crate) fn is_old(&self) -> bool {
+        self.offset & OLD != 0
+    }
+}
+
+/// Where frames have moved to in a compaction, ascending: from, to.
+pub(crate) struct Moves(Vec<(u64, u64)>);
+
+impl Moves {
+    /// Where a place between frames is now.
+    pub(crate) fn of(&self, position: u64) -> u64 {
+        let at = self.0.partition_point(|(from, _)| *from < position);
+        match self.0.first() {
+            Some((first, _)) if position >= *first => self.0[at].1,
+            _ => position,
+        }
+    }
 }
 
 /// One walk over a group's members that sends each of them what lies before the cut.
@@ -149,6 +186,9 @@ pub(crate) struct Tape {
     segments: VecDeque<Segment>,
     index: VecDeque<Mark>,
     head: u64,
+    /// Frames that are dead, and their bytes.
+    dead_frames: usize,
+    dead_bytes: usize,
     pub(crate) sweep: Sweep,
 }
 
@@ -159,7 +199,7 @@ impl Tape {
     }
 
     /// Appends a frame.
-    pub(crate) fn append<F>(&mut self, frame: &Arc<F>, sequence: u64, pool: &mut Pool)
+    pub(crate) fn append<F>(&mut self, frame: &Arc<F>, sequence: u64, offset: u64, pool: &mut Pool)
     where
         F: AsRef<[u8]> + Send + Sync + 'static,
     {
@@ -167,6 +207,7 @@ impl Tape {
         self.index.push_back(Mark {
             sequence,
             start: self.head,
+            offset,
         });
         if bytes.len() >= SHARED_BYTES || pool.class_for(bytes.len()).is_none() {
             pool.held_bytes += bytes.len();
@@ -198,16 +239,7 @@ impl Tape {
                 grown.extend_from_slice(last);
                 pool.give(std::mem::replace(last, grown));
             }
-            _ => {
-                let class = pool
-                    .class_for(len)
-                    .expect("what no segment holds is not copied");
-                let data = Data::Own(pool.take(class));
-                self.segments.push_back(Segment {
-                    start: self.head,
-                    data,
-                });
-            }
+            _ => return self.room_for_new(len, self.head, pool),
         }
         match self.segments.back_mut() {
             Some(Segment {
@@ -215,6 +247,22 @@ impl Tape {
                 ..
             }) => last,
             _ => unreachable!("the last segment was just made or found to be our own"),
+        }
+    }
+
+    /// A new segment at the end, with place for `len` bytes.
+    fn room_for_new(&mut self, len: usize, start: u64, pool: &mut Pool) -> &mut Vec<u8> {
+        let class = pool
+            .class_for(len)
+            .expect("what no segment holds is not copied");
+        let data = Data::Own(pool.take(class));
+        self.segments.push_back(Segment { start, data });
+        match self.segments.back_mut() {
+            Some(Segment {
+                data: Data::Own(last),
+                ..
+            }) => last,
+            _ => unreachable!("it was just made"),
         }
     }
 
@@ -276,6 +324,99 @@ impl Tape {
         }
     }
 
+    /// Index of the frame of this sequence, if the tape has it.
+    pub(crate) fn find(&self, sequence: u64) -> Option<usize> {
+        let at = self.index.partition_point(|m| m.sequence < sequence);
+        let mark = self.index.get(at)?;
+        (mark.sequence == sequence).then_some(at)
+    }
+
+    /// The frame at `index` is not the newest of its key any more.
+    pub(crate) fn set_old(&mut self, index: usize) {
+        self.index[index].offset |= OLD;
+    }
+
+    /// Nobody will be sent the frame at `index`. Gives back its bytes.
+    pub(crate) fn kill(&mut self, index: usize) -> usize {
+        let (mark, end) = self.mark(index).expect("it was found there");
+        let bytes = (end - mark.start) as usize;
+        debug_assert!(!mark.is_dead(), "a frame dies once");
+        self.index[index].offset |= DEAD | OLD;
+        self.dead_frames += 1;
+        self.dead_bytes += bytes;
+        bytes
+    }
+
+    /// Frames that are dead, and their bytes; all of them lie behind what has been offered.
+    pub(crate) fn dead(&self) -> (usize, usize) {
+        (self.dead_frames, self.dead_bytes)
+    }
+
+    /// Takes out the frames in `from..to` that are dead or, if `old`, not the newest of their keys.
+    /// What lies behind them moves up.
+    pub(crate) fn compact(&mut self, from: u64, to: u64, old: bool, pool: &mut Pool) -> Moves {
+        let first = self.mark_index(from);
+        let marks: Vec<Mark> = self.index.drain(first..).collect();
+        let cut = marks.first().map_or(self.head, |mark| mark.start);
+        let (segments, head) = (self.cut_off(cut, pool), self.head);
+        self.head = cut;
+        let mut moves = Vec::with_capacity(marks.len() + 1);
+        let mut at = 0;
+        for (i, mark) in marks.iter().enumerate() {
+            moves.push((mark.start, self.head));
+            let end = marks.get(i + 1).map_or(head, |next| next.start);
+            while segments.get(at).is_some_and(|s| s.end() <= mark.start) {
+                at += 1;
+            }
+            if mark.start < to && (mark.is_dead() || (old && mark.is_old())) {
+                if mark.is_dead() {
+                    self.dead_frames -= 1;
+                    self.dead_bytes -= (end - mark.start) as usize;
+                }
+                continue;
+            }
+            self.index.push_back(Mark {
+                start: self.head,
+                ..*mark
+            });
+            let segment = segments.get(at).expect("each frame lies in a segment");
+            let within = (mark.start - segment.start) as usize..(end - segment.start) as usize;
+            match &segment.data {
+                Data::Own(bytes) => {
+                    let bytes = &bytes[within];
+                    self.room_for(bytes.len(), pool).extend_from_slice(bytes);
+                }
+                Data::Shared(frame) => {
+                    pool.held_bytes += (**frame).as_ref().len();
+                    self.segments.push_back(Segment {
+                        start: self.head,
+                        data: Data::Shared(frame.clone()),
+                    });
+                }
+            }
+            self.head += end - mark.start;
+        }
+        moves.push((head, self.head));
+        segments.into_iter().for_each(|s| drop_segment(s, pool));
+        Moves(moves)
+    }
+
+    /// Takes off what lies behind `position`, where a frame begins.
+    fn cut_off(&mut self, position: u64, pool: &mut Pool) -> Vec<Segment> {
+        let keeps = |s: &Segment| s.end() <= position;
+        let kept = self.segments.iter().take_while(|s| keeps(s)).count();
+        let off: Vec<Segment> = self.segments.drain(kept..).collect();
+        if let Some(first) = off.first()
+            && first.start < position
+        {
+            // The part before it stays, in a segment of its own.
+            let (start, len) = (first.start, (position - first.start) as usize);
+            let bytes = &first.bytes()[..len];
+            self.room_for_new(len, start, pool).extend_from_slice(bytes);
+        }
+        off
+    }
+
     /// The end of the frame that `position` lies in; `position` itself where a frame begins.
     pub(crate) fn frame_end(&self, position: u64) -> u64 {
         self.index
@@ -299,18 +440,24 @@ impl Tape {
             if front.end() > position {
                 break;
             }
-            match self.segments.pop_front().expect("it has a front").data {
-                Data::Own(bytes) => pool.give(bytes),
-                Data::Shared(frame) => pool.held_bytes -= (*frame).as_ref().len(),
-            }
+            let front = self.segments.pop_front().expect("it has a front");
+            drop_segment(front, pool);
         }
         if self.segments.is_empty() {
             self.index.clear();
+            (self.dead_frames, self.dead_bytes) = (0, 0);
         } else {
             let base = self.base();
             let dead = self.mark_index(base);
             self.index.drain(..dead);
         }
+    }
+}
+
+fn drop_segment(segment: Segment, pool: &mut Pool) {
+    match segment.data {
+        Data::Own(bytes) => pool.give(bytes),
+        Data::Shared(frame) => pool.held_bytes -= (*frame).as_ref().len(),
     }
 }
 
@@ -331,11 +478,11 @@ mod tests {
         let mut all = Vec::new();
         for i in 0..500u64 {
             let frame = Arc::new(vec![i as u8; 1 + (i as usize * 37) % 900]);
-            tape.append(&frame, i, &mut pool);
+            tape.append(&frame, i, i, &mut pool);
             all.extend_from_slice(&frame);
         }
         let big = Arc::new(vec![7u8; SHARED_BYTES]);
-        tape.append(&big, 500, &mut pool);
+        tape.append(&big, 500, 500, &mut pool);
         all.extend_from_slice(&big);
         assert_eq!(tape.head(), 1000 + all.len() as u64);
         assert_eq!(text(&tape, 1000, tape.head()), all);
@@ -350,7 +497,7 @@ mod tests {
         let mut pool = Pool::new(usize::MAX);
         let mut tape = pool.tape(70, 0);
         for i in 0..3000u64 {
-            tape.append(&Arc::new(vec![i as u8; 100]), i, &mut pool);
+            tape.append(&Arc::new(vec![i as u8; 100]), i, i, &mut pool);
         }
         tape.trim(150_050, &mut pool);
         assert!(tape.base() > 0 && tape.base() <= 150_050);
@@ -371,7 +518,7 @@ mod tests {
         let mut all = Vec::new();
         for i in 0..100u64 {
             let frame = Arc::new(vec![i as u8; 10 + i as usize * 20]);
-            tape.append(&frame, i, &mut pool);
+            tape.append(&frame, i, i, &mut pool);
             all.extend_from_slice(&frame);
         }
         assert_eq!(text(&tape, 0, tape.head()), all);
@@ -389,11 +536,57 @@ mod tests {
         let mut pool = Pool::new(usize::MAX);
         let mut tape = pool.tape(70, 0);
         for i in 0..16u64 {
-            tape.append(&Arc::new(vec![1u8; 1028]), i, &mut pool);
+            tape.append(&Arc::new(vec![1u8; 1028]), i, i, &mut pool);
         }
         assert_eq!(
             tape.contiguous(0, tape.head()).map(<[u8]>::len),
             Some(16 * 1028)
         );
+    }
+
+    #[test]
+    fn a_compaction_takes_out_what_nobody_needs() {
+        let mut pool = Pool::new(usize::MAX);
+        let mut tape = pool.tape(0, 5000);
+        let frame = |i: u64| {
+            let len = if i % 50 == 7 { SHARED_BYTES } else { 30 + i as usize % 90 };
+            Arc::new(vec![i as u8; len])
+        };
+        for i in 0..400u64 {
+            tape.append(&frame(i), i, 1000 + i, &mut pool);
+        }
+        let from = tape.mark(100).unwrap().0.start;
+        let to = tape.mark(390).unwrap().0.start;
+        let starts: Vec<u64> = tape.marks(0).map(|mark| mark.start).collect();
+        let (mut dead, mut kept) = (0, Vec::new());
+        for i in 0..400usize {
+            match i % 3 {
+                0 if i >= 100 => dead += tape.kill(i),
+                1 => tape.set_old(i),
+                _ => {}
+            }
+            if i < 100 || i >= 390 || i % 3 == 2 {
+                kept.push(i as u64);
+            }
+        }
+        // Behind `to` the dead stay.
+        let late = (390..400).filter(|i| i % 3 == 0).count();
+        assert_eq!(tape.dead(), (100, dead));
+        let head = tape.head();
+        let moves = tape.compact(from, to, true, &mut pool);
+        assert_eq!(tape.dead().0, late);
+        let left: Vec<u64> = tape.marks(0).map(|mark| mark.sequence).collect();
+        assert_eq!(left, kept);
+        assert_eq!(tape.mark(0).unwrap().0.offset(), 1000);
+        let all: Vec<u8> = kept.iter().flat_map(|&i| frame(i).to_vec()).collect();
+        assert_eq!(text(&tape, 5000, tape.head()), all);
+        assert_eq!((moves.of(5000), moves.of(head)), (5000, tape.head()));
+        for (i, start) in starts.iter().enumerate() {
+            let next = kept.iter().position(|&kept| kept >= i as u64);
+            let there = next.map_or(tape.head(), |next| tape.mark(next).unwrap().0.start);
+            assert_eq!(moves.of(*start), there, "frame {i}");
+        }
+        pool.recycle(0, tape);
+        assert_eq!(pool.held_bytes, 0);
     }
 }

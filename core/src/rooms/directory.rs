@@ -9,6 +9,8 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
+use super::options::{Rule, Rules};
+use super::shrink::Shrink;
 use crate::outbound::{GroupId, RoomRef};
 use crate::payload::Position;
 use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Guard, Mutex, Ordering, STRIPES};
@@ -72,6 +74,9 @@ pub(crate) struct RoomState {
     tail: Mutex<Tail>,
     first: Seat,
     others: Box<[Seat]>,
+    /// The number of the rule that holds for it.
+    rule: u16,
+    pub(crate) shrink: Shrink,
     name: SmallVec<[u8; INLINE_NAME]>,
 }
 
@@ -137,6 +142,10 @@ impl RoomRef for Arc<RoomState> {
         let group = group.unwrap_or(NONE);
         self.seat(shard).group.store(group, Ordering::Relaxed);
     }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self, other)
+    }
 }
 
 /// The hash stands beside the room, so that a table that grows looks at no room.
@@ -150,17 +159,24 @@ pub(crate) struct Directory {
     hasher: RandomState,
     shards: usize,
     epochs: AtomicU64,
+    rules: Rules,
 }
 
 impl Directory {
     /// `epoch` differs from one start of a program to the next.
-    pub(crate) fn new(shards: usize, epoch: u64) -> Self {
+    pub(crate) fn new(shards: usize, epoch: u64, rules: Rules) -> Self {
         Directory {
             stripes: (0..STRIPES).map(|_| Mutex::new(HashTable::new())).collect(),
             hasher: RandomState::default(),
             shards,
             epochs: AtomicU64::new(epoch),
+            rules,
         }
+    }
+
+    /// What holds for the room.
+    pub(crate) fn rule(&self, room: &RoomState) -> &Rule {
+        self.rules.of(room.rule)
     }
 
     fn stripe(&self, hash: u64) -> &Mutex<HashTable<Entry>> {
@@ -191,6 +207,8 @@ impl Directory {
             }),
             first: Seat::new(),
             others: (1..self.shards).map(|_| Seat::new()).collect(),
+            rule: self.rules.number(name),
+            shrink: Shrink::new(),
         });
         let entry = Entry {
             hash,
@@ -298,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_room_lives_while_somebody_needs_it() {
-        let directory = Arc::new(Directory::new(2, 100));
+        let directory = Arc::new(Directory::new(2, 100, Rules::default()));
         let first = directory.join("a", 1, |_| {});
         assert_eq!(
             first,
@@ -320,7 +338,7 @@ mod tests {
 
     #[test]
     fn counts_are_per_shard() {
-        let directory = Arc::new(Directory::new(3, 1));
+        let directory = Arc::new(Directory::new(3, 1, Rules::default()));
         directory.join("a", 0, |_| {});
         directory.join("a", 2, |_| {});
         let room = directory.find("a").unwrap();
@@ -354,7 +372,7 @@ mod loom_models {
     #[test]
     fn loom_a_join_is_exact() {
         loom::model(|| {
-            let directory = StdArc::new(Directory::new(1, 1));
+            let directory = StdArc::new(Directory::new(1, 1, Rules::default()));
             let inbox: Inbox = StdArc::new(Mutex::new(Vec::new()));
             directory.hold("a");
             let publisher = {
@@ -381,7 +399,7 @@ mod loom_models {
     #[test]
     fn loom_a_join_survives_the_removal() {
         loom::model(|| {
-            let directory = StdArc::new(Directory::new(1, 1));
+            let directory = StdArc::new(Directory::new(1, 1, Rules::default()));
             directory.join("a", 0, |_| {});
             let old = directory.find("a").expect("it has a member");
             let leaver = {
@@ -440,7 +458,7 @@ mod loom_models {
     #[test]
     fn loom_a_join_two_leaves_and_a_close() {
         loom::model(|| {
-            let directory = StdArc::new(Directory::new(1, 1));
+            let directory = StdArc::new(Directory::new(1, 1, Rules::default()));
             let inbox: StdArc<Mutex<Vec<Marker>>> = StdArc::new(Mutex::new(Vec::new()));
             let caller = {
                 let (directory, inbox) = (directory.clone(), inbox.clone());
@@ -488,7 +506,7 @@ mod loom_models {
     #[test]
     fn loom_the_count_is_never_too_low() {
         loom::model(|| {
-            let directory = StdArc::new(Directory::new(1, 1));
+            let directory = StdArc::new(Directory::new(1, 1, Rules::default()));
             let inbox: Inbox = StdArc::new(Mutex::new(Vec::new()));
             directory.join("a", 0, |_| {});
             let room = directory.find("a").expect("it has a member");

@@ -8,6 +8,8 @@ use smallvec::SmallVec;
 
 use super::RoomState;
 use super::framed::Framed;
+use crate::delivery::SharedTracker;
+use crate::labels::Labels;
 use crate::outbound::FRAME_OVERHEAD;
 use crate::payload::{ConnectionId, Kind};
 use crate::sync::{Arc, Mutex};
@@ -24,8 +26,12 @@ pub(crate) struct Encoded {
     pub(crate) since_ns: u64,
     /// The room that it goes to; None for a union. Kept for the next one, which often goes there.
     room: Option<Arc<RoomState>>,
+    /// Its number in that room.
+    pub(crate) offset: u64,
+    pub(crate) labels: Labels,
     pub(crate) except: SmallVec<[ConnectionId; 1]>,
     pub(crate) except_rooms: Box<[Arc<RoomState>]>,
+    pub(crate) tracker: Option<SharedTracker>,
 }
 
 impl AsRef<[u8]> for Encoded {
@@ -56,6 +62,19 @@ impl Encoded {
         self.room.as_ref()
     }
 
+    /// Numbers it, before anybody else holds it.
+    pub(crate) fn number(&mut self, offset: u64) {
+        self.offset = offset;
+        if let Some(tracker) = self.tracker.as_mut().and_then(Arc::get_mut) {
+            tracker.number(Some(offset));
+        }
+    }
+
+    /// What it counts for in an inbox.
+    pub(crate) fn inbox_cost(&self) -> usize {
+        self.cost() + self.labels.bytes()
+    }
+
     /// What it counts for in a room's *ahead*.
     pub(crate) fn cost(&self) -> usize {
         self.framed.len() + FRAME_OVERHEAD
@@ -78,7 +97,8 @@ impl Spare {
     /// Takes back what nobody else holds, and drops the rest.
     pub(crate) fn give(&self, spent: &mut Vec<Arc<Encoded>>) {
         spent.retain_mut(|publication| match Arc::get_mut(publication) {
-            Some(own) if own.framed.capacity() <= SPARE_BYTES => {
+            Some(own) if own.framed.capacity() + own.labels.capacity() <= SPARE_BYTES => {
+                own.tracker = None;
                 own.except.clear();
                 own.except_rooms = Box::default();
                 true
@@ -98,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_publication_is_used_again_when_nobody_holds_it() {
-        let (spare, directory) = (Spare::default(), Directory::new(1, 1));
+        let (spare, directory) = (Spare::default(), Directory::new(1, 1, Default::default()));
         let (room, other) = (directory.hold("a"), directory.hold("b"));
         let mut one = spare.take();
         let own = Arc::get_mut(&mut one).unwrap();

@@ -6,5 +6,7 @@
 pub(crate) mod directory;
 pub(crate) mod encoded;
 pub(crate) mod framed;
+pub(crate) mod options;
+mod shrink;
 
 pub(crate) use directory::{Directory, RoomState};

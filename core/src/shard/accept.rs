@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::conns::{CROWD, Hello, OVER, Phase, place};
+use super::conns::{CROWD, Hello, OVER, PLAIN, Phase, place};
 use super::net::{Incoming, Net};
 use super::shared::{Ask, Stage};
 use super::{ACCEPTS, BEHIND, Shard};
@@ -49,7 +49,8 @@ impl<N: Net> Shard<N> {
                         if let Some(rate) = self.accept_rate {
                             rate.take(&mut self.accept_bucket, self.now_ns);
                         }
-                        self.place(incoming);
+                        let is_plain = self.shared.plain_listeners.get(listener);
+                        self.place(incoming, is_plain == Some(&true));
                     }
                     Err(error) => {
                         if self.on_accept_error(&error) {
@@ -95,7 +96,7 @@ impl<N: Net> Shard<N> {
     }
 
     /// Gives an accepted socket to the shard with the fewest connections.
-    fn place(&mut self, incoming: Incoming) {
+    fn place(&mut self, incoming: Incoming, is_plain: bool) {
         let total = self.shared.total.load(Ordering::Relaxed);
         if total >= self.shared.limits.connections_max + OVER_MAX {
             self.shared.counters[self.me].rejected_full.add(1);
@@ -105,6 +106,7 @@ impl<N: Net> Shard<N> {
         // Decided here: where it is taken over, those behind it are counted too.
         let stage = match before >= self.shared.limits.connections_max {
             true => Stage::Over,
+            false if is_plain => Stage::Plain,
             false => Stage::Head(Vec::new()),
         };
         let shard = self.shared.least_loaded();
@@ -140,6 +142,10 @@ impl<N: Net> Shard<N> {
         }
         match stage {
             Stage::Head(bytes) => self.expect_head(slot, peer, &bytes),
+            Stage::Plain => {
+                conn.flags |= PLAIN;
+                self.expect_head(slot, peer, &[]);
+            }
             Stage::Over => {
                 conn.flags |= OVER;
                 self.expect_head(slot, peer, &[]);

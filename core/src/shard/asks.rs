@@ -3,7 +3,7 @@
 //! In: asks, in the order of the inbox. Out: phases changed, responses in outboxes. Stale ids are
 //! answered with nothing: peers leave at any moment. Shard thread.
 
-use super::conns::{Phase, TOLD};
+use super::conns::{PLAIN, Phase, TOLD};
 use super::net::Net;
 use super::shared::{Accepted, Ask, Refusal, Reply};
 use super::{Shard, Told, What};
@@ -50,6 +50,7 @@ impl<N: Net> Shard<N> {
             }
             Ask::List(room, reply) => self.on_list(room.as_ref(), &reply),
             Ask::Rooms(id, reply) => reply.answer(self.router.rooms_of(id)),
+            Ask::Report(tracker) => self.report_on(tracker),
             Ask::Stop => self.begin_stop(),
         }
     }
@@ -75,7 +76,10 @@ impl<N: Net> Shard<N> {
             let reject = Reject { status: 429, text };
             return self.reject(slot, |c| &c.rejected_user, reject, false);
         }
-        let deflate = self.shared.agreed_deflate(&request);
+        let deflate = match self.conns.at(slot).is(PLAIN) {
+            true => None,
+            false => self.shared.agreed_deflate(&request),
+        };
         let accepted = Accepted {
             deflate,
             ..accepted
@@ -128,11 +132,12 @@ impl<N: Net> Shard<N> {
             what: What::Opened,
         });
         let id = self.router.id(slot);
-        for name in accepted.rooms {
+        for (name, how) in accepted.rooms {
             self.shared.directory.join(&name, self.me, |room| {
                 let join = Command::Join {
                     who: id,
                     room: room.clone(),
+                    how: how.map(Box::new),
                 };
                 self.shared.inboxes[self.me].push(Ask::Route(join), 0);
             });

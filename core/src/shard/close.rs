@@ -168,6 +168,7 @@ impl<N: Net> Shard<N> {
                         what: What::Lagged(room, missed),
                     });
                 }
+                Notice::Delivered(tracker) => self.report_on(tracker),
             }
         }
         self.notices = notices;
@@ -205,6 +206,7 @@ impl<N: Net> Shard<N> {
                 self.shared.admission.go(address);
             }
             self.intake.take(slot);
+            self.assembly_bytes -= self.conns.at(slot).reader.held_bytes();
             self.conns.free(slot);
             self.accept_after_ns = 0;
             self.uncount();

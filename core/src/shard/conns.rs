@@ -52,6 +52,9 @@ pub(super) const AWAITED: u16 = 256;
 /// It said more than it may, and is about to be closed: what it says is not looked at.
 pub(super) const CUT: u16 = 512;
 
+/// It came through a listener on which nothing is compressed.
+pub(super) const PLAIN: u16 = 1024;
+
 /// What is kept of a connection until it is open.
 #[derive(Default)]
 pub(super) struct Hello {

@@ -4,6 +4,7 @@
 //! that may be; for all else a response, after which the connection ends. Shard thread.
 
 use super::conns::{CROWD, OVER, Phase};
+use super::ladder::Rung;
 use super::net::Net;
 use super::{Shard, Told, What};
 use crate::close::CloseReason;
@@ -84,6 +85,11 @@ impl<N: Net> Shard<N> {
             }
             Route::WebSocket if self.shared.is_stopping() => {
                 self.reject(slot, |c| &c.rejected_stopping, STOPPING, false);
+            }
+            Route::WebSocket if self.rung >= Rung::NoConnections => {
+                let text = "memory_bytes_max is nearly used up";
+                let reject = Reject { status: 503, text };
+                self.reject(slot, |c| &c.rejected_memory, reject, false);
             }
             Route::WebSocket => {
                 let request = Arc::new(request);

@@ -29,8 +29,8 @@ pub(crate) enum Listener {
 pub(crate) fn open_all(config: &Config) -> Result<Vec<Listener>, StartError> {
     let open = |listen: &Listen| {
         let (address, opened) = match listen {
-            Listen::Tcp(address) => (address.clone(), open_tcp(address, config)),
-            Listen::Unix(path) => (path.display().to_string(), open_unix(path)),
+            Listen::Tcp(address, _) => (address.clone(), open_tcp(address, config)),
+            Listen::Unix(path, _) => (path.display().to_string(), open_unix(path)),
         };
         opened.map_err(|source| StartError::Listen { address, source })
     };

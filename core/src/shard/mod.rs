@@ -16,10 +16,12 @@ pub(crate) mod descriptors;
 mod figures;
 mod head;
 mod intake;
+mod ladder;
 pub(crate) mod kernel;
 pub(crate) mod listen;
 pub(crate) mod net;
 mod rate;
+mod relief;
 mod read;
 pub(crate) mod shared;
 mod timers;
@@ -32,12 +34,14 @@ use std::time::Duration;
 
 use self::conns::{Conns, ENDED, READY};
 use self::intake::Intake;
+use self::ladder::{Pressure, Rung};
 use self::net::{Net, Ready};
 use self::rate::{Bucket, Rate, Rates};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
 use self::wire::Sockets;
 use crate::close::CloseReason;
+use crate::delivery::{Missed, SharedTracker};
 use crate::identity::{Host, Identity, Who};
 use crate::outbound::frame::Frame;
 use crate::outbound::{Bounds, Notice};
@@ -45,7 +49,7 @@ use crate::payload::{ConnectionId, Kind};
 use crate::request::Request;
 use crate::rooms::RoomState;
 use crate::rooms::framed::Codec;
-use crate::router::Router;
+use crate::router::{JoinLimits, Router};
 use crate::sync::{Arc, Ordering};
 use crate::transport::ws::{Payload, ReadLimits};
 
@@ -77,7 +81,8 @@ enum What {
     Message(Kind, Payload),
     Closed(ConnectionId, Option<Arc<Identity>>, Box<CloseReason>),
     Backpressure(bool),
-    Lagged(Arc<RoomState>, u64),
+    Lagged(Arc<RoomState>, Missed),
+    Delivered(SharedTracker),
 }
 
 /// Whether there will be another turn.
@@ -125,6 +130,12 @@ pub(crate) struct Shard<N: Net> {
     sampled_ns: u64,
     /// Since when the inbox is left alone because of a cork; 0 for not.
     put_off_ns: u64,
+    /// Bytes of messages of peers that have not arrived whole.
+    assembly_bytes: usize,
+    /// How late the publications of this turn were; None where there was none.
+    late_ns: Option<u64>,
+    pressure: Pressure,
+    rung: Rung,
     /// The last field, so that it is dropped behind what was given by it.
     host: Arc<dyn Host>,
 }
@@ -137,9 +148,19 @@ impl<N: Net> Shard<N> {
             shard_tape_bytes_max: limits.shard_tape_bytes_max,
             outbox_bytes_max: limits.outbox_bytes_max,
             outbox_high_bytes: limits.outbox_high_bytes,
-            skip: shared.skip,
+            pending_bytes_max: limits.room_ahead_bytes_max / 2,
+            interval_max_ms: limits.flush_interval_max_ms,
         };
-        let codec = Codec::new(limits.deflate_level, limits.deflate_bytes_min);
+        let join_limits = JoinLimits {
+            connection_rooms_max: limits.connection_rooms_max,
+            connection_filters_max: limits.connection_filters_max,
+            connection_keys_max: limits.connection_keys_max,
+            room_filters_max: limits.room_filters_max,
+        };
+        let clock = shared.clock.clone();
+        let now = Box::new(move || clock.now_ns());
+        let codec = Codec::new(limits.deflate_level, limits.deflate_bytes_min, now);
+        let pressure = Pressure::new(limits.pressure_us.saturating_mul(1_000));
         let rates = Rates::new(limits, shared.message_rate_policy);
         let accept_rate = Rate::new(limits.accept_rate_max, 0);
         let directory = shared.directory.clone();
@@ -148,7 +169,7 @@ impl<N: Net> Shard<N> {
             me,
             router: Router::new(
                 me,
-                limits.connection_rooms_max,
+                join_limits,
                 directory,
                 alive,
                 bounds,
@@ -185,6 +206,10 @@ impl<N: Net> Shard<N> {
             ended_ns: 0,
             sampled_ns: 0,
             put_off_ns: 0,
+            assembly_bytes: 0,
+            late_ns: None,
+            pressure,
+            rung: Rung::Ground,
         }
     }
 
@@ -243,6 +268,7 @@ impl<N: Net> Shard<N> {
         self.reap();
         self.tell();
         self.count(began);
+        self.relieve(began);
         self.sample(wait.is_none());
         Ok(self.end_of_turn())
     }
@@ -286,9 +312,12 @@ impl<N: Net> Shard<N> {
         let accept = waiting_to_accept
             .then(|| Duration::from_nanos(self.accept_after_ns.saturating_sub(now)));
         let stop = self.stopping.is_some().then_some(Duration::from_millis(5));
+        let interval = self.router.outbound.next_due_ns();
+        let interval = interval.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(now)));
         // What is put off is due then, also where its cork was made long ago.
         let doze = (dozes || self.put_off_ns != 0).then_some(DOZE);
-        [timer, accept, stop, doze].into_iter().flatten().min()
+        [timer, accept, stop, doze, interval, self.look_again()]
+            .into_iter().flatten().min()
     }
 
     /// Whether what waits in the inbox is put off, until its cork is gone.
@@ -359,9 +388,10 @@ impl<N: Net> Shard<N> {
                     self.conns.at(slot).flags |= ENDED;
                 }
                 if writable {
+                    let counters = &self.shared.counters[self.me];
                     let mut wire = self
                         .conns
-                        .wire(&mut self.net, &self.shared.counters[self.me]);
+                        .wire(&mut self.net, counters, &mut self.late_ns);
                     self.router.outbound.on_writable(slot, &mut wire);
                 }
                 if readable {
@@ -388,6 +418,10 @@ impl<N: Net> Shard<N> {
         }
         let counters = &self.shared.counters[self.me];
         for Told { slot, what } in self.told.drain(..) {
+            if let What::Delivered(tracker) = &what {
+                self.host.on_delivered(&tracker.room, tracker.report());
+                continue;
+            }
             let who = self.router.who(slot);
             match what {
                 What::Connecting(request) => self.host.on_connecting(who.id, request),
@@ -410,6 +444,7 @@ impl<N: Net> Shard<N> {
                 }
                 What::Backpressure(high) => self.host.on_backpressure(who, high),
                 What::Lagged(room, missed) => self.host.on_lagged(who, room.name(), missed),
+                What::Delivered(_) => unreachable!("it was told above"),
             }
         }
         self.host.on_told();
@@ -432,6 +467,7 @@ impl<N: Net> Shard<N> {
         if let Some(since_ns) = asks.iter().find_map(Ask::since_ns) {
             let lag_ns = self.net.now_ns().saturating_sub(since_ns);
             self.shared.counters[self.me].turn_lag.record(lag_ns);
+            self.late_ns = self.late_ns.max(Some(lag_ns));
         }
         for ask in &asks {
             if let Ask::Route(command) = ask {
@@ -455,15 +491,15 @@ impl<N: Net> Shard<N> {
 
     fn flush(&mut self) {
         let budget_ns = self.shared.limits.turn_budget_us.saturating_mul(1000);
+        let counters = &self.shared.counters[self.me];
         let mut wire = self
             .conns
-            .wire(&mut self.net, &self.shared.counters[self.me]);
+            .wire(&mut self.net, counters, &mut self.late_ns);
         self.unflushed = self.router.outbound.flush(&mut wire, budget_ns);
         self.take_notices();
         // A connection that was just given up has a close frame to be sent.
         self.unflushed |= self.router.outbound.has_work();
         self.router.let_go(&self.shared.spare);
-        self.shared.inboxes[self.me].set_full(self.router.outbound.is_full());
     }
 
     /// Adds this turn's plain counters to the shared ones.
@@ -476,12 +512,21 @@ impl<N: Net> Shard<N> {
         counters.deliveries.add(out.frames);
         counters.bytes_out.add(out.bytes);
         counters.lagged.add(out.lagged);
+        counters.replaced.add(out.replaced);
+        counters.conflated.add(out.conflated);
+        counters.volatile_dropped.add(out.volatile_dropped);
         counters.too_slow.add(out.too_slow);
         counters.publications.add(routed.publications);
         counters.sends.add(routed.sends);
         counters.joins.add(routed.joins);
         counters.leaves.add(routed.leaves);
         counters.joins_refused.add(routed.joins_refused);
+        counters
+            .joins_refused_filters
+            .add(routed.joins_refused_filters);
+        counters.watches_refused.add(routed.watches_refused);
+        counters.filtered.add(routed.filtered);
+        counters.filters_asked.add(routed.filters_asked);
         counters.pongs_dropped.add(out.pongs_dropped);
         counters.connections.set(self.conns.len() as u64);
         counters
@@ -506,6 +551,9 @@ impl<N: Net> Shard<N> {
         counters.deflated.add(deflated.messages);
         counters.deflate_bytes_in.add(deflated.bytes);
         counters.deflate_bytes_out.add(deflated.compressed_bytes);
+        counters.deflate_ns.add(deflated.ns);
+        counters.deflate_passed.add(deflated.passed);
+        counters.deflate_switched_off.add(deflated.paused);
         let inflated = std::mem::take(&mut self.intake.tally);
         counters.inflated.add(inflated.messages);
         counters.inflate_bytes_in.add(inflated.compressed_bytes);
@@ -531,11 +579,13 @@ impl<N: Net> Conns<N> {
         &'a mut self,
         net: &'a mut N,
         counters: &'a crate::metrics::Counters,
+        late_ns: &'a mut Option<u64>,
     ) -> Sockets<'a, N> {
         Sockets {
             net,
             sockets: &mut self.sockets,
             counters,
+            late_ns,
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::io;
 
 use super::conns::{CUT, ENDED, PEER_CLOSED, PINGED, Phase, READY, UNREAD};
+use super::ladder::Rung;
 use super::net::Net;
 use super::{READ_BYTES, Shard, Told, What};
 use crate::close::CloseReason;
@@ -13,6 +14,11 @@ use crate::dialect::raw;
 use crate::outbound::frame::Frame;
 use crate::payload::Kind;
 use crate::transport::ws::{self, Item, Payload, Violation};
+
+/// What a message in the making may hold while the engine's memory budget is used up.
+const ASSEMBLY_BYTES: usize = 16 * 1024;
+/// The close code for who had better come again later.
+const TRY_LATER: u16 = 1013;
 
 impl<N: Net> Shard<N> {
     pub(super) fn read(&mut self) {
@@ -38,6 +44,28 @@ impl<N: Net> Shard<N> {
     }
 
     fn read_socket(&mut self, slot: u32) {
+        let before = self.conns.at(slot).reader.held_bytes();
+        self.read_once(slot);
+        let held = self.conns.at(slot).reader.held_bytes();
+        self.assembly_bytes = self.assembly_bytes + held - before;
+        if held > ASSEMBLY_BYTES && self.rung == Rung::Full {
+            self.cut_assembly(slot);
+        }
+    }
+
+    /// There is no memory for the rest of this message.
+    fn cut_assembly(&mut self, slot: u32) {
+        self.shared.counters[self.me].memory_cut.add(1);
+        let reader = &mut self.conns.at(slot).reader;
+        let held = reader.held_bytes();
+        reader.end();
+        self.assembly_bytes -= held - reader.held_bytes();
+        let name = "memory_bytes_max";
+        let frame = ws::close_frame(TRY_LATER, name);
+        self.end(slot, CloseReason::Limit { name }, &frame);
+    }
+
+    fn read_once(&mut self, slot: u32) {
         if !self.may_read(slot) {
             return;
         }
@@ -95,8 +123,7 @@ impl<N: Net> Shard<N> {
             Phase::Free | Phase::Dead => return false,
             Phase::Deciding => conn.flags |= UNREAD,
             Phase::Open => {
-                let limits = &self.shared.limits;
-                if self.shared.inboxes[self.me].bytes() > limits.inbox_bytes_max / 2 {
+                if self.shared.inboxes[self.me].bytes() > self.shared.inbox_bytes_max / 2 {
                     // The step of this turn makes place, and the next turn reads.
                     self.read_later(slot);
                 } else if !self.router.outbound.is_high(slot)

@@ -10,6 +10,8 @@ use super::admission::Admission;
 use super::net::Incoming;
 use crate::alive::Alive;
 use crate::close::CloseReason;
+use crate::delivery::SharedTracker;
+use crate::join::Join;
 use crate::config::{Limits, MessageRatePolicy, Origins};
 use crate::identity::Identity;
 use crate::inbox::Inbox;
@@ -50,7 +52,7 @@ pub(crate) struct Accepted {
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) subprotocol: Option<String>,
     /// Rooms to join at once, for sockets whose id is not known before.
-    pub(crate) rooms: Vec<String>,
+    pub(crate) rooms: Vec<(String, Option<Join>)>,
     /// What was agreed on of permessage-deflate.
     pub(crate) deflate: Option<Deflate>,
 }
@@ -67,6 +69,8 @@ pub(crate) struct Refusal {
 pub(crate) enum Stage {
     /// Its HTTP head is still to be read, beginning with these bytes.
     Head(Vec<u8>),
+    /// The same, with nothing read yet, through a listener on which nothing is compressed.
+    Plain,
     /// The same of one too many: it is answered with 503.
     Over,
     /// It is a WebSocket already; these bytes came after the head.
@@ -114,6 +118,8 @@ pub(crate) enum Ask {
     List(Option<Arc<RoomState>>, Arc<Reply<ConnectionId>>),
     /// Names of the rooms that a connection is in.
     Rooms(ConnectionId, Arc<Reply<String>>),
+    /// The host is to be told what became of this publication.
+    Report(SharedTracker),
     Stop,
 }
 
@@ -160,7 +166,10 @@ thread_local! {
 
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    pub(crate) skip: bool,
+    /// For each listener, whether nothing is compressed for those who come through it.
+    pub(crate) plain_listeners: Box<[bool]>,
+    /// What may wait in one inbox.
+    pub(crate) inbox_bytes_max: usize,
     pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
     pub(crate) health_path: Option<String>,
@@ -178,6 +187,13 @@ pub(crate) struct Shared {
     pub(crate) loads: Box<[AtomicUsize]>,
     pub(crate) total: AtomicUsize,
     pub(crate) refused: AtomicU64,
+    /// Reports of tracked publications that found no place in the queue of events.
+    pub(crate) reports_dropped: AtomicU64,
+    /// The last token of a tracked publication.
+    pub(crate) tokens: AtomicU64,
+    /// Bytes that each shard holds of what the memory budget is for, and those of untaken events.
+    pub(crate) memory: Box<[AtomicUsize]>,
+    pub(crate) event_bytes: Arc<AtomicUsize>,
     /// When a cork was made last; 0 for never. And how many are held.
     pub(crate) corked_ns: AtomicU64,
     pub(crate) corks: AtomicUsize,
@@ -296,11 +312,21 @@ impl Shared {
         }
     }
 
+    /// This shard holds so many bytes: what the whole engine does.
+    pub(crate) fn weigh(&self, shard: usize, bytes: usize) -> usize {
+        self.memory[shard].store(bytes, Ordering::Relaxed);
+        let shards = self.memory.iter().map(|m| m.load(Ordering::Relaxed));
+        shards.sum::<usize>() + self.event_bytes.load(Ordering::Relaxed)
+    }
+
     /// The engine's figures now.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut all = Snapshot::of(self.counters.iter());
         all.rooms = self.directory.len() as u64;
         all.refused = self.refused.load(Ordering::Relaxed);
+        all.reports_dropped = self.reports_dropped.load(Ordering::Relaxed);
+        all.event_bytes = self.event_bytes.load(Ordering::Relaxed) as u64;
+        all.memory_bytes += all.event_bytes;
         all.websocket_names = self.websocket_metrics;
         all
     }
@@ -320,6 +346,6 @@ impl Shared {
     /// Whether a shard can take a payload of so many bytes.
     pub(crate) fn has_place(&self, shard: usize, bytes: usize) -> bool {
         let inbox = &self.inboxes[shard];
-        !inbox.is_full() && inbox.bytes() + bytes <= self.limits.inbox_bytes_max
+        !inbox.is_full() && inbox.bytes() + bytes <= self.inbox_bytes_max
     }
 }

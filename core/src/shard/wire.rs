@@ -13,6 +13,8 @@ pub(super) struct Sockets<'a, N: Net> {
     pub(super) net: &'a mut N,
     pub(super) sockets: &'a mut [Option<N::Socket>],
     pub(super) counters: &'a Counters,
+    /// How late a sweep came to its end, at most, in this turn.
+    pub(super) late_ns: &'a mut Option<u64>,
 }
 
 impl<N: Net> Sockets<'_, N> {
@@ -59,8 +61,10 @@ impl<N: Net> Wire for Sockets<'_, N> {
         self.net.now_ns()
     }
 
-    fn on_sweep(&mut self, since_ns: u64, small: bool) {
+    fn on_sweep(&mut self, since_ns: u64, interval_ns: u64, small: bool) {
         let took = self.net.now_ns().saturating_sub(since_ns);
+        let late = took.saturating_sub(interval_ns);
+        *self.late_ns = (*self.late_ns).max(Some(late));
         self.counters.publish_to_flush.record(took);
         if small {
             self.counters.publish_to_flush_small.record(took);

@@ -246,8 +246,7 @@ impl Reader {
         step
     }
 
-    /// Heap memory held for what is incomplete; 0 when idle. For tests.
-    #[cfg(any(test, feature = "internal-testing"))]
+    /// Heap memory held for what is incomplete; 0 when idle.
     pub(crate) fn held_bytes(&self) -> usize {
         self.rest.as_ref().map_or(0, |rest| {
             let data = rest
