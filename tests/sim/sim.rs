@@ -7,11 +7,14 @@
 mod accepts;
 mod budget;
 mod crowd;
+mod desk;
 mod found;
 mod frames;
 mod refusals;
+mod reports;
 mod storm;
 mod timeouts;
+mod watching;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
