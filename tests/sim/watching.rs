@@ -1,0 +1,123 @@
+//! Watch-lists with a flush interval, in virtual time: exact, in order, whatever comes between.
+
+use roomcast::{Config, Join, Publication, RoomOptions};
+
+use super::desk::Desk;
+
+const INTERVAL_MS: u64 = 100;
+
+fn paced() -> Desk {
+    let options = RoomOptions::new().flush_interval_ms(INTERVAL_MS as u32);
+    Desk::new(Config::new().room_options("paced", options))
+}
+
+fn about<'a>(key: &'a str, text: &'a str) -> Publication<'a> {
+    Publication::text(text).key(key)
+}
+
+#[test]
+fn a_watched_publication_waits_for_its_interval() {
+    let mut desk = paced();
+    let (peer, id) = desk.enter();
+    let handle = desk.handle();
+    handle.join_with(id, "paced", Join::new().keys(["a", "b"])).unwrap();
+    handle.publish("paced", about("a", "a1")).unwrap();
+    handle.publish("paced", about("c", "c1")).unwrap();
+    handle.publish("paced", "no key").unwrap();
+    handle.publish("paced", about("b", "b1")).unwrap();
+    desk.sim.run_ms(INTERVAL_MS / 2);
+    assert_eq!(desk.got(peer), [""; 0]);
+    desk.sim.run_ms(INTERVAL_MS);
+    assert_eq!(desk.got(peer), ["a1", "b1"]);
+}
+
+#[test]
+fn a_private_message_does_not_overtake_what_is_watched_and_waits() {
+    let mut desk = paced();
+    let (peer, id) = desk.enter();
+    let handle = desk.handle();
+    handle.join_with(id, "paced", Join::new().keys(["a"])).unwrap();
+    handle.publish("paced", about("a", "a1")).unwrap();
+    handle.send(id, "private").unwrap();
+    desk.sim.run_ms(2 * INTERVAL_MS);
+    assert_eq!(desk.got(peer), ["a1", "private"]);
+}
+
+#[test]
+fn another_room_does_not_overtake_what_is_watched_and_waits() {
+    let mut desk = paced();
+    let (peer, id) = desk.enter();
+    let handle = desk.handle();
+    handle.join_with(id, "paced", Join::new().keys(["a"])).unwrap();
+    handle.join(id, "other").unwrap();
+    handle.publish("paced", about("a", "a1")).unwrap();
+    handle.publish("other", "at once").unwrap();
+    desk.sim.run_ms(2 * INTERVAL_MS);
+    assert_eq!(desk.got(peer), ["a1", "at once"]);
+}
+
+#[test]
+fn who_begins_to_watch_does_not_change_the_order_for_others() {
+    for begin in [true, false] {
+        let mut desk = paced();
+        let (peer, id) = desk.enter();
+        let (_, other) = desk.enter();
+        let handle = desk.handle();
+        handle.join_with(id, "paced", Join::new().keys(["a", "b"])).unwrap();
+        handle.join_with(other, "paced", Join::new().keys(["b"])).unwrap();
+        handle.publish("paced", about("a", "a1")).unwrap();
+        handle.publish("paced", about("b", "b1")).unwrap();
+        match begin {
+            true => handle.watch(other, "paced", ["b", "c"]).unwrap(),
+            false => handle.unwatch(other, "paced", ["b"]).unwrap(),
+        }
+        handle.publish("paced", about("b", "b2")).unwrap();
+        desk.sim.run_ms(2 * INTERVAL_MS);
+        assert_eq!(desk.got(peer), ["a1", "b1", "b2"], "begin: {begin}");
+    }
+}
+
+#[test]
+fn who_leaves_does_not_change_the_order_for_others() {
+    let mut desk = paced();
+    let (peer, id) = desk.enter();
+    let (leaver, other) = desk.enter();
+    let handle = desk.handle();
+    handle.join_with(id, "paced", Join::new().keys(["a", "b"])).unwrap();
+    handle.join_with(other, "paced", Join::new().keys(["b"])).unwrap();
+    handle.publish("paced", about("a", "a1")).unwrap();
+    handle.publish("paced", about("b", "b1")).unwrap();
+    handle.leave(other, "paced").unwrap();
+    handle.publish("paced", about("b", "b2")).unwrap();
+    desk.sim.run_ms(2 * INTERVAL_MS);
+    assert_eq!(desk.got(leaver), ["b1"]);
+    assert_eq!(desk.got(peer), ["a1", "b1", "b2"]);
+}
+
+#[test]
+fn who_is_excluded_is_not_sent_what_waits_though_it_is_written_to_meanwhile() {
+    let mut desk = paced();
+    let (peer, id) = desk.enter();
+    let (_, other) = desk.enter();
+    let handle = desk.handle();
+    for one in [id, other] {
+        handle.join_with(one, "paced", Join::new().keys(["a"])).unwrap();
+    }
+    handle.publish("paced", about("a", "mine").except(&[id])).unwrap();
+    handle.send(id, "private").unwrap();
+    desk.sim.run_ms(2 * INTERVAL_MS);
+    assert_eq!(desk.got(peer), ["private"]);
+}
+
+#[test]
+fn a_key_named_twice_counts_once() {
+    let mut desk = Desk::new(Config::new().connection_keys_max(2));
+    let (peer, id) = desk.enter();
+    let handle = desk.handle();
+    handle.join_with(id, "r", Join::new().keys(["a", "a", "b"])).unwrap();
+    handle.publish("r", about("a", "a1")).unwrap();
+    handle.publish("r", about("b", "b1")).unwrap();
+    desk.sim.settle();
+    assert_eq!(desk.got(peer), ["a1", "b1"]);
+    assert_eq!(handle.snapshot().watches_refused, 0);
+}
