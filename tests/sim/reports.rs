@@ -28,7 +28,9 @@ fn who_leaves_within_the_interval_is_counted() {
     let mut desk = Desk::new(paced());
     let ids = [desk.enter().1, desk.enter().1];
     let handle = desk.handle();
-    ids.iter().for_each(|id| drop(handle.join(*id, "paced").unwrap()));
+    for id in ids {
+        handle.join(id, "paced").unwrap();
+    }
     handle.publish_tracked("paced", "one").unwrap();
     desk.sim.settle();
     handle.leave(ids[1], "paced").unwrap();
@@ -93,7 +95,7 @@ fn volatile_members_that_are_sent_nothing_to_save_memory_are_skipped() {
         .publication_bytes_max(16 * 1024)
         .tape_bytes_max(64 * 1024)
         .room_ahead_bytes_max(32 * 1024)
-        .outbox_bytes_max(220 * 1024)
+        .outbox_high_bytes(220 * 1024)
         .memory_bytes_max(256 * 1024);
     let mut desk = Desk::new(config);
     let (full, id) = desk.enter();

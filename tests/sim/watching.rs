@@ -121,3 +121,36 @@ fn a_key_named_twice_counts_once() {
     assert_eq!(desk.got(peer), ["a1", "b1"]);
     assert_eq!(handle.snapshot().watches_refused, 0);
 }
+
+#[test]
+fn what_waits_since_intervals_were_wide_is_not_overtaken_when_they_are_not() {
+    // So that intervals narrow at one moment or another within the last short one.
+    (1..8).for_each(narrow);
+}
+
+fn narrow(step_ms: u64) {
+    let mut desk = Desk::new(Config::new().pressure_us(1_000).flush_interval_max_ms(4_000));
+    let (peer, id) = desk.enter();
+    let handle = desk.handle();
+    handle.join_with(id, "r", Join::new().keys(["a"])).unwrap();
+    let mut n = 0;
+    let mut publish = || {
+        handle.publish("r", about("a", &n.to_string())).unwrap();
+        n += 1;
+        assert!(n < 10_000, "it takes too long");
+    };
+    while handle.snapshot().interval_steps < 3 {
+        publish();
+        desk.sim.pass_ns(50_000_000);
+        desk.sim.turn();
+    }
+    while handle.snapshot().interval_steps > 0 {
+        desk.sim.pass_ns(step_ms * 1_000_000);
+        publish();
+        desk.sim.turn();
+    }
+    publish();
+    desk.sim.run_ms(1_000);
+    let all: Vec<String> = (0..n).map(|n| n.to_string()).collect();
+    assert!(desk.got(peer) == all, "all in order");
+}
