@@ -51,34 +51,46 @@ impl Handler for Host {
     }
 }
 
-/// The stream of a peer, and how many of its messages were looked at.
-#[derive(Default)]
+/// A peer: its shard and connection, its stream, and how many of its messages were looked at.
 struct Seen {
+    place: (usize, u32),
     stream: Vec<u8>,
     texts: usize,
 }
 
 pub struct Desk {
-    pub sim: Sim,
+    /// One for each shard.
+    sims: Vec<Sim>,
     notes: Arc<Mutex<Notes>>,
     seen: Vec<Seen>,
 }
 
 impl Desk {
     pub fn new(config: Config) -> Desk {
+        Desk::shards(config, 1)
+    }
+
+    pub fn shards(config: Config, shards: usize) -> Desk {
         let notes = Arc::new(Mutex::new(Notes::default()));
-        let mut sim = Sim::new(config.ping_interval_ms(0), Host(notes.clone()));
-        // Intervals end at multiples of their length.
-        sim.run_ms(1_000);
-        Desk {
-            sim,
+        let host = Host(notes.clone());
+        let sims = Sim::shards(config.ping_interval_ms(0), host, shards);
+        sims[0].pass_ns(1_000_000_000);
+        let mut desk = Desk {
+            sims,
             notes,
             seen: Vec::new(),
-        }
+        };
+        desk.settle();
+        desk
+    }
+
+    /// The first shard.
+    pub fn sim(&mut self) -> &mut Sim {
+        &mut self.sims[0]
     }
 
     pub fn handle(&self) -> Handle {
-        self.sim.handle().clone()
+        self.sims[0].handle().clone()
     }
 
     pub fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -92,19 +104,62 @@ impl Desk {
 
     /// The same with more header fields.
     pub fn enter_with(&mut self, fields: &str) -> (u32, ConnectionId) {
-        let path = format!("/{}", self.seen.len());
-        let number = self.sim.connect_with(&path, fields, true);
-        self.seen.push(Seen::default());
-        assert_eq!(number as usize, self.seen.len() - 1);
-        self.sim.settle();
+        let number = self.seen.len();
+        let (path, shard) = (format!("/{number}"), number % self.sims.len());
+        let end = self.sims[shard].connect_with(&path, fields, true);
+        self.seen.push(Seen {
+            place: (shard, end),
+            stream: Vec::new(),
+            texts: 0,
+        });
+        self.settle();
         let id = self.notes().opened[&path];
-        (number, id)
+        (number as u32, id)
+    }
+
+    /// The peer takes so many bytes from now on.
+    pub fn set_place(&mut self, number: u32, place: usize) {
+        let (shard, end) = self.seen[number as usize].place;
+        self.sims[shard].set_place(end, place);
+    }
+
+    /// The peer resets its connection.
+    pub fn reset(&mut self, number: u32) {
+        let (shard, end) = self.seen[number as usize].place;
+        self.sims[shard].reset(end);
+    }
+
+    /// A turn of this shard.
+    pub fn turn(&mut self, shard: usize) {
+        let shards = self.sims.len();
+        self.sims[shard % shards].turn();
+    }
+
+    /// Turns until nothing is left to do at this moment.
+    pub fn settle(&mut self) {
+        for _ in 0..100_000 {
+            let busy = self.sims.iter_mut().filter_map(|sim| (!sim.is_at_rest()).then_some(sim));
+            if busy.map(Sim::turn).count() == 0 {
+                return;
+            }
+        }
+        panic!("the engine does not come to rest");
+    }
+
+    /// Milliseconds pass, with turns at each.
+    pub fn run_ms(&mut self, ms: u64) {
+        self.settle();
+        for _ in 0..ms {
+            self.sims[0].pass_ns(1_000_000);
+            self.settle();
+        }
     }
 
     /// The messages that the peer was sent since it was last looked at.
     pub fn got(&mut self, number: u32) -> Vec<String> {
         let seen = &mut self.seen[number as usize];
-        seen.stream.extend(self.sim.take_output(number));
+        let (shard, end) = seen.place;
+        seen.stream.extend(self.sims[shard].take_output(end));
         let new = texts(&seen.stream).split_off(seen.texts);
         seen.texts += new.len();
         new

@@ -17,7 +17,7 @@ fn who_joins_within_the_interval_is_not_counted() {
     handle.join(ids[0], "paced").unwrap();
     let tracked = handle.publish_tracked("paced", "one").unwrap();
     handle.join(ids[1], "paced").unwrap();
-    desk.sim.run_ms(200);
+    desk.run_ms(200);
     let report = desk.report();
     assert_eq!((report.token, report.offset), (tracked.token, Some(1)));
     assert_eq!((report.reached, sum(&report)), (1, 1), "{report:?}");
@@ -32,9 +32,9 @@ fn who_leaves_within_the_interval_is_counted() {
         handle.join(id, "paced").unwrap();
     }
     handle.publish_tracked("paced", "one").unwrap();
-    desk.sim.settle();
+    desk.settle();
     handle.leave(ids[1], "paced").unwrap();
-    desk.sim.run_ms(200);
+    desk.run_ms(200);
     let report = desk.report();
     assert_eq!(sum(&report), 2, "{report:?}");
 }
@@ -50,7 +50,7 @@ fn what_is_conflated_counts_the_members_of_its_own_time() {
     handle.join(ids[1], "paced").unwrap();
     handle.join(ids[2], "paced").unwrap();
     handle.publish_tracked("paced", about("new")).unwrap();
-    desk.sim.run_ms(200);
+    desk.run_ms(200);
     let reports: Vec<_> = desk.notes().delivered.iter().map(|(_, d)| *d).collect();
     let old = reports.iter().find(|d| d.offset == Some(1)).unwrap();
     assert_eq!((old.conflated, sum(old)), (1, 1), "{reports:?}");
@@ -65,11 +65,11 @@ fn a_report_comes_though_the_last_member_goes_while_the_engine_stops() {
     let handle = desk.handle();
     handle.join(id, "paced").unwrap();
     handle.publish_tracked("paced", "one").unwrap();
-    desk.sim.settle();
-    desk.sim.reset(peer);
-    desk.sim.stop();
-    desk.sim.run_ms(6_000);
-    assert!(!desk.sim.is_running());
+    desk.settle();
+    desk.reset(peer);
+    desk.sim().stop();
+    desk.run_ms(6_000);
+    assert!(!desk.sim().is_running());
     assert_eq!(desk.notes().delivered.len(), 1);
 }
 
@@ -80,9 +80,9 @@ fn a_report_for_nobody_comes_though_the_engine_stops() {
     let held = handle.room("held").unwrap();
     handle.publish_tracked("nowhere", "one").unwrap();
     held.publish_tracked("two").unwrap();
-    desk.sim.stop();
-    desk.sim.run_ms(100);
-    assert!(!desk.sim.is_running());
+    desk.sim().stop();
+    desk.run_ms(100);
+    assert!(!desk.sim().is_running());
     let notes = desk.notes();
     let offsets: Vec<_> = notes.delivered.iter().map(|(_, d)| (d.offset, sum(d))).collect();
     assert_eq!(offsets, [(None, 0), (Some(1), 0)]);
@@ -103,15 +103,15 @@ fn volatile_members_that_are_sent_nothing_to_save_memory_are_skipped() {
     let handle = desk.handle();
     handle.join(other, "r").unwrap();
     handle.join_with(id, "r", Join::new().keys(["k"])).unwrap();
-    desk.sim.settle();
-    desk.sim.set_place(full, 0);
+    desk.settle();
+    desk.set_place(full, 0);
     for _ in 0..13 {
         handle.send(id, &[7u8; 15 * 1024]).unwrap();
-        desk.sim.settle();
+        desk.settle();
     }
     assert_eq!(handle.snapshot().memory_volatile_off, 1);
     handle.publish_tracked("r", Publication::text("one").key("k")).unwrap();
-    desk.sim.settle();
+    desk.settle();
     assert_eq!(desk.got(watcher), [""; 0]);
     let report = desk.report();
     assert_eq!((report.skipped, sum(&report)), (2, 2), "{report:?}");

@@ -10,6 +10,7 @@ mod crowd;
 mod desk;
 mod found;
 mod frames;
+mod paced;
 mod refusals;
 mod reports;
 mod storm;

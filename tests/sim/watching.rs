@@ -25,9 +25,9 @@ fn a_watched_publication_waits_for_its_interval() {
     handle.publish("paced", about("c", "c1")).unwrap();
     handle.publish("paced", "no key").unwrap();
     handle.publish("paced", about("b", "b1")).unwrap();
-    desk.sim.run_ms(INTERVAL_MS / 2);
+    desk.run_ms(INTERVAL_MS / 2);
     assert_eq!(desk.got(peer), [""; 0]);
-    desk.sim.run_ms(INTERVAL_MS);
+    desk.run_ms(INTERVAL_MS);
     assert_eq!(desk.got(peer), ["a1", "b1"]);
 }
 
@@ -39,7 +39,7 @@ fn a_private_message_does_not_overtake_what_is_watched_and_waits() {
     handle.join_with(id, "paced", Join::new().keys(["a"])).unwrap();
     handle.publish("paced", about("a", "a1")).unwrap();
     handle.send(id, "private").unwrap();
-    desk.sim.run_ms(2 * INTERVAL_MS);
+    desk.run_ms(2 * INTERVAL_MS);
     assert_eq!(desk.got(peer), ["a1", "private"]);
 }
 
@@ -52,7 +52,7 @@ fn another_room_does_not_overtake_what_is_watched_and_waits() {
     handle.join(id, "other").unwrap();
     handle.publish("paced", about("a", "a1")).unwrap();
     handle.publish("other", "at once").unwrap();
-    desk.sim.run_ms(2 * INTERVAL_MS);
+    desk.run_ms(2 * INTERVAL_MS);
     assert_eq!(desk.got(peer), ["a1", "at once"]);
 }
 
@@ -72,7 +72,7 @@ fn who_begins_to_watch_does_not_change_the_order_for_others() {
             false => handle.unwatch(other, "paced", ["b"]).unwrap(),
         }
         handle.publish("paced", about("b", "b2")).unwrap();
-        desk.sim.run_ms(2 * INTERVAL_MS);
+        desk.run_ms(2 * INTERVAL_MS);
         assert_eq!(desk.got(peer), ["a1", "b1", "b2"], "begin: {begin}");
     }
 }
@@ -89,7 +89,7 @@ fn who_leaves_does_not_change_the_order_for_others() {
     handle.publish("paced", about("b", "b1")).unwrap();
     handle.leave(other, "paced").unwrap();
     handle.publish("paced", about("b", "b2")).unwrap();
-    desk.sim.run_ms(2 * INTERVAL_MS);
+    desk.run_ms(2 * INTERVAL_MS);
     assert_eq!(desk.got(leaver), ["b1"]);
     assert_eq!(desk.got(peer), ["a1", "b1", "b2"]);
 }
@@ -105,7 +105,7 @@ fn who_is_excluded_is_not_sent_what_waits_though_it_is_written_to_meanwhile() {
     }
     handle.publish("paced", about("a", "mine").except(&[id])).unwrap();
     handle.send(id, "private").unwrap();
-    desk.sim.run_ms(2 * INTERVAL_MS);
+    desk.run_ms(2 * INTERVAL_MS);
     assert_eq!(desk.got(peer), ["private"]);
 }
 
@@ -117,7 +117,7 @@ fn a_key_named_twice_counts_once() {
     handle.join_with(id, "r", Join::new().keys(["a", "a", "b"])).unwrap();
     handle.publish("r", about("a", "a1")).unwrap();
     handle.publish("r", about("b", "b1")).unwrap();
-    desk.sim.settle();
+    desk.settle();
     assert_eq!(desk.got(peer), ["a1", "b1"]);
     assert_eq!(handle.snapshot().watches_refused, 0);
 }
@@ -141,16 +141,16 @@ fn narrow(step_ms: u64) {
     };
     while handle.snapshot().interval_steps < 3 {
         publish();
-        desk.sim.pass_ns(50_000_000);
-        desk.sim.turn();
+        desk.sim().pass_ns(50_000_000);
+        desk.sim().turn();
     }
     while handle.snapshot().interval_steps > 0 {
-        desk.sim.pass_ns(step_ms * 1_000_000);
+        desk.sim().pass_ns(step_ms * 1_000_000);
         publish();
-        desk.sim.turn();
+        desk.sim().turn();
     }
     publish();
-    desk.sim.run_ms(1_000);
+    desk.run_ms(1_000);
     let all: Vec<String> = (0..n).map(|n| n.to_string()).collect();
     assert!(desk.got(peer) == all, "all in order");
 }
