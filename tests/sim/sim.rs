@@ -10,6 +10,7 @@ mod crowd;
 mod desk;
 mod found;
 mod frames;
+mod news;
 mod paced;
 mod refusals;
 mod reports;

@@ -1,6 +1,6 @@
 //! Watch-lists with a flush interval, in virtual time: exact, in order, whatever comes between.
 
-use roomcast::{Config, Join, Publication, RoomOptions};
+use roomcast::{Config, Join, Publication, RoomOptions, SlowPolicy};
 
 use super::desk::Desk;
 
@@ -153,4 +153,24 @@ fn narrow(step_ms: u64) {
     desk.run_ms(1_000);
     let all: Vec<String> = (0..n).map(|n| n.to_string()).collect();
     assert!(desk.got(peer) == all, "all in order");
+}
+
+#[test]
+fn a_watcher_that_reads_is_not_slow_though_much_is_published_in_one_turn() {
+    for policy in [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest] {
+        let limits = Config::new().outbox_bytes_max(16 * 1024).outbox_high_bytes(16 * 1024);
+        let mut desk = Desk::new(limits.slow_policy(policy));
+        let (peer, id) = desk.enter();
+        let handle = desk.handle();
+        handle.join_with(id, "r", Join::new().keys(["a"])).unwrap();
+        desk.settle();
+        let texts: Vec<String> = (0..30).map(|n| format!("{n:01000}")).collect();
+        for text in &texts {
+            handle.publish("r", about("a", text)).unwrap();
+        }
+        desk.settle();
+        assert!(desk.got(peer) == texts, "{policy:?}");
+        let figures = handle.snapshot();
+        assert_eq!((figures.too_slow, figures.lagged), (0, 0), "{policy:?}");
+    }
 }
