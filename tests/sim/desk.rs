@@ -151,6 +151,8 @@ impl Desk {
         self.settle();
         for _ in 0..ms {
             self.sims[0].pass_ns(1_000_000);
+            // Also one that is at rest looks now and then.
+            self.sims.iter_mut().for_each(Sim::turn);
             self.settle();
         }
     }

@@ -181,8 +181,15 @@ impl Town {
         let got: BTreeSet<&str> = peer.got.iter().map(String::as_str).collect();
         let is_got = |owed: &&Owed| got.contains(owed.text.as_str());
         let is_due = |owed: &&Owed| !owed.excluded;
-        let in_order = peer.owed.iter().filter(is_due).filter(is_got).map(|owed| &owed.text);
-        assert!(in_order.eq(&peer.got), "peer {at}: doubled, foreign or out of order");
+        let due = || peer.owed.iter().filter(is_due).filter(is_got);
+        assert_eq!(due().count(), peer.got.len(), "peer {at}: doubled or foreign");
+        for room in ROOMS.iter().chain(&["private"]) {
+            // Of rooms that are watched the order is kept within each of them.
+            let is_of = |text: &&String| !self.rule.watch || text.split(' ').nth(1) == Some(room);
+            let in_order = due().map(|owed| &owed.text).filter(is_of);
+            let got = peer.got.iter().filter(is_of);
+            assert!(in_order.eq(got), "peer {at}: {room} is out of order");
+        }
         let (mut missing, mut conflated) = (BTreeMap::new(), BTreeMap::new());
         for (n, owed) in peer.owed.iter().enumerate() {
             if is_got(&owed) || owed.excluded {
@@ -307,7 +314,7 @@ impl Town {
         let key = KEYS.get(self.dice.below(7) as usize).copied();
         self.count += 1;
         let filler = self.dice.below(2_000) as usize;
-        let text = format!("{} {}", self.count, "x".repeat(filler));
+        let text = format!("{} {room} {}", self.count, "x".repeat(filler));
         let (tags, except) = ([("side", side)], [self.peers[at].id]);
         let but = self.dice.below(4) == 0;
         let mut publication = Publication::text(&text).tags(&tags);

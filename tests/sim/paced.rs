@@ -3,7 +3,7 @@
 //!
 //! The model is a list for each peer of what it is owed, in the order of the calls. Nothing is
 //! conflated and nobody meets a policy, so each must be sent its list, and all of it as soon as the
-//! longest interval is over.
+//! longest interval is over. Where some watch keys the lists are by room.
 
 use std::collections::BTreeMap;
 
@@ -154,6 +154,10 @@ impl Town {
     fn check(&mut self, all: bool) {
         for peer in &mut self.peers {
             peer.got.extend(self.desk.got(peer.number));
+            if self.watch {
+                ROOMS.iter().chain(&["private"]).for_each(|of| check_one(peer, of, all));
+                continue;
+            }
             let (got, owed) = (&peer.got, &peer.owed);
             let right = if all { got == owed } else { owed.starts_with(got) };
             let at = got.iter().zip(owed).take_while(|(a, b)| a == b).count();
@@ -216,14 +220,14 @@ impl Town {
 
     fn publish(&mut self, at: usize) {
         let mut rooms = vec![self.pick(&ROOMS)];
-        if self.dice.below(4) == 0 {
+        if self.dice.below(4) == 0 && !self.watch {
             rooms.push(self.pick(&ROOMS));
         }
         let (side, key) = (self.pick(&SIDES), self.dice.below(5) as usize);
         let (tags, key) = ([("side", side)], KEYS.get(key).copied());
         self.count += 1;
         let filler = self.dice.below(200) as usize;
-        let text = format!("{} {}", self.count, "x".repeat(filler));
+        let text = format!("{} {} {}", self.count, rooms[0], "x".repeat(filler));
         let except = [self.peers[at].id];
         let but = self.dice.below(3) == 0;
         let mut publication = Publication::text(&text).tags(&tags);
@@ -255,4 +259,15 @@ impl Town {
         self.desk.handle().send(peer.id, &text).expect("it is taken");
         peer.owed.push(text);
     }
+}
+
+/// With watch-lists and intervals the order is kept within each room.
+fn check_one(peer: &Peer, of: &str, all: bool) {
+    let only = |texts: &[String]| -> Vec<String> {
+        let texts = texts.iter().filter(|text| text.split(' ').nth(1) == Some(of));
+        texts.map(|text| text[..text.len().min(12)].to_owned()).collect()
+    };
+    let (got, owed) = (only(&peer.got), only(&peer.owed));
+    let right = if all { got == owed } else { owed.starts_with(&got) };
+    assert!(right, "peer {} got of {of} {got:?} of {owed:?}", peer.number);
 }

@@ -13,6 +13,7 @@ mod frames;
 mod news;
 mod paced;
 mod refusals;
+mod relief;
 mod reports;
 mod storm;
 mod timeouts;
