@@ -53,6 +53,9 @@ struct Town {
     /// Whether some watch keys.
     watch: bool,
     count: usize,
+    /// Of tracked publications whose reports have not come: token, members that did not ask for it,
+    /// those left out, and all others.
+    tracked: BTreeMap<u64, [usize; 3]>,
 }
 
 #[test]
@@ -99,6 +102,7 @@ impl Town {
             shards,
             watch,
             count: 0,
+            tracked: BTreeMap::new(),
         }
     }
 
@@ -111,6 +115,7 @@ impl Town {
         }
         self.desk.run_ms(SLOW_MS.into());
         self.check(true);
+        self.check_reports();
         let figures = self.desk.handle().snapshot();
         assert_eq!((figures.tape_bytes, figures.outbox_bytes), (0, 0));
         assert_eq!((figures.lagged, figures.too_slow, figures.conflated), (0, 0, 0));
@@ -149,6 +154,7 @@ impl Town {
         }
         self.desk.run_ms(SLOW_MS.into());
         self.check(true);
+        self.check_reports();
     }
 
     fn check(&mut self, all: bool) {
@@ -239,10 +245,14 @@ impl Town {
         }
         let handle = self.desk.handle();
         match rooms[..] {
-            [one] => handle.publish(one, publication),
-            _ => handle.publish_union(&rooms, publication),
+            [one] if self.dice.below(2) == 0 => {
+                let tracked = handle.publish_tracked(one, publication).expect("it is taken");
+                let due = self.due(one, (side, key), except[0], but);
+                self.tracked.insert(tracked.token, due);
+            }
+            [one] => drop(handle.publish(one, publication).expect("it is taken")),
+            _ => drop(handle.publish_union(&rooms, publication).expect("it is taken")),
         }
-        .expect("it is taken");
         for peer in &mut self.peers {
             let asked = rooms.iter().filter_map(|room| peer.rooms.get(room));
             let wanted = asked.into_iter().any(|asked| asked.wants(side, key));
@@ -250,6 +260,40 @@ impl Town {
                 peer.owed.push(text.clone());
             }
         }
+    }
+
+    /// What is to be reported of the members of a room: those who did not ask for it, those left
+    /// out, and all others.
+    fn due(
+        &self,
+        room: &str,
+        (side, key): (&str, Option<&str>),
+        except: ConnectionId,
+        but: bool,
+    ) -> [usize; 3] {
+        let mut due = [0; 3];
+        for peer in &self.peers {
+            let Some(asked) = peer.rooms.get(room) else {
+                continue;
+            };
+            let fate = match asked.wants(side, key) {
+                false => 0,
+                true if but && peer.id == except => 1,
+                true => 2,
+            };
+            due[fate] += 1;
+        }
+        due
+    }
+
+    fn check_reports(&mut self) {
+        for (_, told) in std::mem::take(&mut self.desk.notes().delivered) {
+            let due = self.tracked.remove(&told.token).expect("one report for each");
+            let is = [told.filtered, told.skipped, told.reached + told.lagging];
+            assert_eq!(is, due, "{told:?}");
+            assert_eq!(told.conflated, 0);
+        }
+        assert!(self.tracked.is_empty(), "no report of {:?}", self.tracked);
     }
 
     fn send(&mut self, at: usize) {
