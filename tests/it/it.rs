@@ -23,6 +23,7 @@ mod limits;
 mod order;
 mod pull;
 mod rooms;
+mod selecting;
 mod slow;
 mod stress;
 mod turns;
