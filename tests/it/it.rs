@@ -9,6 +9,7 @@ mod client;
 mod house;
 
 mod adopt;
+mod batching;
 mod budgets;
 mod closing;
 mod cork;
