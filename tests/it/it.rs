@@ -22,6 +22,7 @@ mod hostile;
 mod life;
 mod limits;
 mod order;
+mod policies;
 mod pull;
 mod rooms;
 mod selecting;
