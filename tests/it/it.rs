@@ -8,6 +8,7 @@
 mod client;
 mod house;
 
+mod acting;
 mod adopt;
 mod batching;
 mod budgets;
@@ -28,5 +29,6 @@ mod rooms;
 mod selecting;
 mod slow;
 mod stress;
+mod tracking;
 mod turns;
 mod verdicts;
