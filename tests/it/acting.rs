@@ -130,7 +130,7 @@ fn a_report_may_be_answered_with_the_next_publication() {
             let _ = handle.publish_tracked("nowhere", "also");
         }
     };
-    let state = start(config().shards(2), again, |_, _, _| ());
+    let state = start(config().shards(2).close_timeout_ms(20), again, |_, _, _| ());
     let (mut client, _) = state.client("/r");
     state.handle().publish_tracked("/r", "first").unwrap();
     assert_eq!(client.text(), "first");
@@ -202,7 +202,7 @@ fn stopping_where_somebody_lags_is_safe() {
 fn an_engine_may_be_dropped_while_reports_are_under_way() {
     let again: OnReport = |_, handle, _| drop(handle.publish_tracked("/r", "again"));
     for _ in 0..20 {
-        let state = start(config().shards(2), again, |_, _, _| ());
+        let state = start(config().shards(2).close_timeout_ms(20), again, |_, _, _| ());
         let clients: Vec<_> = (0..4).map(|_| state.client("/r")).collect();
         for _ in 0..50 {
             state.handle().publish_tracked("/r", "one").unwrap();

@@ -11,6 +11,7 @@ mod house;
 mod acting;
 mod adopt;
 mod batching;
+mod budget_memory;
 mod budgets;
 mod closing;
 mod cork;
