@@ -200,7 +200,9 @@ fn stopping_where_somebody_lags_is_safe() {
 
 #[test]
 fn an_engine_may_be_dropped_while_reports_are_under_way() {
-    let again: OnReport = |_, handle, _| drop(handle.publish_tracked("/r", "again"));
+    let again: OnReport = |_, handle, _| {
+        let _ = handle.publish_tracked("/r", "again");
+    };
     for _ in 0..20 {
         let state = start(config().shards(2).close_timeout_ms(20), again, |_, _, _| ());
         let clients: Vec<_> = (0..4).map(|_| state.client("/r")).collect();

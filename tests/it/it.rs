@@ -14,6 +14,7 @@ mod batching;
 mod budget_memory;
 mod budgets;
 mod closing;
+mod compress_choice;
 mod cork;
 mod deflate;
 mod doors;

@@ -228,7 +228,7 @@ fn reports_come_from_the_queue_to_its_end() {
     let publish = |_| engine.publish_tracked("/r", "one").unwrap().token;
     let tokens: Vec<u64> = (0..50).map(publish).collect();
     (0..50).for_each(|_| assert_eq!(client.text(), "one"));
-    let mut take = || match events.recv_timeout(PATIENCE).unwrap() {
+    let take = || match events.recv_timeout(PATIENCE).unwrap() {
         Some(Event::Delivered { room, delivery }) if room == "/r" => delivery,
         other => panic!("{other:?}"),
     };
