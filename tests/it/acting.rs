@@ -138,16 +138,23 @@ fn a_report_may_be_answered_with_the_next_publication() {
     state.stop();
     let mut tokens: Vec<u64> = state.reports.lock().iter().map(|told| told.token).collect();
     tokens.sort_unstable();
-    assert!(tokens.windows(2).all(|two| two[0] < two[1]), "one report for each");
+    assert!(
+        tokens.windows(2).all(|two| two[0] < two[1]),
+        "one report for each"
+    );
     assert!(tokens.len() >= 400);
 }
 
 #[test]
 fn publishing_where_somebody_lags_reaches_all_others_in_order() {
-    let state = start(tight(), |_, _, _| (), |_, id, handle| {
-        let _ = handle.publish("/told", &format!("{id} lags"));
-        let _ = handle.send(id, "you lag");
-    });
+    let state = start(
+        tight(),
+        |_, _, _| (),
+        |_, id, handle| {
+            let _ = handle.publish("/told", &format!("{id} lags"));
+            let _ = handle.send(id, "you lag");
+        },
+    );
     let (mut slow, id) = state.client("/r");
     let (mut fast, _) = state.client("/r");
     let (mut host, _) = state.client("/told");
@@ -158,9 +165,13 @@ fn publishing_where_somebody_lags_reaches_all_others_in_order() {
 
 #[test]
 fn who_lags_may_be_closed_at_once() {
-    let state = start(tight().close_timeout_ms(20_000), |_, _, _| (), |_, id, handle| {
-        let _ = handle.close(id, 4_001, "come back");
-    });
+    let state = start(
+        tight().close_timeout_ms(20_000),
+        |_, _, _| (),
+        |_, id, handle| {
+            let _ = handle.close(id, 4_001, "come back");
+        },
+    );
     let (mut slow, _) = state.client("/r");
     let (mut fast, _) = state.client("/r");
     state.flood(&mut fast, || state.handle().count("/r") == 1);
@@ -214,13 +225,21 @@ fn an_engine_may_be_dropped_while_reports_are_under_way() {
         let told = state.reports.lock().len();
         drop(clients);
         assert!(state.handle().has_ended());
-        assert_eq!(state.reports.lock().len(), told, "nothing is told behind the end");
+        assert_eq!(
+            state.reports.lock().len(),
+            told,
+            "nothing is told behind the end"
+        );
     }
 }
 
 #[test]
 fn an_engine_may_be_dropped_in_a_report_and_where_somebody_lags() {
-    let state = start(config().shards(2), |state, _, _| state.drop_engine(), |_, _, _| ());
+    let state = start(
+        config().shards(2),
+        |state, _, _| state.drop_engine(),
+        |_, _, _| (),
+    );
     let (mut client, _) = state.client("/r");
     state.handle().publish_tracked("/r", "last").unwrap();
     assert_eq!(client.text(), "last");

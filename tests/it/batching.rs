@@ -1,8 +1,8 @@
 //! Flush intervals and conflation over real sockets: fewer writes, and nothing else changes.
 //!
-//! In: rooms and members with intervals. Out: counts of writes, orders, and the newest of each key.
-//! An interval may end in the middle of a burst, so where one write is asked for, bursts go on until
-//! one lay within an interval.
+//! In: rooms and members with intervals. Out: counts of writes, orders, and the newest of each
+//! key. An interval may end in the middle of a burst, so where one write is asked for, bursts go
+//! on until one lay within an interval.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,7 +38,10 @@ fn one_write_each(house: &Open, members: &mut [Client], rooms: &[&str]) {
         let before = house.engine.snapshot();
         let began = Instant::now();
         for n in 0..20 {
-            house.engine.publish(rooms[n % rooms.len()], &n.to_string()).unwrap();
+            house
+                .engine
+                .publish(rooms[n % rooms.len()], &n.to_string())
+                .unwrap();
         }
         let took = began.elapsed();
         for client in members.iter_mut() {
@@ -50,7 +53,10 @@ fn one_write_each(house: &Open, members: &mut [Client], rooms: &[&str]) {
         });
         let writes = house.engine.snapshot().writes - before.writes;
         let intervals = 2 + took.as_millis() / INTERVAL.as_millis();
-        assert!(writes <= members.len() as u64 * intervals as u64, "{writes} writes");
+        assert!(
+            writes <= members.len() as u64 * intervals as u64,
+            "{writes} writes"
+        );
         if writes == members.len() as u64 {
             return;
         }
@@ -67,7 +73,11 @@ fn what_is_published_within_an_interval_leaves_in_one_write_to_each() {
 
 #[test]
 fn a_member_of_several_rooms_with_one_interval_is_written_once() {
-    let house = open(config().shards(1).flush_interval_ms(INTERVAL.as_millis() as u32));
+    let house = open(
+        config()
+            .shards(1)
+            .flush_interval_ms(INTERVAL.as_millis() as u32),
+    );
     let mut members: Vec<_> = (0..5).map(|_| house.client("a,b,c").0).collect();
     one_write_each(&house, &mut members, &["a", "b", "c"]);
 }
@@ -90,7 +100,10 @@ fn a_room_without_an_interval_does_not_wait_where_others_do() {
     let house = open(limits.room_options("now", every(Duration::ZERO)));
     let (mut prompt, _) = house.client("now");
     let (mut also, id) = house.client("r");
-    house.engine.join_with(id, "r2", Join::new().flush_interval_ms(0)).unwrap();
+    house
+        .engine
+        .join_with(id, "r2", Join::new().flush_interval_ms(0))
+        .unwrap();
     for n in 0..10 {
         house.engine.publish("now", &n.to_string()).unwrap();
         house.engine.publish("r2", &n.to_string()).unwrap();
@@ -160,8 +173,14 @@ fn a_pong_does_not_wait_and_takes_nothing_along() {
     house.engine.publish("never", "it waits").unwrap();
     client.frame(PING, b"are you there");
     let frame = client.next();
-    assert_eq!((frame.opcode, frame.data.as_slice()), (PONG, &b"are you there"[..]));
-    assert!(client.next_in(Duration::from_millis(50)).is_none(), "it waits");
+    assert_eq!(
+        (frame.opcode, frame.data.as_slice()),
+        (PONG, &b"are you there"[..])
+    );
+    assert!(
+        client.next_in(Duration::from_millis(50)).is_none(),
+        "it waits"
+    );
     house.engine.leave(id, "never").unwrap();
     assert_eq!(client.text(), "it waits");
 }
@@ -176,7 +195,10 @@ fn what_waits_is_sent_before_a_close_and_before_a_stop() {
     house.engine.close(id, 4000, "enough").unwrap();
     assert_eq!(closed.text(), "it waits");
     assert_eq!(closed.closed().0, 4000);
-    house.engine.join_with(other, "never", Join::new().keys(["k"])).unwrap();
+    house
+        .engine
+        .join_with(other, "never", Join::new().keys(["k"]))
+        .unwrap();
     assert_eq!(joined.text(), "it waits");
     thread::scope(|scope| {
         scope.spawn(|| house.engine.stop());
@@ -199,7 +221,9 @@ fn an_interval_ends_early_before_publishers_are_refused() {
         });
         for _ in 0..1_000 {
             // Not because of the interval: a refusal is over in a moment.
-            until("there to be place", || house.engine.publish("never", &text).is_ok());
+            until("there to be place", || {
+                house.engine.publish("never", &text).is_ok()
+            });
         }
         reader.join().unwrap();
     });
@@ -207,12 +231,19 @@ fn an_interval_ends_early_before_publishers_are_refused() {
 
 #[test]
 fn of_each_key_the_newest_leaves_and_what_has_none_leaves_all() {
-    let house = open(config().shards(1).room_options("c", every(INTERVAL).conflate(true)));
+    let house = open(
+        config()
+            .shards(1)
+            .room_options("c", every(INTERVAL).conflate(true)),
+    );
     let mut members: Vec<_> = (0..3).map(|_| house.client("c")).collect();
     let (began, keys) = (Instant::now(), ["a", "b", "c"]);
     let mut n = 0;
     while began.elapsed() < 5 * INTERVAL {
-        house.engine.publish("c", about(keys[n % 3], &n.to_string())).unwrap();
+        house
+            .engine
+            .publish("c", about(keys[n % 3], &n.to_string()))
+            .unwrap();
         if n % 100 == 0 {
             house.engine.publish("c", &format!("none {n}")).unwrap();
         }
@@ -231,12 +262,19 @@ fn of_each_key_the_newest_leaves_and_what_has_none_leaves_all() {
             assert!(of.is_sorted());
             let newest = (0..n).rev().find(|number| number % 3 == key);
             assert_eq!(of.last().copied(), newest, "the last value arrives");
-            assert!(of.len() as u128 <= intervals + 1, "{} in {intervals}", of.len());
+            assert!(
+                of.len() as u128 <= intervals + 1,
+                "{} in {intervals}",
+                of.len()
+            );
         }
     }
     let conflated = house.engine.snapshot().conflated;
     assert!(conflated > 0 && conflated < n as u64);
-    assert_eq!(house.engine.room("c").unwrap().position().offset, (n + n.div_ceil(100)) as u64);
+    assert_eq!(
+        house.engine.room("c").unwrap().position().offset,
+        (n + n.div_ceil(100)) as u64
+    );
 }
 
 #[test]
@@ -247,10 +285,16 @@ fn a_filter_is_asked_before_the_newest_is_chosen() {
     let (mut watcher, watching) = house.client("");
     let how = Join::new().filter(Filter::eq("side", "bid"));
     house.engine.join_with(bidder, "c", how).unwrap();
-    house.engine.join_with(watching, "c", Join::new().keys(["k"])).unwrap();
+    house
+        .engine
+        .join_with(watching, "c", Join::new().keys(["k"]))
+        .unwrap();
     for (text, side) in [("1", "bid"), ("2", "bid"), ("3", "ask")] {
         let tags = [("side", side)];
-        house.engine.publish("c", about("k", text).tags(&tags)).unwrap();
+        house
+            .engine
+            .publish("c", about("k", text).tags(&tags))
+            .unwrap();
     }
     house.engine.publish("c", about("other", "4")).unwrap();
     for id in [id, bidder, watching] {
@@ -260,7 +304,9 @@ fn a_filter_is_asked_before_the_newest_is_chosen() {
     assert_eq!(all.texts_before("end"), ["3", "4"]);
     assert_eq!(bids.texts_before("end"), ["2"]);
     assert_eq!(watcher.texts_before("end"), ["3"]);
-    until("it to be counted", || house.engine.snapshot().conflated >= 2 + 1 + 2);
+    until("it to be counted", || {
+        house.engine.snapshot().conflated >= 2 + 1 + 2
+    });
     assert_eq!(house.engine.snapshot().conflated, 2 + 1 + 2);
 }
 
@@ -268,9 +314,25 @@ fn a_filter_is_asked_before_the_newest_is_chosen() {
 fn options_that_cannot_work_are_named() {
     let check = |options| Config::new().room_options("r", options).check();
     let refused = check(RoomOptions::new().conflate(true)).unwrap_err();
-    assert!(matches!(refused, ConfigError::TooSmall { setting: "flush_interval_ms", .. }));
+    assert!(matches!(
+        refused,
+        ConfigError::TooSmall {
+            setting: "flush_interval_ms",
+            ..
+        }
+    ));
     let refused = check(RoomOptions::new().flush_interval_ms(3_600_001)).unwrap_err();
-    assert!(matches!(refused, ConfigError::TooLarge { setting: "flush_interval_ms", .. }));
+    assert!(matches!(
+        refused,
+        ConfigError::TooLarge {
+            setting: "flush_interval_ms",
+            ..
+        }
+    ));
     let all = Config::new().flush_interval_ms(10);
-    assert!(all.room_options("r", RoomOptions::new().conflate(true)).check().is_ok());
+    assert!(
+        all.room_options("r", RoomOptions::new().conflate(true))
+            .check()
+            .is_ok()
+    );
 }

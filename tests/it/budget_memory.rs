@@ -59,7 +59,9 @@ fn press(house: &Open, id: ConnectionId, mut enough: impl FnMut() -> bool) -> us
 
 fn ground(house: &Open) {
     until("everything to come back", || figures(house) == [0; 5]);
-    until("nothing to be held", || house.engine.snapshot().memory_bytes < 64 * 1024);
+    until("nothing to be held", || {
+        house.engine.snapshot().memory_bytes < 64 * 1024
+    });
     let now = house.engine.snapshot();
     assert_eq!(now.memory_rungs_entered >= 1, now.memory_rungs_left >= 1);
     assert_eq!(now.interval_steps, 0);
@@ -94,10 +96,18 @@ fn new_connections_are_turned_away_and_told_when_to_come_back() {
     let house = open(small());
     let (mut slow, id) = house.client("");
     let sent = press(&house, id, || figures(&house)[3] > 0);
-    let refused = Client::ask(house.address(), "/r", &[]).err().expect("no place");
+    let refused = Client::ask(house.address(), "/r", &[])
+        .err()
+        .expect("no place");
     assert_eq!(refused.status, 503);
-    assert!(refused.head.to_lowercase().contains("\r\nretry-after: "), "{}", refused.head);
-    until("it to be counted", || house.engine.snapshot().rejected_memory == 1);
+    assert!(
+        refused.head.to_lowercase().contains("\r\nretry-after: "),
+        "{}",
+        refused.head
+    );
+    until("it to be counted", || {
+        house.engine.snapshot().rejected_memory == 1
+    });
     // Who is there may stay, and the health page is answered.
     let health = crate::client::http(house.address(), "GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(health.status, 200);
@@ -129,7 +139,9 @@ fn slow_readers_of_a_room_meet_their_policies_before_the_budget_is_used_up() {
     }
     assert_eq!(house.engine.snapshot().lagged, 0);
     let sent = press(&house, hog_id, || figures(&house)[2] > 0);
-    until("the tape to be shortened", || house.engine.snapshot().lagged > 0);
+    until("the tape to be shortened", || {
+        house.engine.snapshot().lagged > 0
+    });
     assert!(house.engine.snapshot().tape_bytes <= 256 * 1024 + 64 * 1024);
     let dropped = house.engine.snapshot().volatile_dropped;
     publish(&mut fast);
@@ -146,7 +158,9 @@ fn slow_readers_of_a_room_meet_their_policies_before_the_budget_is_used_up() {
     let got = count(&mut slow, id);
     until("all to be told", || missed() + got == n);
     let got = count(&mut volatile, volatile_id);
-    until("all to be counted", || house.engine.snapshot().volatile_dropped + got == n);
+    until("all to be counted", || {
+        house.engine.snapshot().volatile_dropped + got == n
+    });
     ground(&house);
 }
 
@@ -185,12 +199,16 @@ fn who_is_in_the_middle_of_a_large_message_is_cut_with_1013() {
 
 #[test]
 fn untaken_events_count() {
-    let limits = small().connection_events_max(10_000).message_bytes_max(256 * 1024);
+    let limits = small()
+        .connection_events_max(10_000)
+        .message_bytes_max(256 * 1024);
     let (engine, events) = Engine::start_with_events(limits).unwrap();
     let mut client = Client::bare(engine.addresses()[0]);
     client.write(crate::client::upgrade("/", &[]).as_bytes());
     match events.recv() {
-        Some(Event::Connecting { pending, .. }) => pending.accept(roomcast::Accept::new().room("r")),
+        Some(Event::Connecting { pending, .. }) => {
+            pending.accept(roomcast::Accept::new().room("r"))
+        }
         other => panic!("{other:?}"),
     }
     let (mut client, _) = client.upgraded().unwrap();
@@ -201,7 +219,9 @@ fn untaken_events_count() {
             (0..3_000).for_each(|_| client.write(&message));
             client
         });
-        until("the budget to be used up", || engine.snapshot().memory_full == 1);
+        until("the budget to be used up", || {
+            engine.snapshot().memory_full == 1
+        });
         let refused = engine.publish("r", "no place");
         assert_eq!(refused, Err(Refused::Overloaded));
         let mut messages = 0;
@@ -227,9 +247,17 @@ fn without_a_budget_nothing_is_saved() {
     for _ in 0..count {
         house.engine.send(id, &text).unwrap();
     }
-    until("all to be routed", || house.engine.snapshot().sends >= count as u64);
+    until("all to be routed", || {
+        house.engine.snapshot().sends >= count as u64
+    });
     assert_eq!(house.engine.snapshot().memory_rungs_entered, 0);
     (0..count).for_each(|_| assert_eq!(slow.text().len(), PIECE));
     let config = Config::new().memory_bytes_max(1 << 20);
-    assert!(config.check().unwrap_err().to_string().contains("memory_bytes_max"));
+    assert!(
+        config
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("memory_bytes_max")
+    );
 }

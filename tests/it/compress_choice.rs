@@ -48,14 +48,20 @@ fn a_room_may_be_left_out() {
             _ => ("chat", true),
         };
         house.engine.publish(room, &text).unwrap();
-        assert_eq!(take(&mut client), (text.clone().into_bytes(), is_compressed));
+        assert_eq!(
+            take(&mut client),
+            (text.clone().into_bytes(), is_compressed)
+        );
         assert_eq!(plain.text(), text);
     }
     // Messages to one connection are no room's.
     house.engine.send(id, &news(1)).unwrap();
     assert!(take(&mut client).1);
     // A member of both rooms is sent one frame, in either form.
-    house.engine.publish_union(&["images:1", "chat"], &news(2)).unwrap();
+    house
+        .engine
+        .publish_union(&["images:1", "chat"], &news(2))
+        .unwrap();
     house.engine.publish("images:1", "end").unwrap();
     assert_eq!(take(&mut client).0, news(2).into_bytes());
     assert_eq!(client.text(), "end");
@@ -71,12 +77,20 @@ fn a_listener_may_be_left_out() {
     assert!(answer.starts_with("permessage-deflate"));
     let inside = house.engine.addresses()[1];
     let (mut inside, response) = Client::ask(inside, "/r", &[OFFER]).unwrap();
-    assert!(!response.head.to_lowercase().contains("extensions"), "{}", response.head);
+    assert!(
+        !response.head.to_lowercase().contains("extensions"),
+        "{}",
+        response.head
+    );
     inside.id();
     let mut local = Client::unix(&file);
     local.write(crate::client::upgrade("/r", &[OFFER]).as_bytes());
     let (mut local, response) = local.upgraded().unwrap();
-    assert!(!response.head.to_lowercase().contains("extensions"), "{}", response.head);
+    assert!(
+        !response.head.to_lowercase().contains("extensions"),
+        "{}",
+        response.head
+    );
     local.id();
     for n in 0..20 {
         house.engine.publish("r", &news(n)).unwrap();
@@ -95,7 +109,10 @@ fn publish(
 ) -> usize {
     let one = |n| {
         let payload = payload(n);
-        house.engine.publish(room, Publication::binary(&payload)).unwrap();
+        house
+            .engine
+            .publish(room, Publication::binary(&payload))
+            .unwrap();
         let frame = client.next();
         assert_eq!(frame.opcode, BINARY);
         let data = match frame.compressed {
@@ -116,7 +133,9 @@ fn a_room_that_does_not_shrink_is_left_alone_until_it_does() {
     let text = |n: u64| news(n as usize).into_bytes();
     assert_eq!(publish(&house, &mut client, "dense", 200, dense), 0);
     let figures = || house.engine.snapshot();
-    until("it to be switched off", || figures().deflate_switched_off == 1);
+    until("it to be switched off", || {
+        figures().deflate_switched_off == 1
+    });
     until("some to pass", || figures().deflate_passed > 100);
     // It goes on for a while, for this room alone.
     assert_eq!(publish(&house, &mut client, "dense", 200, text), 0);
@@ -124,12 +143,21 @@ fn a_room_that_does_not_shrink_is_left_alone_until_it_does() {
     let compressed = publish(&house, &mut client, "dense", 1_000, text);
     assert!((200..1_000).contains(&compressed), "{compressed} of 1,000");
     let passed = figures().deflate_passed;
-    assert_eq!(publish(&house, &mut client, "dense", 300, text), 300, "it came back");
+    assert_eq!(
+        publish(&house, &mut client, "dense", 300, text),
+        300,
+        "it came back"
+    );
     house.engine.connections().unwrap();
-    assert_eq!((figures().deflate_passed, figures().deflate_switched_off), (passed, 1));
+    assert_eq!(
+        (figures().deflate_passed, figures().deflate_switched_off),
+        (passed, 1)
+    );
     // And it may go again.
     publish(&house, &mut client, "dense", 300, dense);
-    until("it to be switched off again", || figures().deflate_switched_off == 2);
+    until("it to be switched off again", || {
+        figures().deflate_switched_off == 2
+    });
 }
 
 #[test]

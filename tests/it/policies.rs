@@ -1,7 +1,8 @@
 //! Policies of rooms and members, with readers that have stopped to read: what each of them loses,
 //! what the host is told of it, and that nobody else notices.
 //!
-//! In: small tapes and a flood. Out: for each lost publication a number within a notice, or a count.
+//! In: small tapes and a flood. Out: for each lost publication a number within a notice, or a
+//! count.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -33,7 +34,12 @@ fn piece(n: usize) -> String {
 
 /// Publishes pieces until `enough`, as many keys in turn as are given; who is fast is waited for.
 /// How many there were.
-fn flood(house: &Open, fast: &mut Client, keys: &[&str], mut enough: impl FnMut() -> bool) -> usize {
+fn flood(
+    house: &Open,
+    fast: &mut Client,
+    keys: &[&str],
+    mut enough: impl FnMut() -> bool,
+) -> usize {
     let mut n = 0;
     while !enough() {
         assert!(n < 4_000, "64 MiB and still not slow");
@@ -55,23 +61,39 @@ fn flood(house: &Open, fast: &mut Client, keys: &[&str], mut enough: impl FnMut(
 fn resume(house: &Open, client: &mut Client, id: ConnectionId) -> Vec<usize> {
     house.engine.send(id, "end").unwrap();
     let texts = client.texts_before("end");
-    let got: Vec<usize> = texts.iter().map(|text| text[..8].parse().unwrap()).collect();
+    let got: Vec<usize> = texts
+        .iter()
+        .map(|text| text[..8].parse().unwrap())
+        .collect();
     assert!(got.is_sorted_by(|a, b| a < b), "in order and once: {got:?}");
     got
 }
 
 /// What is missing is exactly what the host was told, by number.
 fn check_told(house: &Open, id: ConnectionId, got: &[usize], total: usize) -> Vec<Missed> {
-    let missing: BTreeSet<u64> = (0..total).filter(|n| !got.contains(n)).map(|n| n as u64 + 1).collect();
+    let missing: BTreeSet<u64> = (0..total)
+        .filter(|n| !got.contains(n))
+        .map(|n| n as u64 + 1)
+        .collect();
     let count = || house.log.missed(id).iter().map(|m| m.count).sum::<u64>();
     until("all to be told", || count() >= missing.len() as u64);
     let told = house.log.missed(id);
-    assert_eq!(count(), missing.len() as u64, "{told:?}, missing {missing:?}");
+    assert_eq!(
+        count(),
+        missing.len() as u64,
+        "{told:?}, missing {missing:?}"
+    );
     for missed in &told {
-        assert!(missing.contains(&missed.first) && missing.contains(&missed.last), "{missed:?}");
+        assert!(
+            missing.contains(&missed.first) && missing.contains(&missed.last),
+            "{missed:?}"
+        );
         let within = missing.range(missed.first..=missed.last).count() as u64;
         assert!(within >= missed.count, "{missed:?} of {missing:?}");
-        assert!(missed.replaced || within == missed.count, "a jump leaves no gap: {missed:?}");
+        assert!(
+            missed.replaced || within == missed.count,
+            "a jump leaves no gap: {missed:?}"
+        );
     }
     for offset in missing {
         let is_told = told.iter().any(|m| (m.first..=m.last).contains(&offset));
@@ -87,7 +109,9 @@ fn in_step(house: &Open, clients: &mut [&mut Client]) {
             assert_eq!(client.text(), format!("after {n}"));
         }
     }
-    until("the tape to be let go", || house.engine.snapshot().tape_bytes < 64 * 1024);
+    until("the tape to be let go", || {
+        house.engine.snapshot().tape_bytes < 64 * 1024
+    });
 }
 
 #[test]
@@ -110,8 +134,13 @@ fn under_latest_the_newest_of_each_key_arrives_and_all_else_is_told() {
     let house = open(tight().room_options("r", options));
     let (mut slow, id) = house.client("r");
     let (mut fast, other) = house.client("r");
-    let total = flood(&house, &mut fast, &KEYS, || house.engine.snapshot().replaced > 500);
-    assert!(house.engine.snapshot().tape_bytes <= 1 << 20, "it is compacted");
+    let total = flood(&house, &mut fast, &KEYS, || {
+        house.engine.snapshot().replaced > 500
+    });
+    assert!(
+        house.engine.snapshot().tape_bytes <= 1 << 20,
+        "it is compacted"
+    );
     let got = resume(&house, &mut slow, id);
     let told = check_told(&house, id, &got, total);
     assert!(told.iter().all(|missed| missed.replaced));
@@ -129,7 +158,9 @@ fn under_latest_what_has_no_key_is_kept_until_there_is_no_place() {
     let house = open(tight().slow_policy(SlowPolicy::Latest));
     let (mut slow, id) = house.client("r");
     let (mut fast, _) = house.client("r");
-    let total = flood(&house, &mut fast, &[], || house.engine.snapshot().lagged > 0);
+    let total = flood(&house, &mut fast, &[], || {
+        house.engine.snapshot().lagged > 0
+    });
     let got = resume(&house, &mut slow, id);
     let told = check_told(&house, id, &got, total);
     assert!(told.iter().all(|missed| !missed.replaced), "a jump");
@@ -143,7 +174,10 @@ fn what_a_volatile_member_misses_is_counted_and_holds_nothing() {
     let (mut fast, _) = house.client("r");
     let enough = || house.engine.snapshot().volatile_dropped > 200;
     let total = flood(&house, &mut fast, &KEYS, enough);
-    assert!(house.engine.snapshot().tape_bytes <= 64 * 1024, "nothing waits");
+    assert!(
+        house.engine.snapshot().tape_bytes <= 64 * 1024,
+        "nothing waits"
+    );
     let got = resume(&house, &mut slow, id);
     let dropped = || house.engine.snapshot().volatile_dropped as usize;
     until("all to be counted", || dropped() + got.len() == total);
@@ -157,7 +191,10 @@ fn a_member_may_have_another_policy_than_its_room() {
     let house = open(tight().room_options("r", options));
     let join = |policy| {
         let (client, id) = house.client("");
-        house.engine.join_with(id, "r", Join::new().slow_policy(policy)).unwrap();
+        house
+            .engine
+            .join_with(id, "r", Join::new().slow_policy(policy))
+            .unwrap();
         (client, id)
     };
     let (mut latest, latest_id) = house.client("r");
@@ -182,12 +219,17 @@ fn a_member_may_have_another_policy_than_its_room() {
     assert_eq!(gone.close_frame().0, 4008);
     gone.close(4008, "");
     assert_eq!(house.log.closed(gone_id), CloseReason::TooSlow);
-    in_step(&house, &mut [&mut latest, &mut skips, &mut volatile, &mut fast]);
+    in_step(
+        &house,
+        &mut [&mut latest, &mut skips, &mut volatile, &mut fast],
+    );
 }
 
 #[test]
 fn watched_keys_wait_for_a_slow_reader_by_its_policy() {
-    let limits = tight().outbox_bytes_max(256 * 1024).outbox_high_bytes(256 * 1024);
+    let limits = tight()
+        .outbox_bytes_max(256 * 1024)
+        .outbox_high_bytes(256 * 1024);
     let house = open(limits);
     let join = |policy| {
         let (client, id) = house.client("");
@@ -207,11 +249,18 @@ fn watched_keys_wait_for_a_slow_reader_by_its_policy() {
     gone.close(4008, "");
     assert_eq!(house.log.closed(gone_id), CloseReason::TooSlow);
     let got = read_on(&mut latest, total);
-    assert!(check_told(&house, latest_id, &got, total).iter().all(|missed| missed.replaced));
+    assert!(
+        check_told(&house, latest_id, &got, total)
+            .iter()
+            .all(|missed| missed.replaced)
+    );
     (total - KEYS.len()..total).for_each(|newest| assert!(got.contains(&newest)));
     // It is sent what it had place for, and what comes when it reads again.
     let text = piece(total);
-    house.engine.publish("r", Publication::text(&text).key("a")).unwrap();
+    house
+        .engine
+        .publish("r", Publication::text(&text).key("a"))
+        .unwrap();
     let got = read_to_rest(&house, &mut skips);
     let told = check_told(&house, skips_id, &got, total + 1);
     assert!(told.iter().all(|missed| !missed.replaced));

@@ -19,7 +19,10 @@ fn bids() -> Join {
 
 fn publish(house: &Open, room: &str, text: &str, side: &str) {
     let tags = [("side", side)];
-    house.engine.publish(room, Publication::text(text).tags(&tags)).unwrap();
+    house
+        .engine
+        .publish(room, Publication::text(text).tags(&tags))
+        .unwrap();
 }
 
 fn about<'a>(key: &'a str, text: &'a str) -> Publication<'a> {
@@ -37,7 +40,9 @@ fn all(house: &Open, client: &mut Client, id: ConnectionId) -> Vec<String> {
         };
         String::from_utf8(data).unwrap()
     };
-    std::iter::from_fn(|| Some(text(client))).take_while(|text| text != "end").collect()
+    std::iter::from_fn(|| Some(text(client)))
+        .take_while(|text| text != "end")
+        .collect()
 }
 
 #[test]
@@ -49,12 +54,15 @@ fn members_are_sent_exactly_what_their_filters_match() {
         Some(Filter::text(r#"!(tags.side == "bid")"#).unwrap()),
         Some(Filter::any([])),
         Some(Filter::text(r#"double(tags.n) >= 150.0"#).unwrap()),
-        Some(Filter::native("odd", |_: &roomcast::Labels, data: &[u8]| data[0] % 2 == 1)),
+        Some(Filter::native(
+            "odd",
+            |_: &roomcast::Labels, data: &[u8]| data[0] % 2 == 1,
+        )),
     ];
     let wants = |filter: usize, n: usize, text: &str| match filter {
         0 => true,
-        1 => n % 3 == 0,
-        2 => n % 3 != 0,
+        1 => n.is_multiple_of(3),
+        2 => !n.is_multiple_of(3),
         3 => false,
         4 => n >= 150,
         _ => text.as_bytes()[0] % 2 == 1,
@@ -76,7 +84,9 @@ fn members_are_sent_exactly_what_their_filters_match() {
         members.push((client, id, n % 6));
     }
     let excluded = members[1].1;
-    let texts: Vec<String> = (0..300).map(|n| format!("{n}{}", " again".repeat(20))).collect();
+    let texts: Vec<String> = (0..300)
+        .map(|n| format!("{n}{}", " again".repeat(20)))
+        .collect();
     for (n, text) in texts.iter().enumerate() {
         let number = n.to_string();
         let tags = [("side", SIDES[n % 3]), ("n", number.as_str())];
@@ -84,7 +94,9 @@ fn members_are_sent_exactly_what_their_filters_match() {
         let publication = Publication::text(text).tags(&tags);
         match n % 5 {
             0 => house.engine.publish("r", publication.except(&except)),
-            1 => house.engine.publish_union(&["r", "s", "plain"], publication),
+            1 => house
+                .engine
+                .publish_union(&["r", "s", "plain"], publication),
             _ => house.engine.publish("r", publication),
         }
         .unwrap();
@@ -114,18 +126,31 @@ fn equal_filters_are_decided_once_for_each_publication() {
             true => spellings[n % 3].clone(),
             false => Filter::exists("other"),
         };
-        house.engine.join_with(*id, "r", Join::new().filter(filter.clone())).unwrap();
-        house.engine.join_with(*id, "s", Join::new().filter(filter)).unwrap();
+        house
+            .engine
+            .join_with(*id, "r", Join::new().filter(filter.clone()))
+            .unwrap();
+        house
+            .engine
+            .join_with(*id, "s", Join::new().filter(filter))
+            .unwrap();
     }
     for price in ["5", "50"] {
         let tags = [("side", "bid"), ("price", price)];
-        house.engine.publish("r", Publication::text("one").tags(&tags)).unwrap();
+        house
+            .engine
+            .publish("r", Publication::text("one").tags(&tags))
+            .unwrap();
         let union = Publication::text("two").tags(&tags);
         house.engine.publish_union(&["r", "s"], union).unwrap();
     }
-    until("all to be decided", || house.engine.snapshot().publications == 4);
+    until("all to be decided", || {
+        house.engine.snapshot().publications == 4
+    });
     let asked = || house.engine.snapshot().filters_asked;
-    until("two filters to be asked of four publications", || asked() >= 4 * 2);
+    until("two filters to be asked of four publications", || {
+        asked() >= 4 * 2
+    });
     let now = house.engine.snapshot();
     assert_eq!(now.filters_asked, 4 * 2);
     assert_eq!(now.filtered, 3 * 30 + 3 * 6);
@@ -161,7 +186,10 @@ fn another_filter_begins_between_two_publications() {
             due.push(text);
         }
     }
-    assert!(all(&house, &mut client, id) == due, "nothing lost or doubled");
+    assert!(
+        all(&house, &mut client, id) == due,
+        "nothing lost or doubled"
+    );
     (0..2_000).for_each(|n| assert_eq!(other.text(), n.to_string()));
     assert_eq!(house.engine.count("r"), 2);
     house.engine.leave(id, "r").unwrap();
@@ -191,8 +219,12 @@ fn publishers_on_threads_keep_their_order_behind_filters() {
     for (mut client, id, side) in members {
         let got = all(&house, &mut client, id);
         for who in 0..3 {
-            let mine = got.iter().filter_map(|text| text.strip_prefix(&format!("{who} ")));
-            let due = (0..500).filter(|n| SIDES[n % 3] == side).map(|n: usize| n.to_string());
+            let mine = got
+                .iter()
+                .filter_map(|text| text.strip_prefix(&format!("{who} ")));
+            let due = (0..500)
+                .filter(|n| SIDES[n % 3] == side)
+                .map(|n: usize| n.to_string());
             assert!(mine.eq(due), "{side} of {who}");
         }
         assert!(got.len() <= 501);
@@ -231,7 +263,9 @@ fn room_filters_max_bounds_the_distinct_filters_of_a_room() {
     house.engine.leave(ids[0], "r").unwrap();
     house.engine.join_with(ids[2], "r", by(0)).unwrap();
     house.engine.join_with(ids[2], "s", by(2)).unwrap();
-    until("it to be in both", || house.engine.rooms_of(ids[2]).unwrap().len() == 2);
+    until("it to be in both", || {
+        house.engine.rooms_of(ids[2]).unwrap().len() == 2
+    });
     assert_eq!(refused(), 1);
 }
 
@@ -250,7 +284,9 @@ fn connection_filters_max_bounds_the_rooms_with_a_filter() {
     publish(&house, "r", "r", "ask");
     publish(&house, "t", "t", "");
     assert_eq!(all(&house, &mut client, id), ["r", "t"]);
-    until("one to be refused", || house.engine.snapshot().joins_refused_filters == 1);
+    until("one to be refused", || {
+        house.engine.snapshot().joins_refused_filters == 1
+    });
     assert_eq!(house.engine.count("s"), 0);
 }
 
@@ -260,8 +296,14 @@ fn a_watch_list_changes_between_two_publications() {
     let (mut client, id) = house.client("");
     let (mut other, other_id) = house.client("");
     let nothing: [&str; 0] = [];
-    house.engine.join_with(id, "r", Join::new().keys(nothing)).unwrap();
-    house.engine.join_with(other_id, "r", Join::new().keys(["0", "1"])).unwrap();
+    house
+        .engine
+        .join_with(id, "r", Join::new().keys(nothing))
+        .unwrap();
+    house
+        .engine
+        .join_with(other_id, "r", Join::new().keys(["0", "1"]))
+        .unwrap();
     let (mut watched, mut due) = (Vec::new(), Vec::new());
     for n in 0..3_000 {
         let key = (n * 7 % 5).to_string();
@@ -297,18 +339,32 @@ fn keys_are_bounded_in_length_and_number() {
     let long = "123456789";
     let too_long = house.engine.join_with(id, "r", Join::new().keys([long]));
     assert_eq!(too_long.unwrap_err(), CommandError::Key);
-    house.engine.join_with(id, "r", Join::new().keys(["a", "b"])).unwrap();
-    assert_eq!(house.engine.watch(id, "r", ["c", long]), Err(CommandError::Key));
-    assert_eq!(house.engine.unwatch(id, "r", [long]), Err(CommandError::Key));
+    house
+        .engine
+        .join_with(id, "r", Join::new().keys(["a", "b"]))
+        .unwrap();
+    assert_eq!(
+        house.engine.watch(id, "r", ["c", long]),
+        Err(CommandError::Key)
+    );
+    assert_eq!(
+        house.engine.unwatch(id, "r", [long]),
+        Err(CommandError::Key)
+    );
     let refused = house.engine.publish("r", about(long, "too long"));
     assert_eq!(refused.unwrap_err(), Refused::Key);
     // One more has place, over all rooms.
-    house.engine.join_with(id, "s", Join::new().keys(["d", "e"])).unwrap();
+    house
+        .engine
+        .join_with(id, "s", Join::new().keys(["d", "e"]))
+        .unwrap();
     for (room, key) in [("r", "a"), ("r", "c"), ("s", "d"), ("s", "e"), ("r", "b")] {
         house.engine.publish(room, about(key, key)).unwrap();
     }
     assert_eq!(all(&house, &mut client, id), ["a", "d", "b"]);
-    until("one to be refused", || house.engine.snapshot().watches_refused == 1);
+    until("one to be refused", || {
+        house.engine.snapshot().watches_refused == 1
+    });
     house.engine.unwatch(id, "r", ["a"]).unwrap();
     house.engine.watch(id, "s", ["e"]).unwrap();
     house.engine.publish("s", about("e", "e")).unwrap();

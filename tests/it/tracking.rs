@@ -56,10 +56,17 @@ fn members_of_each_report_add_up() {
             _ => house.engine.publish_tracked("r", publication),
         }
         .unwrap();
-        assert_eq!((tracked.published.offset, tracked.published.members), (Some(n as u64 + 1), 12));
+        assert_eq!(
+            (tracked.published.offset, tracked.published.members),
+            (Some(n as u64 + 1), 12)
+        );
         let (bids, keys) = (n % 2 == 0, n % 3 == 0);
         let filtered = if bids { 0 } else { 3 } + if keys { 0 } else { 3 };
-        let skipped = if n % 5 == 0 { 1 + usize::from(bids) + usize::from(keys) } else { 0 };
+        let skipped = if n % 5 == 0 {
+            1 + usize::from(bids) + usize::from(keys)
+        } else {
+            0
+        };
         due.insert(tracked.token, (tracked.published.offset, filtered, skipped));
     }
     for (client, id) in &mut clients {
@@ -77,16 +84,27 @@ fn members_of_each_report_add_up() {
 
 #[test]
 fn nobody_is_reported_and_a_refusal_is_not() {
-    let house = open(config().shards(2).publication_bytes_max(100).key_bytes_max(4));
+    let house = open(
+        config()
+            .shards(2)
+            .publication_bytes_max(100)
+            .key_bytes_max(4),
+    );
     let long = "x".repeat(101);
     let refused = house.engine.publish_tracked("r", &long);
     assert_eq!(refused.unwrap_err(), Refused::TooLarge);
     let refused = house.engine.publish_tracked("", "no name");
     assert_eq!(refused.unwrap_err(), Refused::RoomName);
     let key = Publication::text("k").key("12345");
-    assert_eq!(house.engine.publish_tracked("r", key).unwrap_err(), Refused::Key);
+    assert_eq!(
+        house.engine.publish_tracked("r", key).unwrap_err(),
+        Refused::Key
+    );
     let nowhere = house.engine.publish_tracked("nowhere", "one").unwrap();
-    assert_eq!((nowhere.published.offset, nowhere.published.members), (None, 0));
+    assert_eq!(
+        (nowhere.published.offset, nowhere.published.members),
+        (None, 0)
+    );
     let told = house.log.delivery(nowhere.token);
     assert_eq!((told.offset, sum(&told)), (None, 0));
     let room = house.engine.room("held").unwrap();
@@ -95,7 +113,10 @@ fn nobody_is_reported_and_a_refusal_is_not() {
     assert_eq!((told.offset, sum(&told)), (Some(1), 0));
     assert_eq!(house.log.deliveries().len(), 2);
     house.engine.stop();
-    assert_eq!(house.engine.publish_tracked("r", "late").unwrap_err(), Refused::Stopped);
+    assert_eq!(
+        house.engine.publish_tracked("r", "late").unwrap_err(),
+        Refused::Stopped
+    );
     assert_eq!(house.log.deliveries().len(), 2);
 }
 
@@ -147,12 +168,21 @@ fn leavers_are_counted_and_joiners_are_not() {
 #[test]
 fn what_is_conflated_is_reported_so() {
     let options = RoomOptions::new().flush_interval_ms(600_000).conflate(true);
-    let house = open(config().shards(1).close_timeout_ms(50).room_options("c", options));
+    let house = open(
+        config()
+            .shards(1)
+            .close_timeout_ms(50)
+            .room_options("c", options),
+    );
     let (mut client, id) = house.client("c");
     let (_other, _) = house.client("c");
     let publish = |text| {
         let publication = Publication::text(text).key("k");
-        house.engine.publish_tracked("c", publication).unwrap().token
+        house
+            .engine
+            .publish_tracked("c", publication)
+            .unwrap()
+            .token
     };
     let tokens = ["1", "2", "3"].map(publish);
     for token in &tokens[..2] {
@@ -174,7 +204,9 @@ fn all_that_was_taken_is_reported_when_the_engine_has_stopped() {
         let options = RoomOptions::new().flush_interval_ms(600_000);
         let limits = config().shards(2).close_timeout_ms(50);
         let house = open(limits.room_options("slow", options));
-        let _clients: Vec<_> = (0..6).map(|n| house.client(["r", "r,slow"][n % 2])).collect();
+        let _clients: Vec<_> = (0..6)
+            .map(|n| house.client(["r", "r,slow"][n % 2]))
+            .collect();
         let handle: Handle = (*house.engine).clone();
         let log = house.log.clone();
         let mut taken = thread::scope(|scope| {
@@ -182,15 +214,21 @@ fn all_that_was_taken_is_reported_when_the_engine_has_stopped() {
                 let handle = &handle;
                 scope.spawn(move || {
                     let publish = |_| handle.publish_tracked(["r", "slow"][n], "one");
-                    let ends = |tracked: &Result<_, Refused>| {
-                        !matches!(tracked, Err(Refused::Stopped))
-                    };
-                    let taken = std::iter::repeat(()).map(publish).take_while(ends).flatten();
-                    taken.map(|tracked: roomcast::Tracked| tracked.token).collect::<Vec<_>>()
+                    let ends =
+                        |tracked: &Result<_, Refused>| !matches!(tracked, Err(Refused::Stopped));
+                    let taken = std::iter::repeat(())
+                        .map(publish)
+                        .take_while(ends)
+                        .flatten();
+                    taken
+                        .map(|tracked: roomcast::Tracked| tracked.token)
+                        .collect::<Vec<_>>()
                 })
             });
             let publishers: Vec<_> = publishers.collect();
-            until("some to be published", || handle.snapshot().publications > 200);
+            until("some to be published", || {
+                handle.snapshot().publications > 200
+            });
             match dropped {
                 true => drop(house),
                 false => drop(house.engine.stop()),
@@ -238,7 +276,10 @@ fn reports_come_from_the_queue_to_its_end() {
     let last = engine.publish_tracked("nowhere", "last").unwrap();
     engine.stop();
     let told = events.recv();
-    let is_last = |event: Event| matches!(event, Event::Delivered { delivery, .. } if delivery.token == last.token);
+    let is_last = |event| match event {
+        Event::Delivered { delivery, .. } => delivery.token == last.token,
+        _ => false,
+    };
     assert!(told.is_some_and(is_last));
     assert!(events.recv().is_none());
 }
@@ -246,11 +287,14 @@ fn reports_come_from_the_queue_to_its_end() {
 #[test]
 fn reports_that_find_no_place_are_dropped_and_counted() {
     let gate = Wants(EventKind::Delivered);
-    let (engine, events) = Engine::start_with_gate(config().shards(1).events_max(10), gate).unwrap();
+    let (engine, events) =
+        Engine::start_with_gate(config().shards(1).events_max(10), gate).unwrap();
     for _ in 0..30 {
         engine.publish_tracked("nowhere", "one").unwrap();
     }
-    until("some to be dropped", || engine.snapshot().reports_dropped == 20);
+    until("some to be dropped", || {
+        engine.snapshot().reports_dropped == 20
+    });
     let mut told = Vec::new();
     events.drain(100, &mut told);
     assert_eq!(told.len(), 10);

@@ -3,12 +3,13 @@
 //! In: a config. Out: what each peer was sent since it was last looked at, and the notes that the
 //! host took about slow members and tracked publications. One thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use roomcast::testing::Sim;
 use roomcast::{
-    Accept, Config, Connection, ConnectionId, Delivery, Handle, Handler, Missed, Pending, Request,
+    Accept, Config, Connection, ConnectionId, Delivery, Filter, Handle, Handler, Join, Missed,
+    Pending, Request,
 };
 
 use super::texts;
@@ -48,6 +49,32 @@ impl Handler for Host {
 
     fn delivered(&self, _: &Handle, room: &str, delivery: Delivery) {
         self.notes().delivered.push((room.to_owned(), delivery));
+    }
+}
+
+/// What a member asked for of a room.
+pub enum Asked {
+    All,
+    Side(&'static str),
+    Keys(Vec<&'static str>),
+}
+
+impl Asked {
+    pub fn wants(&self, side: &str, key: Option<&str>) -> bool {
+        match self {
+            Asked::All => true,
+            Asked::Side(wanted) => side == *wanted,
+            Asked::Keys(keys) => key.is_some_and(|key| keys.contains(&key)),
+        }
+    }
+
+    /// Joins so.
+    pub fn of(&self, how: Join) -> Join {
+        match self {
+            Asked::All => how,
+            Asked::Side(side) => how.filter(Filter::eq("side", *side)),
+            Asked::Keys(keys) => how.keys(keys),
+        }
     }
 }
 
@@ -138,7 +165,10 @@ impl Desk {
     /// Turns until nothing is left to do at this moment.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
-            let busy = self.sims.iter_mut().filter_map(|sim| (!sim.is_at_rest()).then_some(sim));
+            let busy = self
+                .sims
+                .iter_mut()
+                .filter_map(|sim| (!sim.is_at_rest()).then_some(sim));
             if busy.map(Sim::turn).count() == 0 {
                 return;
             }
@@ -176,4 +206,34 @@ impl Desk {
 /// Members of a report, whatever they met.
 pub fn sum(report: &Delivery) -> usize {
     report.reached + report.filtered + report.skipped + report.conflated + report.lagging
+}
+
+/// What is missing is what was told: as many, and within the ranges, whose ends are missing. What
+/// may have been conflated may have been offered before, and missed then.
+pub fn check_told(missing: &BTreeSet<u64>, conflated: &BTreeSet<u64>, told: &[Missed]) {
+    let count: u64 = told.iter().map(|missed| missed.count).sum();
+    let says = || format!("missing {missing:?}, conflated {conflated:?}, told {told:?}");
+    let all: BTreeSet<u64> = missing.union(conflated).copied().collect();
+    let (least, most) = (missing.len() as u64, all.len() as u64);
+    assert!((least..=most).contains(&count), "{}", says());
+    for missed in told {
+        let ends = [missed.first, missed.last];
+        assert!(ends.iter().all(|end| all.contains(end)), "{}", says());
+        let within = all.range(missed.first..=missed.last).count() as u64;
+        assert!(within >= missed.count, "{}", says());
+    }
+    let is_told = |offset: &u64| told.iter().any(|m| (m.first..=m.last).contains(offset));
+    assert!(missing.iter().all(is_told), "{}", says());
+}
+
+/// What a history did not have any more is told as a range; others' publications may lie in it.
+pub fn check_lost(missing: &BTreeSet<u64>, got: &BTreeSet<u64>, told: &[Missed]) {
+    let says = || format!("missing {missing:?}, got {got:?}, told {told:?}");
+    for missed in told {
+        let (first, last) = (missed.first, missed.last);
+        assert_eq!(missed.count, last - first + 1, "{}", says());
+        assert!(got.range(first..=last).next().is_none(), "{}", says());
+    }
+    let is_told = |offset: &u64| told.iter().any(|m| (m.first..=m.last).contains(offset));
+    assert!(missing.iter().all(is_told), "{}", says());
 }

@@ -6,12 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roomcast::{
-    Config, ConnectionId, Filter, Join, Missed, Publication, Refused, RoomOptions, SlowPolicy,
-};
+use roomcast::{Config, ConnectionId, Join, Missed, Publication, Refused, RoomOptions, SlowPolicy};
 use roomcast_sim::{Dice, each_seed};
 
-use super::desk::Desk;
+use super::desk::{Asked, Desk, check_lost, check_told};
 
 const ROOMS: [&str; 3] = ["c0", "c1", "c2"];
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -35,13 +33,6 @@ struct Peer {
     rooms: BTreeMap<&'static str, Asked>,
     owed: Vec<Owed>,
     got: Vec<String>,
-}
-
-#[derive(Clone, PartialEq)]
-enum Asked {
-    All,
-    Side(&'static str),
-    Keys(Vec<&'static str>),
 }
 
 #[derive(Clone, Copy)]
@@ -85,6 +76,11 @@ fn what_the_slow_miss_under_latest_is_old_news_and_told() {
 }
 
 #[test]
+fn what_a_history_has_is_replayed_and_what_it_has_not_is_told() {
+    run(SlowPolicy::Replay, false, false);
+}
+
+#[test]
 fn latest_and_conflation_together_explain_all_that_is_missing() {
     run(SlowPolicy::Latest, true, false);
 }
@@ -117,6 +113,10 @@ fn of_each_watched_key_the_newest_of_an_interval_arrives() {
 impl Town {
     fn new(dice: Dice, rule: Rule) -> Town {
         let mut options = RoomOptions::new().slow_policy(rule.policy);
+        if rule.policy == SlowPolicy::Replay {
+            // More than a tape has place for, and not all.
+            options = options.history(100);
+        }
         if rule.conflates {
             options = options.flush_interval_ms(INTERVAL_MS as u32).conflate(true);
         }
@@ -184,8 +184,21 @@ impl Town {
         let got: BTreeSet<&str> = peer.got.iter().map(String::as_str).collect();
         let is_got = |owed: &&Owed| got.contains(owed.text.as_str());
         let is_due = |owed: &&Owed| !owed.excluded;
-        let in_order = peer.owed.iter().filter(is_due).filter(is_got).map(|owed| &owed.text);
-        assert!(in_order.eq(&peer.got), "peer {at}: doubled, foreign or out of order");
+        let due = || peer.owed.iter().filter(is_due).filter(is_got);
+        assert_eq!(
+            due().count(),
+            peer.got.len(),
+            "peer {at}: doubled or foreign"
+        );
+        for room in ROOMS {
+            // Who catches up from histories is sent room by room.
+            let is_of = |text: &&String| {
+                self.rule.policy != SlowPolicy::Replay || text.split(' ').nth(1) == Some(room)
+            };
+            let in_order = due().map(|owed| &owed.text).filter(is_of);
+            let got = peer.got.iter().filter(is_of);
+            assert!(in_order.eq(got), "peer {at}: {room} is out of order");
+        }
         let (mut missing, mut conflated) = (BTreeMap::new(), BTreeMap::new());
         for (n, owed) in peer.owed.iter().enumerate() {
             if is_got(&owed) || owed.excluded {
@@ -196,16 +209,25 @@ impl Town {
                 true => &mut conflated,
                 false => &mut missing,
             };
-            which.entry(room).or_insert_with(BTreeSet::new).insert(offset);
+            which
+                .entry(room)
+                .or_insert_with(BTreeSet::new)
+                .insert(offset);
         }
         let notes = self.desk.notes();
+        let offset_of = |owed: &Owed, room| owed.of.filter(|of| of.0 == room).map(|of| of.1);
+        let got_of = |room| due().filter_map(|owed| offset_of(owed, room)).collect();
         for room in ROOMS {
-            let told = notes.missed.iter().filter(|(id, of, _)| *id == peer.id && of == room);
+            let told = notes
+                .missed
+                .iter()
+                .filter(|(id, of, _)| *id == peer.id && of == room);
             let told: Vec<Missed> = told.map(|(.., missed)| *missed).collect();
             let missing = missing.remove(room).unwrap_or_default();
             let conflated = conflated.remove(room).unwrap_or_default();
             match self.rule.policy {
                 SlowPolicy::Skip | SlowPolicy::Latest => check_told(&missing, &conflated, &told),
+                SlowPolicy::Replay => check_lost(&missing, &got_of(room), &told),
                 SlowPolicy::Volatile => assert_eq!(told, []),
                 _ => assert!(missing.is_empty(), "peer {at} misses {missing:?} of {room}"),
             }
@@ -222,7 +244,9 @@ impl Town {
             return false;
         };
         newer.iter().any(|newer| {
-            let is_same = newer.of.is_some_and(|(r, _, k)| r == room && k == Some(key));
+            let is_same = newer
+                .of
+                .is_some_and(|(r, _, k)| r == room && k == Some(key));
             is_same && newer.interval == owed.interval
         })
     }
@@ -240,7 +264,11 @@ impl Town {
             match owed.of {
                 Some((room, _, Some(key))) => drop(newest.insert((room, key), owed)),
                 _ if owed.excluded => {}
-                _ => assert!(peer.got.contains(&owed.text), "{} has no key", &owed.text[..8]),
+                _ => assert!(
+                    peer.got.contains(&owed.text),
+                    "{} has no key",
+                    &owed.text[..8]
+                ),
             }
         }
         for (key, owed) in newest {
@@ -285,13 +313,12 @@ impl Town {
             (false, 0) => Asked::Side(self.pick(&["bid", "ask"])),
             (false, _) => Asked::All,
         };
-        let how = match &asked {
-            Asked::All => Join::new(),
-            Asked::Side(side) => Join::new().filter(Filter::eq("side", *side)),
-            Asked::Keys(keys) => Join::new().keys(keys),
-        };
+        let how = asked.of(Join::new());
         let peer = &mut self.peers[at];
-        self.desk.handle().join_with(peer.id, room, how).expect("it is taken");
+        self.desk
+            .handle()
+            .join_with(peer.id, room, how)
+            .expect("it is taken");
         peer.rooms.insert(room, asked);
     }
 
@@ -300,7 +327,10 @@ impl Town {
         // What a leaver is owed may be more than an outbox holds.
         if !self.rule.watch {
             let peer = &mut self.peers[at];
-            self.desk.handle().leave(peer.id, room).expect("it is taken");
+            self.desk
+                .handle()
+                .leave(peer.id, room)
+                .expect("it is taken");
             peer.rooms.remove(room);
         }
     }
@@ -328,13 +358,8 @@ impl Town {
             return;
         };
         for peer in &mut self.peers {
-            let wanted = match peer.rooms.get(room) {
-                None => false,
-                Some(Asked::All) => true,
-                Some(Asked::Side(wanted)) => *wanted == side,
-                Some(Asked::Keys(keys)) => key.is_some_and(|key| keys.contains(&key)),
-            };
-            if wanted {
+            let asked = peer.rooms.get(room);
+            if asked.is_some_and(|asked| asked.wants(side, key)) {
                 peer.owed.push(Owed {
                     text: text.clone(),
                     of: Some((room, offset, key)),
@@ -353,7 +378,10 @@ impl Town {
         self.count += 1;
         let text = format!("{} private", self.count);
         let peer = &mut self.peers[at];
-        self.desk.handle().send(peer.id, &text).expect("it is taken");
+        self.desk
+            .handle()
+            .send(peer.id, &text)
+            .expect("it is taken");
         peer.owed.push(Owed {
             text,
             of: None,
@@ -361,22 +389,4 @@ impl Town {
             excluded: false,
         });
     }
-}
-
-/// What is missing is what was told: as many, and within the ranges, whose ends are missing. What
-/// may have been conflated may have been offered before, and missed then.
-fn check_told(missing: &BTreeSet<u64>, conflated: &BTreeSet<u64>, told: &[Missed]) {
-    let count: u64 = told.iter().map(|missed| missed.count).sum();
-    let says = || format!("missing {missing:?}, conflated {conflated:?}, told {told:?}");
-    let all: BTreeSet<u64> = missing.union(conflated).copied().collect();
-    let (least, most) = (missing.len() as u64, all.len() as u64);
-    assert!((least..=most).contains(&count), "{}", says());
-    for missed in told {
-        let ends = [missed.first, missed.last];
-        assert!(ends.iter().all(|end| all.contains(end)), "{}", says());
-        let within = all.range(missed.first..=missed.last).count() as u64;
-        assert!(within >= missed.count, "{}", says());
-    }
-    let is_told = |offset: &u64| told.iter().any(|m| (m.first..=m.last).contains(offset));
-    assert!(missing.iter().all(is_told), "{}", says());
 }

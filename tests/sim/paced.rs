@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use roomcast::{Config, ConnectionId, Filter, Join, Publication, RoomOptions};
+use roomcast::{Config, ConnectionId, Join, Publication, RoomOptions};
 use roomcast_sim::{Dice, each_seed};
 
-use super::desk::Desk;
+use super::desk::{Asked, Desk};
 
 const ROOMS: [&str; 5] = ["now-0", "now-1", "quick-0", "slow-0", "slow-1"];
 const QUICK_MS: u32 = 20;
@@ -18,24 +18,6 @@ const SLOW_MS: u32 = 100;
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 const SIDES: [&str; 3] = ["bid", "ask", ""];
 const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-
-/// What a member asked for.
-#[derive(Clone)]
-enum Asked {
-    All,
-    Side(&'static str),
-    Keys(Vec<&'static str>),
-}
-
-impl Asked {
-    fn wants(&self, side: &str, key: Option<&str>) -> bool {
-        match self {
-            Asked::All => true,
-            Asked::Side(wanted) => side == *wanted,
-            Asked::Keys(keys) => key.is_some_and(|key| keys.contains(&key)),
-        }
-    }
-}
 
 struct Peer {
     number: u32,
@@ -118,7 +100,10 @@ impl Town {
         self.check_reports();
         let figures = self.desk.handle().snapshot();
         assert_eq!((figures.tape_bytes, figures.outbox_bytes), (0, 0));
-        assert_eq!((figures.lagged, figures.too_slow, figures.conflated), (0, 0, 0));
+        assert_eq!(
+            (figures.lagged, figures.too_slow, figures.conflated),
+            (0, 0, 0)
+        );
     }
 
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
@@ -161,7 +146,11 @@ impl Town {
         for peer in &mut self.peers {
             peer.got.extend(self.desk.got(peer.number));
             let (got, owed) = (&peer.got, &peer.owed);
-            let right = if all { got == owed } else { owed.starts_with(got) };
+            let right = if all {
+                got == owed
+            } else {
+                owed.starts_with(got)
+            };
             let at = got.iter().zip(owed).take_while(|(a, b)| a == b).count();
             let rest = |all: &[String]| all[at..].iter().take(8).cloned().collect::<Vec<_>>();
             assert!(
@@ -186,20 +175,22 @@ impl Town {
         if interval == 0 {
             how = how.flush_interval_ms(SLOW_MS / 2);
         }
-        let how = match &asked {
-            Asked::All => how,
-            Asked::Side(side) => how.filter(Filter::eq("side", *side)),
-            Asked::Keys(keys) => how.keys(keys),
-        };
+        let how = asked.of(how);
         let peer = &mut self.peers[at];
-        self.desk.handle().join_with(peer.id, room, how).expect("it is taken");
+        self.desk
+            .handle()
+            .join_with(peer.id, room, how)
+            .expect("it is taken");
         peer.rooms.insert(room, asked);
     }
 
     fn leave(&mut self, at: usize) {
         let room = self.pick(&ROOMS);
         let peer = &mut self.peers[at];
-        self.desk.handle().leave(peer.id, room).expect("it is taken");
+        self.desk
+            .handle()
+            .leave(peer.id, room)
+            .expect("it is taken");
         peer.rooms.remove(room);
     }
 
@@ -242,12 +233,18 @@ impl Town {
         let handle = self.desk.handle();
         match rooms[..] {
             [one] if self.dice.below(2) == 0 => {
-                let tracked = handle.publish_tracked(one, publication).expect("it is taken");
+                let tracked = handle
+                    .publish_tracked(one, publication)
+                    .expect("it is taken");
                 let due = self.due(one, (side, key), except[0], but);
                 self.tracked.insert(tracked.token, due);
             }
             [one] => drop(handle.publish(one, publication).expect("it is taken")),
-            _ => drop(handle.publish_union(&rooms, publication).expect("it is taken")),
+            _ => drop(
+                handle
+                    .publish_union(&rooms, publication)
+                    .expect("it is taken"),
+            ),
         }
         for peer in &mut self.peers {
             let asked = rooms.iter().filter_map(|room| peer.rooms.get(room));
@@ -284,7 +281,10 @@ impl Town {
 
     fn check_reports(&mut self) {
         for (_, told) in std::mem::take(&mut self.desk.notes().delivered) {
-            let due = self.tracked.remove(&told.token).expect("one report for each");
+            let due = self
+                .tracked
+                .remove(&told.token)
+                .expect("one report for each");
             let is = [told.filtered, told.skipped, told.reached + told.lagging];
             assert_eq!(is, due, "{told:?}");
             assert_eq!(told.conflated, 0);
@@ -296,7 +296,10 @@ impl Town {
         self.count += 1;
         let text = format!("{} private", self.count);
         let peer = &mut self.peers[at];
-        self.desk.handle().send(peer.id, &text).expect("it is taken");
+        self.desk
+            .handle()
+            .send(peer.id, &text)
+            .expect("it is taken");
         peer.owed.push(text);
     }
 }

@@ -3,7 +3,7 @@
 //! Load rises and falls, once by the book and then at random; rungs are entered and left one after
 //! the other, and all that was taken is sent or accounted for.
 
-use roomcast::{Config, ConnectionId, Join, Refused, Snapshot, SlowPolicy};
+use roomcast::{Config, ConnectionId, Join, Refused, SlowPolicy, Snapshot};
 use roomcast_sim::{Dice, each_seed};
 
 use super::desk::Desk;
@@ -52,7 +52,9 @@ impl Climb {
 fn every_rung_is_entered_in_order_and_left_in_order() {
     let mut desk = Desk::new(small());
     let readers: Vec<_> = (0..8).map(|_| desk.enter()).collect();
-    readers.iter().for_each(|(number, _)| desk.set_place(*number, 0));
+    readers
+        .iter()
+        .for_each(|(number, _)| desk.set_place(*number, 0));
     let handle = desk.handle();
     let (mut climb, mut sent) = (Climb(Vec::new()), 0);
     climb.look(&desk);
@@ -63,11 +65,17 @@ fn every_rung_is_entered_in_order_and_left_in_order() {
         let used = handle.snapshot().memory_bytes as usize;
         assert!(used <= BUDGET + 2 * PIECE, "{used} of {BUDGET}");
         let percent = used * 100 / BUDGET;
-        let due = [60, 70, 80, 90, 100].iter().filter(|from| percent >= **from).count();
+        let due = [60, 70, 80, 90, 100]
+            .iter()
+            .filter(|from| percent >= **from)
+            .count();
         assert_eq!(climb.look(&desk), due, "at {percent} %");
         assert!(sent < 1_000, "the budget is never used up");
     }
-    assert_eq!(handle.send(readers[0].1, "one more"), Err(Refused::Overloaded));
+    assert_eq!(
+        handle.send(readers[0].1, "one more"),
+        Err(Refused::Overloaded)
+    );
     assert_eq!(handle.publish("r", "nobody is here").unwrap().members, 0);
     let mut got = 0;
     for (number, _) in &readers {
@@ -76,7 +84,10 @@ fn every_rung_is_entered_in_order_and_left_in_order() {
             desk.set_place(*number, PIECE + 10);
             desk.settle();
             let percent = handle.snapshot().memory_bytes as usize * 100 / BUDGET;
-            let most = [50, 60, 70, 80, 90].iter().filter(|to| percent >= **to).count();
+            let most = [50, 60, 70, 80, 90]
+                .iter()
+                .filter(|to| percent >= **to)
+                .count();
             assert_eq!(climb.look(&desk), most.min(5), "down at {percent} %");
         }
         desk.set_place(*number, usize::MAX);
@@ -130,7 +141,10 @@ fn nobody_new_comes_in_above_ninety_hundredths() {
     desk.settle();
     let response = String::from_utf8(desk.sim().take_output(late)).unwrap();
     assert!(response.starts_with("HTTP/1.1 503"), "{response}");
-    assert!(response.to_lowercase().contains("retry-after: "), "{response}");
+    assert!(
+        response.to_lowercase().contains("retry-after: "),
+        "{response}"
+    );
     assert_eq!(handle.snapshot().rejected_memory, 1);
     desk.set_place(full, usize::MAX);
     desk.settle();
@@ -165,7 +179,9 @@ impl Town {
         for n in 0..24 {
             let (number, id) = desk.enter();
             let how = Join::new().slow_policy(POLICIES[n % 4]);
-            desk.handle().join_with(id, &format!("r{}", n % 4), how).unwrap();
+            desk.handle()
+                .join_with(id, &format!("r{}", n % 4), how)
+                .unwrap();
             peers.push((number, id, n % 4));
         }
         desk.settle();
@@ -206,9 +222,16 @@ impl Town {
         assert_eq!(missing[0], 0, "of those who were not closed");
         assert_eq!(missing[1] + missing[2], missed as usize, "told");
         assert_eq!(missing[3], now.volatile_dropped as usize, "counted");
-        assert_eq!((now.tape_bytes, now.outbox_bytes, now.memory_bytes), (0, 0, 0));
+        assert_eq!(
+            (now.tape_bytes, now.outbox_bytes, now.memory_bytes),
+            (0, 0, 0)
+        );
         assert_eq!(rung(&now), 0);
-        assert!(self.rungs.iter().all(|turns| *turns > 0), "{:?}", self.rungs);
+        assert!(
+            self.rungs.iter().all(|turns| *turns > 0),
+            "{:?}",
+            self.rungs
+        );
     }
 
     /// Load rises, or falls.

@@ -84,7 +84,11 @@ fn a_report_for_nobody_comes_though_the_engine_stops() {
     desk.run_ms(100);
     assert!(!desk.sim().is_running());
     let notes = desk.notes();
-    let offsets: Vec<_> = notes.delivered.iter().map(|(_, d)| (d.offset, sum(d))).collect();
+    let offsets: Vec<_> = notes
+        .delivered
+        .iter()
+        .map(|(_, d)| (d.offset, sum(d)))
+        .collect();
     assert_eq!(offsets, [(None, 0), (Some(1), 0)]);
 }
 
@@ -110,7 +114,9 @@ fn volatile_members_that_are_sent_nothing_to_save_memory_are_skipped() {
         desk.settle();
     }
     assert_eq!(handle.snapshot().memory_volatile_off, 1);
-    handle.publish_tracked("r", Publication::text("one").key("k")).unwrap();
+    handle
+        .publish_tracked("r", Publication::text("one").key("k"))
+        .unwrap();
     desk.settle();
     assert_eq!(desk.got(watcher), [""; 0]);
     let report = desk.report();

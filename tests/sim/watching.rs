@@ -20,7 +20,9 @@ fn a_watched_publication_waits_for_its_interval() {
     let mut desk = paced();
     let (peer, id) = desk.enter();
     let handle = desk.handle();
-    handle.join_with(id, "paced", Join::new().keys(["a", "b"])).unwrap();
+    handle
+        .join_with(id, "paced", Join::new().keys(["a", "b"]))
+        .unwrap();
     handle.publish("paced", about("a", "a1")).unwrap();
     handle.publish("paced", about("c", "c1")).unwrap();
     handle.publish("paced", "no key").unwrap();
@@ -36,7 +38,9 @@ fn a_private_message_does_not_overtake_what_is_watched_and_waits() {
     let mut desk = paced();
     let (peer, id) = desk.enter();
     let handle = desk.handle();
-    handle.join_with(id, "paced", Join::new().keys(["a"])).unwrap();
+    handle
+        .join_with(id, "paced", Join::new().keys(["a"]))
+        .unwrap();
     handle.publish("paced", about("a", "a1")).unwrap();
     handle.send(id, "private").unwrap();
     desk.run_ms(2 * INTERVAL_MS);
@@ -48,7 +52,9 @@ fn another_room_does_not_overtake_what_is_watched_and_waits() {
     let mut desk = paced();
     let (peer, id) = desk.enter();
     let handle = desk.handle();
-    handle.join_with(id, "paced", Join::new().keys(["a"])).unwrap();
+    handle
+        .join_with(id, "paced", Join::new().keys(["a"]))
+        .unwrap();
     handle.join(id, "other").unwrap();
     handle.publish("paced", about("a", "a1")).unwrap();
     handle.publish("other", "at once").unwrap();
@@ -63,8 +69,12 @@ fn who_begins_to_watch_does_not_change_the_order_for_others() {
         let (peer, id) = desk.enter();
         let (_, other) = desk.enter();
         let handle = desk.handle();
-        handle.join_with(id, "paced", Join::new().keys(["a", "b"])).unwrap();
-        handle.join_with(other, "paced", Join::new().keys(["b"])).unwrap();
+        handle
+            .join_with(id, "paced", Join::new().keys(["a", "b"]))
+            .unwrap();
+        handle
+            .join_with(other, "paced", Join::new().keys(["b"]))
+            .unwrap();
         handle.publish("paced", about("a", "a1")).unwrap();
         handle.publish("paced", about("b", "b1")).unwrap();
         match begin {
@@ -83,8 +93,12 @@ fn who_leaves_does_not_change_the_order_for_others() {
     let (peer, id) = desk.enter();
     let (leaver, other) = desk.enter();
     let handle = desk.handle();
-    handle.join_with(id, "paced", Join::new().keys(["a", "b"])).unwrap();
-    handle.join_with(other, "paced", Join::new().keys(["b"])).unwrap();
+    handle
+        .join_with(id, "paced", Join::new().keys(["a", "b"]))
+        .unwrap();
+    handle
+        .join_with(other, "paced", Join::new().keys(["b"]))
+        .unwrap();
     handle.publish("paced", about("a", "a1")).unwrap();
     handle.publish("paced", about("b", "b1")).unwrap();
     handle.leave(other, "paced").unwrap();
@@ -101,9 +115,13 @@ fn who_is_excluded_is_not_sent_what_waits_though_it_is_written_to_meanwhile() {
     let (_, other) = desk.enter();
     let handle = desk.handle();
     for one in [id, other] {
-        handle.join_with(one, "paced", Join::new().keys(["a"])).unwrap();
+        handle
+            .join_with(one, "paced", Join::new().keys(["a"]))
+            .unwrap();
     }
-    handle.publish("paced", about("a", "mine").except(&[id])).unwrap();
+    handle
+        .publish("paced", about("a", "mine").except(&[id]))
+        .unwrap();
     handle.send(id, "private").unwrap();
     desk.run_ms(2 * INTERVAL_MS);
     assert_eq!(desk.got(peer), ["private"]);
@@ -114,7 +132,9 @@ fn a_key_named_twice_counts_once() {
     let mut desk = Desk::new(Config::new().connection_keys_max(2));
     let (peer, id) = desk.enter();
     let handle = desk.handle();
-    handle.join_with(id, "r", Join::new().keys(["a", "a", "b"])).unwrap();
+    handle
+        .join_with(id, "r", Join::new().keys(["a", "a", "b"]))
+        .unwrap();
     handle.publish("r", about("a", "a1")).unwrap();
     handle.publish("r", about("b", "b1")).unwrap();
     desk.settle();
@@ -129,7 +149,11 @@ fn what_waits_since_intervals_were_wide_is_not_overtaken_when_they_are_not() {
 }
 
 fn narrow(step_ms: u64) {
-    let mut desk = Desk::new(Config::new().pressure_us(1_000).flush_interval_max_ms(4_000));
+    let mut desk = Desk::new(
+        Config::new()
+            .pressure_us(1_000)
+            .flush_interval_max_ms(4_000),
+    );
     let (peer, id) = desk.enter();
     let handle = desk.handle();
     handle.join_with(id, "r", Join::new().keys(["a"])).unwrap();
@@ -158,7 +182,9 @@ fn narrow(step_ms: u64) {
 #[test]
 fn a_watcher_that_reads_is_not_slow_though_much_is_published_in_one_turn() {
     for policy in [SlowPolicy::Disconnect, SlowPolicy::Skip, SlowPolicy::Latest] {
-        let limits = Config::new().outbox_bytes_max(16 * 1024).outbox_high_bytes(16 * 1024);
+        let limits = Config::new()
+            .outbox_bytes_max(16 * 1024)
+            .outbox_high_bytes(16 * 1024);
         let mut desk = Desk::new(limits.slow_policy(policy));
         let (peer, id) = desk.enter();
         let handle = desk.handle();
