@@ -27,6 +27,7 @@ mod limits;
 mod order;
 mod policies;
 mod pull;
+mod replay;
 mod rooms;
 mod selecting;
 mod slow;

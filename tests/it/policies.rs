@@ -14,11 +14,11 @@ use roomcast::{
 use crate::client::Client;
 use crate::house::{Open, config, open, until};
 
-const PIECE: usize = 16 * 1024;
+pub const PIECE: usize = 16 * 1024;
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 
 /// Small tapes, so that a reader is soon slow.
-fn tight() -> Config {
+pub fn tight() -> Config {
     config()
         .shards(1)
         .tape_bytes_max(1 << 20)
@@ -28,13 +28,13 @@ fn tight() -> Config {
 }
 
 /// A numbered payload of `PIECE` bytes.
-fn piece(n: usize) -> String {
+pub fn piece(n: usize) -> String {
     format!("{n:08}{}", "x".repeat(PIECE - 8))
 }
 
 /// Publishes pieces until `enough`, as many keys in turn as are given; who is fast is waited for.
 /// How many there were.
-fn flood(
+pub fn flood(
     house: &Open,
     fast: &mut Client,
     keys: &[&str],
@@ -58,7 +58,7 @@ fn flood(
 }
 
 /// Has a client read again; the numbers of what it was sent, in order.
-fn resume(house: &Open, client: &mut Client, id: ConnectionId) -> Vec<usize> {
+pub fn resume(house: &Open, client: &mut Client, id: ConnectionId) -> Vec<usize> {
     house.engine.send(id, "end").unwrap();
     let texts = client.texts_before("end");
     let got: Vec<usize> = texts
@@ -102,7 +102,7 @@ fn check_told(house: &Open, id: ConnectionId, got: &[usize], total: usize) -> Ve
     told
 }
 
-fn in_step(house: &Open, clients: &mut [&mut Client]) {
+pub fn in_step(house: &Open, clients: &mut [&mut Client]) {
     for n in 0..3 {
         house.engine.publish("r", &format!("after {n}")).unwrap();
         for client in clients.iter_mut() {
