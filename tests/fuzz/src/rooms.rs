@@ -4,6 +4,7 @@
 //! operation with two arguments. Out: nothing, or a panic where a peer was not sent what it is
 //! owed. With `ROOMS_TRACE` set each operation is printed as it runs. One thread.
 
+mod asked;
 mod host;
 mod model;
 mod stream;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use roomcast::testing::Sim;
 use roomcast::{Config, ConnectionId, Handle, Room, SlowPolicy};
 
+use self::asked::Asked;
 use self::host::{By, Host, To, USERS};
 use self::model::{Bounds, Model, Peer, ROOMS, room_name};
 
@@ -101,7 +103,7 @@ impl Run {
             );
         }
         match usize::from(what) % NAMES.len() {
-            0 => self.with_peer(at, |host, handle, id| host.join(handle, id, room)),
+            0 => self.with_peer(at, |host, handle, id| host.join(handle, id, room, None)),
             1 => self.with_peer(at, |host, handle, id| host.leave(handle, id, room)),
             2 => self.publish(one, 0, &[], b),
             3 => self.publish(one, 0, &[usize::from(a >> 3), usize::from(b) / 2], b),
@@ -121,6 +123,13 @@ impl Run {
             16 => self.speak(at, b),
             17 => self.pass(8 * (1 + u64::from(a) % 8)),
             18 => self.hold(room, a),
+            21 => {
+                let asked = Some(Asked::from_byte(b));
+                self.with_peer(at, |host, handle, id| host.join(handle, id, room, asked));
+            }
+            22 => self.with_peer(at, |host, handle, id| {
+                host.watch(handle, id, room, b >> 4, b & 8 == 0);
+            }),
             19 => (0..1 + b % 16).for_each(|_| self.publish(one, 0, &[], b / 16 * 12)),
             _ => {
                 (0..self.takes.len()).for_each(|at| self.resume(at));
@@ -138,7 +147,7 @@ impl Run {
 
     /// Small ones mostly; some as large as may be, and one byte more.
     fn len(&self, size: u8) -> usize {
-        let most = self.host.model().publication_bytes_max();
+        let most = self.host.model().publication_bytes_max() - asked::BYTES;
         match usize::from(size) {
             size @ ..128 => size,
             size @ ..192 => ((size - 127) * 16).min(most),
@@ -286,7 +295,7 @@ impl Run {
 }
 
 /// The operations, in the order of their numbers.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 23] = [
     "join",
     "leave",
     "publish",
@@ -308,4 +317,6 @@ const NAMES: [&str; 21] = [
     "hold",
     "burst",
     "all resume",
+    "join with",
+    "watch",
 ];

@@ -10,6 +10,7 @@ use roomcast::{
     Publication, Request, Room,
 };
 
+use super::asked::{self, Asked};
 use super::model::{Model, ROOMS, each, room_name};
 
 /// How many users the peers are.
@@ -24,13 +25,27 @@ impl Host {
         self.0.lock().expect("a panic ends the run")
     }
 
-    pub fn join(&self, handle: &Handle, id: ConnectionId, room: usize) {
+    /// `asked`: None for everything, and for a member already nothing changes.
+    pub fn join(&self, handle: &Handle, id: ConnectionId, room: usize, asked: Option<Asked>) {
         let mut model = self.model();
         model.look(&handle.rooms());
-        let position = handle.join(id, &room_name(room)).expect("it is taken");
-        model.on_position(room, position);
-        let peer = model.peer(id);
-        peer.rooms |= u8::from(peer.open) << room;
+        let name = room_name(room);
+        let position = match asked {
+            None => handle.join(id, &name),
+            Some(asked) => handle.join_with(id, &name, asked.join()),
+        };
+        model.on_position(room, position.expect("it is taken"));
+        model.on_join(id, room, asked);
+    }
+
+    pub fn watch(&self, handle: &Handle, id: ConnectionId, room: usize, keys: u8, begin: bool) {
+        let (name, of) = (room_name(room), asked::names(keys));
+        match begin {
+            true => handle.watch(id, &name, of),
+            false => handle.unwatch(id, &name, of),
+        }
+        .expect("it is taken");
+        self.model().on_watch(id, room, keys, begin);
     }
 
     pub fn leave(&self, handle: &Handle, id: ConnectionId, room: usize) {
@@ -47,7 +62,11 @@ impl Host {
         let (to_names, but_names) = (names(to), names(but));
         let to_names: Vec<&str> = to_names.iter().map(String::as_str).collect();
         let but_names: Vec<&str> = but_names.iter().map(String::as_str).collect();
+        let (key, odd) = asked::labels(draft.number);
+        let tags = [("odd", odd)];
         let publication = publication(draft.text, &draft.payload)
+            .key(key)
+            .tags(&tags)
             .except(except)
             .except_rooms(&but_names);
         let result = match (by.held, &to_names[..]) {
@@ -55,7 +74,7 @@ impl Host {
             (None, [one]) => by.handle.publish(one, publication),
             (None, several) => by.handle.publish_union(several, publication),
         };
-        if model.is_taken(&result, draft.payload.len()) {
+        if model.is_taken(&result, draft.payload.len() + asked::BYTES) {
             model.on_published(to, result.expect("it is taken"));
             model.owe_members(draft.number, to, but, except);
         }
@@ -142,7 +161,7 @@ impl Handler for Host {
         match what >> 3 & 3 {
             0 => self.publish(&by, 1 << room, 0, &[id], 40),
             1 => self.publish(&by, 1 << room, 0, &[], 200),
-            2 => self.join(handle, id, room),
+            2 => self.join(handle, id, room, None),
             _ => self.leave(handle, id, room),
         }
     }

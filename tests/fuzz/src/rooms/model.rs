@@ -5,6 +5,7 @@
 
 use roomcast::{CloseReason, ConnectionId, Position, Published, Refused};
 
+use super::asked::Asked;
 use super::stream::{self, CLOSE, Frame};
 
 pub const ROOMS: usize = 8;
@@ -31,6 +32,8 @@ pub struct Peer {
     pub open: bool,
     /// A bit for each room.
     pub rooms: u8,
+    /// What it asked for of each of them.
+    asked: [Asked; ROOMS],
     /// Numbers of messages.
     owed: Vec<usize>,
     /// What its rooms' tapes have and it is not owed: exclusions, and second rooms of unions.
@@ -220,9 +223,15 @@ impl Model {
     pub fn owe_members(&mut self, number: usize, to: u8, but: u8, except: &[ConnectionId]) {
         let len = self.lens[number];
         for peer in self.peers.iter_mut().filter(|p| p.open) {
-            let marks = u64::from((peer.rooms & to).count_ones());
+            let asked = peer.asked;
+            let wanting = each(peer.rooms & to).filter(|room| asked[*room].wants(number));
+            let wanting: Vec<usize> = wanting.collect();
+            let marks = wanting.len() as u64;
             if marks == 0 {
                 continue;
+            }
+            if wanting.iter().any(|room| asked[*room].is_watching()) {
+                peer.private += len + 10;
             }
             let excepted = peer.id.is_some_and(|id| except.contains(&id));
             let owed = peer.rooms & but == 0 && !excepted;
@@ -252,6 +261,34 @@ impl Model {
         (peer.id, peer.open, peer.rooms) = (Some(id), true, rooms);
         peer.private = ANSWER_BYTES;
         peer.burden(ANSWER_BYTES, bounds);
+    }
+
+    /// For a member already this changes what it is sent; what it is owed becomes private.
+    pub fn on_join(&mut self, id: ConnectionId, room: usize, asked: Option<Asked>) {
+        let peer = self.peer(id);
+        if !peer.open {
+            return;
+        }
+        let is_member = peer.rooms >> room & 1 != 0;
+        match asked {
+            None if is_member => return,
+            asked => peer.asked[room] = asked.unwrap_or_default(),
+        }
+        peer.rooms |= 1 << room;
+        if is_member {
+            peer.private = peer.waiting;
+        }
+    }
+
+    /// A member that watches keys watches more of them, or fewer.
+    pub fn on_watch(&mut self, id: ConnectionId, room: usize, keys: u8, begin: bool) {
+        let peer = self.peer(id);
+        if let Asked::Keys(watched) = &mut peer.asked[room] {
+            match begin {
+                true => *watched |= keys,
+                false => *watched &= !keys,
+            }
+        }
     }
 
     /// What the peer is still owed of the room becomes private.
