@@ -31,9 +31,9 @@ pub enum SlowPolicy {
     Volatile,
     /// Catch up from the room's history ([`RoomOptions::history`]) when its socket takes bytes
     /// again. What the history does not have any more it misses, and the host is told: a range of
-    /// numbers, whether or not a filter would have kept some of them from it. So in a room without a
-    /// history this is `Skip`. Its order is kept within the room, but not with other rooms while it
-    /// catches up.
+    /// numbers, whether or not a filter would have kept some of them from it. So in a room without
+    /// a history this is `Skip`. Its order is kept within the room, but not with other rooms while
+    /// it catches up.
     Replay,
 }
 
