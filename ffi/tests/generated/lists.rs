@@ -30,6 +30,7 @@ fn in_c(text: &str) -> String {
         .replace("`send`", "sending")
         .replace("`Refused::Behind`", "`ROOMCAST_STATUS_BEHIND`")
         .replace("`Refused::Overloaded`", "`ROOMCAST_STATUS_OVERLOADED`")
+        .replace("(policy `latest`)", "(`ROOMCAST_SLOW_POLICY_LATEST`)")
         .replace("`stop`", "`roomcast_engine_stop`")
 }
 
@@ -158,10 +159,7 @@ pub(super) fn snapshot() -> String {
              /// `sizeof(roomcast_snapshot)`, set by the host before the call.\n    \
              pub struct_size: usize,\n";
     for (name, about) in Snapshot::NAMES.iter().zip(Snapshot::TEXTS) {
-        text += &doc(
-            "    ",
-            &in_c(&about.replace("`skip`", "`ROOMCAST_SLOW_POLICY_SKIP`")),
-        );
+        text += &doc("    ", &in_c(about));
         let _ = writeln!(text, "    pub {name}: u64,");
     }
     text +=
