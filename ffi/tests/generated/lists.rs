@@ -41,6 +41,18 @@ fn camel(name: &str) -> String {
     parts.collect()
 }
 
+/// The other way round.
+pub(super) fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
 pub(super) fn statuses() -> String {
     let mut text = format!("//! The closed list of what can go wrong. {HEAD}\n\n");
     text += "use std::ffi::c_char;\n\nuse roomcast::Status;\n\n";

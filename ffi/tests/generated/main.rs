@@ -42,6 +42,29 @@ fn figures_are_those_of_the_core() {
     compare("ffi/src/snapshot.rs", &lists::snapshot());
 }
 
+/// The header for C++ has each of them under its own name.
+#[test]
+fn statuses_and_limits_are_those_of_roomcast_hpp() {
+    let file = root().join("include/roomcast.hpp");
+    let text = std::fs::read_to_string(file).expect("the header is there");
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.trim_end_matches(','))
+        .collect();
+    let limits = roomcast::Limits::NAMES.iter();
+    let limits = limits.map(|name| format!("    {name} = ROOMCAST_LIMIT_{}", name.to_uppercase()));
+    let statuses = roomcast::Status::ALL.iter().map(|status| {
+        let name = lists::snake(&format!("{status:?}"));
+        format!("    {name} = ROOMCAST_STATUS_{}", name.to_uppercase())
+    });
+    for line in limits.chain(statuses) {
+        assert!(
+            lines.contains(&line.as_str()),
+            "include/roomcast.hpp misses{line}"
+        );
+    }
+}
+
 #[test]
 fn the_header_follows_from_the_sources() {
     compare("include/roomcast.h", &header::header());
