@@ -247,6 +247,9 @@ TEST_CASE("options of rooms and listeners") {
     peer ann = opened(engine);
     CHECK(comes_true([&] { return engine.connections().size() == 1; }));
     CHECK(only(engine).join("r"));
+    // With the first one an interval has ended, so another has just begun.
+    engine.publish("r", "first");
+    CHECK(ann.text() == "first");
     const auto old = engine.publish_tracked(rc::publication("1").to("r").key("k"));
     const auto fresh = engine.publish_tracked(rc::publication("2").to("r").key("k"));
     CHECK(ann.text() == "2");

@@ -199,12 +199,13 @@ TEST(a_members_interval_goes_before_the_rooms, PLAIN, 30) {
     id = host_join(&host, &slow, "/");
     late.flush_interval_ms = 300;
     OK(roomcast_connection_join_with(host.engine, id, S("any"), &late, NULL));
+    /* With the first one an interval has ended, so another has just begun. */
     OK(roomcast_engine_publish(host.engine, S("any"), TEXT_KIND, B("one"), NULL));
+    ws_expect(&slow, "one");
     uint64_t began = suite_now_ms();
     OK(roomcast_engine_publish(host.engine, S("any"), TEXT_KIND, B("two"), NULL));
-    ws_expect(&slow, "one");
     ws_expect(&slow, "two");
-    CHECK(suite_now_ms() >= began + 100);
+    if (suite_slow() == 1) CHECK(suite_now_ms() >= began + 100);
     ws_free(&quick);
     ws_free(&slow);
     host_free(&host);
@@ -220,6 +221,9 @@ TEST(of_each_key_the_newest_leaves_with_the_interval, PLAIN, 30) {
     set_room(&host, "ticker:", 400, true);
     host_start(&host);
     host_join(&host, &ws, "/ticker:a");
+    /* With the first one an interval has ended, so another has just begun. */
+    OK(roomcast_engine_publish(host.engine, room, TEXT_KIND, B("first"), NULL));
+    ws_expect(&ws, "first");
     for (int i = 0; i < 4; i++) {
         snprintf(text, sizeof text, "%s %d", i % 2 ? "BTC" : "bare", i);
         roomcast_publication p = publication(text, &room);
