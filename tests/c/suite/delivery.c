@@ -322,6 +322,33 @@ TEST(the_latest_of_each_key_is_kept, PLAIN, 60) {
     host_free(&host);
 }
 
+/* What is sent of watched keys waits for the member alone, and meets its policy there. */
+TEST(a_watch_list_lags_by_its_policy, PLAIN, 60) {
+    struct host host;
+    struct ws ws;
+    const roomcast_str key = S("a");
+    roomcast_join join = join_of();
+    host_prepare_slow(&host);
+    OK(roomcast_config_set_limit(host.config, ROOMCAST_LIMIT_OUTBOX_BYTES_MAX, 300000));
+    host_start(&host);
+    uint64_t id = host_join(&host, &ws, "/");
+    join.keys = &key;
+    join.key_count = 1;
+    join.slow_policy = ROOMCAST_SLOW_POLICY_SKIP;
+    OK(roomcast_connection_join_with(host.engine, id, S("slow"), &join, NULL));
+    uint64_t taken = flood(&host, has_lagged);
+    OK(roomcast_connection_send(host.engine, id, TEXT_KIND, B("end")));
+    uint64_t heard = 0;
+    while (ws_hear(&ws) && ws.opcode != WS_TEXT) heard++;
+    EQ(WS_TEXT, ws.opcode);
+    size_t lags = host_count(&host, ROOMCAST_EVENT_LAGGED, id);
+    for (size_t i = 0; i < lags; i++)
+        heard += host_wait(&host, ROOMCAST_EVENT_LAGGED, id, i).missed;
+    EQ((taken + 2) / 3, heard);
+    ws_free(&ws);
+    host_free(&host);
+}
+
 static bool has_dropped(struct host *host) {
     return host_figures(host).volatile_dropped > 0;
 }
