@@ -243,8 +243,7 @@ typedef enum roomcast_status {
      */
     ROOMCAST_STATUS_BEHIND = 10,
     /**
-     * A shard or the engine is overloaded (inbox_bytes_max, shard_tape_bytes_max,
-     * memory_bytes_max).
+     * Overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max).
      */
     ROOMCAST_STATUS_OVERLOADED = 11,
     /**
@@ -568,11 +567,15 @@ typedef enum roomcast_limit {
      */
     ROOMCAST_LIMIT_CONNECTION_FILTERS_MAX = 43,
     /**
-     * Bytes that the whole engine may hold for tapes, outboxes, inboxes, untaken events and
-     * messages in the making, 0 for no such budget. Near it the engine degrades step by step; at
-     * it publishing answers `ROOMCAST_STATUS_OVERLOADED`. Default 1 GiB.
+     * Bytes that the whole engine may hold for tapes, histories, outboxes, inboxes, untaken events
+     * and messages in the making, 0 for no such budget. Near it the engine degrades step by step;
+     * at it publishing answers `ROOMCAST_STATUS_OVERLOADED`. Default 1 GiB.
      */
     ROOMCAST_LIMIT_MEMORY_BYTES_MAX = 44,
+    /**
+     * Bytes of a room's history, where it has one (`roomcast_room_options`). Default 1 MiB.
+     */
+    ROOMCAST_LIMIT_HISTORY_BYTES_MAX = 45,
 } roomcast_limit;
 
 /**
@@ -1209,7 +1212,8 @@ typedef enum roomcast_slow_policy {
     ROOMCAST_SLOW_POLICY_SKIP = 2,
     /**
      * Of what it has not got, it is sent the newest publication of each key and those without one;
-     * an event tells what it missed. Where the tape has no place for them, it jumps ahead.
+     * an event tells what it missed. Whom the newest one excludes is sent none. Where the tape has
+     * no place for all, it jumps ahead.
      */
     ROOMCAST_SLOW_POLICY_LATEST = 3,
     /**
@@ -1217,6 +1221,13 @@ typedef enum roomcast_slow_policy {
      * (`volatile_dropped`), without an event: for news that is worthless when it is late.
      */
     ROOMCAST_SLOW_POLICY_VOLATILE = 4,
+    /**
+     * It catches up from the room's history (`history` of `roomcast_room_options`) when its socket
+     * takes bytes again; an event tells what the history does not have any more. Without a history
+     * it is as `ROOMCAST_SLOW_POLICY_SKIP`. Its order is kept within the room, but not with other
+     * rooms while it catches up.
+     */
+    ROOMCAST_SLOW_POLICY_REPLAY = 5,
 } roomcast_slow_policy;
 
 /**
@@ -1244,8 +1255,14 @@ typedef struct roomcast_room_options {
      */
     uint32_t slow_policy;
     /**
+     * How many publications a room keeps while it exists, within `history_bytes_max`, for members
+     * with the policy `ROOMCAST_SLOW_POLICY_REPLAY`.
+     */
+    uint32_t history;
+    /**
      * Of publications with one key only the newest of each interval leaves, in its own place of
-     * the order; those without a key all leave. Needs a flush interval.
+     * the order; whom that one excludes is sent neither. Those without a key all leave. Needs a
+     * flush interval.
      */
     bool conflate;
     /**
@@ -2758,6 +2775,11 @@ typedef struct roomcast_snapshot {
      */
     uint64_t too_slow;
     /**
+     * Publications that slow members were sent from the history of their room
+     * (`ROOMCAST_SLOW_POLICY_REPLAY`).
+     */
+    uint64_t replayed;
+    /**
      * Bytes that tapes hold now.
      */
     uint64_t tape_bytes;
@@ -2775,7 +2797,7 @@ typedef struct roomcast_snapshot {
     uint64_t assembly_bytes;
     /**
      * Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
-     * of the whole engine, untaken events.
+     * of the whole engine, untaken events and histories.
      */
     uint64_t memory_bytes;
     /**
@@ -2869,6 +2891,10 @@ typedef struct roomcast_snapshot {
      */
     uint64_t event_bytes;
     /**
+     * Bytes of the histories of rooms.
+     */
+    uint64_t history_bytes;
+    /**
      * Connections that ended, by `roomcast_close_reason`.
      */
     uint64_t closed[16];
@@ -2901,8 +2927,8 @@ roomcast_status roomcast_engine_snapshot(const roomcast_engine *engine,
                                          roomcast_snapshot *figures);
 
 /**
- * The figures of one shard alone, to see which one is hot. `rooms`, `refused`, `reports_dropped`
- * and `event_bytes` are the engine's and 0 here.
+ * The figures of one shard alone, to see which one is hot. `rooms`, `refused`, `reports_dropped`,
+ * `event_bytes` and `history_bytes` are the engine's and 0 here.
  *
  * @param shard from 0 on
  * @param figures with `struct_size` set; gets the figures

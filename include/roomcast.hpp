@@ -157,7 +157,8 @@ enum class limit : std::uint32_t {
     connection_keys_max = ROOMCAST_LIMIT_CONNECTION_KEYS_MAX,
     room_filters_max = ROOMCAST_LIMIT_ROOM_FILTERS_MAX,
     connection_filters_max = ROOMCAST_LIMIT_CONNECTION_FILTERS_MAX,
-    memory_bytes_max = ROOMCAST_LIMIT_MEMORY_BYTES_MAX
+    memory_bytes_max = ROOMCAST_LIMIT_MEMORY_BYTES_MAX,
+    history_bytes_max = ROOMCAST_LIMIT_HISTORY_BYTES_MAX
 };
 
 /** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */
@@ -193,7 +194,8 @@ enum class slow_policy : std::uint32_t {
     disconnect = ROOMCAST_SLOW_POLICY_DISCONNECT,
     skip = ROOMCAST_SLOW_POLICY_SKIP,
     latest = ROOMCAST_SLOW_POLICY_LATEST,
-    volatile_ = ROOMCAST_SLOW_POLICY_VOLATILE
+    volatile_ = ROOMCAST_SLOW_POLICY_VOLATILE,
+    replay = ROOMCAST_SLOW_POLICY_REPLAY
 };
 
 /** What happens to what a peer says beyond `message_rate_max` (`roomcast_message_rate_policy`). */
@@ -777,13 +779,17 @@ public:
     room_options &slow_policy(roomcast::slow_policy policy) {
         return raw_.slow_policy = static_cast<std::uint32_t>(policy), *this;
     }
+    /** How many publications it keeps, for members with `slow_policy::replay`. */
+    room_options &history(std::uint32_t publications) {
+        return raw_.history = publications, *this;
+    }
     /** With false, publications are sent as they are. */
     room_options &deflate(bool deflate) { return raw_.deflate_off = !deflate, *this; }
 
 private:
     friend class config;
 
-    roomcast_room_options raw_{sizeof(roomcast_room_options), 0, 0, false, false};
+    roomcast_room_options raw_{sizeof(roomcast_room_options), 0, 0, 0, false, false};
 };
 
 /** What holds for one listener: `config::listen`. */

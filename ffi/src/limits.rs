@@ -126,10 +126,12 @@ pub enum roomcast_limit {
     RoomFiltersMax = 42,
     /// Rooms that one connection may be in with a filter. Default 64.
     ConnectionFiltersMax = 43,
-    /// Bytes that the whole engine may hold for tapes, outboxes, inboxes, untaken events and
-    /// messages in the making, 0 for no such budget. Near it the engine degrades step by step; at
-    /// it publishing answers `ROOMCAST_STATUS_OVERLOADED`. Default 1 GiB.
+    /// Bytes that the whole engine may hold for tapes, histories, outboxes, inboxes, untaken events
+    /// and messages in the making, 0 for no such budget. Near it the engine degrades step by step;
+    /// at it publishing answers `ROOMCAST_STATUS_OVERLOADED`. Default 1 GiB.
     MemoryBytesMax = 44,
+    /// Bytes of a room's history, where it has one (`roomcast_room_options`). Default 1 MiB.
+    HistoryBytesMax = 45,
 }
 
 pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
@@ -178,6 +180,7 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
         42 => "room_filters_max",
         43 => "connection_filters_max",
         44 => "memory_bytes_max",
+        45 => "history_bytes_max",
         _ => return None,
     };
     Some(name)
@@ -233,6 +236,7 @@ pub extern "C" fn roomcast_limit_name(limit: u32) -> *const c_char {
         42 => c"room_filters_max",
         43 => c"connection_filters_max",
         44 => c"memory_bytes_max",
+        45 => c"history_bytes_max",
         _ => return std::ptr::null(),
     };
     name.as_ptr()
@@ -285,6 +289,7 @@ pub(crate) fn limit_value(limits: &Limits, limit: u32) -> Option<u64> {
         42 => limits.room_filters_max as u64,
         43 => limits.connection_filters_max as u64,
         44 => limits.memory_bytes_max as u64,
+        45 => limits.history_bytes_max as u64,
         _ => return None,
     };
     Some(value)

@@ -18,18 +18,25 @@ pub enum roomcast_slow_policy {
     /// It jumps ahead to the newest publication, and an event tells what it missed.
     Skip = 2,
     /// Of what it has not got, it is sent the newest publication of each key and those without one;
-    /// an event tells what it missed. Where the tape has no place for them, it jumps ahead.
+    /// an event tells what it missed. Whom the newest one excludes is sent none. Where the tape has
+    /// no place for all, it jumps ahead.
     Latest = 3,
     /// What is published while its socket takes no bytes is dropped at once and counted
     /// (`volatile_dropped`), without an event: for news that is worthless when it is late.
     Volatile = 4,
+    /// It catches up from the room's history (`history` of `roomcast_room_options`) when its socket
+    /// takes bytes again; an event tells what the history does not have any more. Without a history
+    /// it is as `ROOMCAST_SLOW_POLICY_SKIP`. Its order is kept within the room, but not with other
+    /// rooms while it catches up.
+    Replay = 5,
 }
 
-const POLICIES: [(roomcast_slow_policy, SlowPolicy); 4] = [
+const POLICIES: [(roomcast_slow_policy, SlowPolicy); 5] = [
     (roomcast_slow_policy::Disconnect, SlowPolicy::Disconnect),
     (roomcast_slow_policy::Skip, SlowPolicy::Skip),
     (roomcast_slow_policy::Latest, SlowPolicy::Latest),
     (roomcast_slow_policy::Volatile, SlowPolicy::Volatile),
+    (roomcast_slow_policy::Replay, SlowPolicy::Replay),
 ];
 
 /// The policy of a number; None for what holds otherwise.
@@ -78,8 +85,12 @@ pub struct roomcast_room_options {
     pub flush_interval_ms: u32,
     /// One of `roomcast_slow_policy`; 0 for the engine's.
     pub slow_policy: u32,
+    /// How many publications a room keeps while it exists, within `history_bytes_max`, for members
+    /// with the policy `ROOMCAST_SLOW_POLICY_REPLAY`.
+    pub history: u32,
     /// Of publications with one key only the newest of each interval leaves, in its own place of
-    /// the order; those without a key all leave. Needs a flush interval.
+    /// the order; whom that one excludes is sent neither. Those without a key all leave. Needs a
+    /// flush interval.
     pub conflate: bool,
     /// Publications are sent as they are, also to members that agreed on compression: where they
     /// are dense already.
@@ -130,6 +141,7 @@ pub extern "C" fn roomcast_config_set_room_options(
         if let Some(options) = options.growing()? {
             let pace = Pace::read(options.flush_interval_ms, options.slow_policy)?;
             made = made
+                .history(options.history)
                 .conflate(options.conflate)
                 .deflate(!options.deflate_off);
             if let Some(interval) = pace.interval_ms {

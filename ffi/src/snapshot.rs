@@ -131,6 +131,9 @@ pub struct roomcast_snapshot {
     pub volatile_dropped: u64,
     /// Connections given up as too slow.
     pub too_slow: u64,
+    /// Publications that slow members were sent from the history of their room
+    /// (`ROOMCAST_SLOW_POLICY_REPLAY`).
+    pub replayed: u64,
     /// Bytes that tapes hold now.
     pub tape_bytes: u64,
     /// Bytes that wait for single connections now.
@@ -140,7 +143,7 @@ pub struct roomcast_snapshot {
     /// Bytes of messages of peers that have not arrived whole.
     pub assembly_bytes: u64,
     /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
-    /// of the whole engine, untaken events.
+    /// of the whole engine, untaken events and histories.
     pub memory_bytes: u64,
     /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used
     /// up.
@@ -190,6 +193,8 @@ pub struct roomcast_snapshot {
     pub reports_dropped: u64,
     /// Bytes of events that wait for the host.
     pub event_bytes: u64,
+    /// Bytes of the histories of rooms.
+    pub history_bytes: u64,
     /// Connections that ended, by `roomcast_close_reason`.
     pub closed: [u64; 16],
     /// How long turns took, without the wait.
@@ -268,6 +273,7 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         replaced: from.replaced,
         volatile_dropped: from.volatile_dropped,
         too_slow: from.too_slow,
+        replayed: from.replayed,
         tape_bytes: from.tape_bytes,
         outbox_bytes: from.outbox_bytes,
         inbox_bytes: from.inbox_bytes,
@@ -294,6 +300,7 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         refused: from.refused,
         reports_dropped: from.reports_dropped,
         event_bytes: from.event_bytes,
+        history_bytes: from.history_bytes,
         closed,
         turn: (&from.turn).into(),
         turn_lag: (&from.turn_lag).into(),

@@ -21,8 +21,7 @@ pub enum roomcast_status {
     OnShard = 4,
     /// The room is behind its publishers (room_ahead_bytes_max).
     Behind = 10,
-    /// A shard or the engine is overloaded (inbox_bytes_max, shard_tape_bytes_max,
-    /// memory_bytes_max).
+    /// Overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max).
     Overloaded = 11,
     /// The payload and its labels are larger than publication_bytes_max.
     PayloadTooLarge = 12,
@@ -92,7 +91,7 @@ pub extern "C" fn roomcast_status_text(status: u32) -> *const c_char {
         3 => c"the engine is stopping or has stopped",
         4 => c"this call waits for a shard and cannot be made on a shard's thread",
         10 => c"the room is behind its publishers (room_ahead_bytes_max)",
-        11 => c"a shard or the engine is overloaded (inbox_bytes_max, shard_tape_bytes_max, memory_bytes_max)",
+        11 => c"overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max)",
         12 => c"the payload and its labels are larger than publication_bytes_max",
         13 => c"the room name is empty or longer than room_name_bytes_max",
         14 => c"the key is longer than key_bytes_max",

@@ -30,7 +30,9 @@ fn in_c(text: &str) -> String {
         .replace("`send`", "sending")
         .replace("`Refused::Behind`", "`ROOMCAST_STATUS_BEHIND`")
         .replace("`Refused::Overloaded`", "`ROOMCAST_STATUS_OVERLOADED`")
+        .replace("[`RoomOptions::history`]", "`roomcast_room_options`")
         .replace("(policy `latest`)", "(`ROOMCAST_SLOW_POLICY_LATEST`)")
+        .replace("(policy `replay`)", "(`ROOMCAST_SLOW_POLICY_REPLAY`)")
         .replace("`stop`", "`roomcast_engine_stop`")
 }
 

@@ -234,6 +234,7 @@ TEST_CASE("options of rooms and listeners") {
                                    .flush_interval(300ms)
                                    .conflate()
                                    .slow_policy(rc::slow_policy::volatile_)
+                                   .history(5)
                                    .deflate(false))
             .on_delivered(told.handler()));
     const std::string offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";

@@ -265,6 +265,19 @@ static uint64_t flood(struct host *host, bool (*is_enough)(struct host *)) {
     return taken;
 }
 
+static size_t left;
+
+static bool is_over(struct host *host) {
+    (void)host;
+    return left-- == 0;
+}
+
+/* The same for so many attempts. */
+static uint64_t flood_some(struct host *host, size_t attempts) {
+    left = attempts;
+    return flood(host, is_over);
+}
+
 static uint64_t join_slow(struct host *host, struct ws *ws, uint32_t policy) {
     roomcast_join join = join_of();
     uint64_t id = host_join(host, ws, "/");
@@ -318,6 +331,45 @@ TEST(the_latest_of_each_key_is_kept, PLAIN, 60) {
     EQ(taken, accounted(&host, &ws));
     CHECK(host_wait(&host, ROOMCAST_EVENT_LAGGED, id, 0).missed_replaced);
     CHECK(host_figures(&host).replaced > 0);
+    ws_free(&ws);
+    host_free(&host);
+}
+
+static bool has_replayed(struct host *host) {
+    return host_figures(host).replayed > 0;
+}
+
+static void *read_to_the_end(void *argument) {
+    struct ws *ws = argument;
+    uintptr_t heard = 0;
+    while (ws_hear(ws) && ws->opcode != WS_TEXT) heard++;
+    return (void *)heard;
+}
+
+TEST(a_history_is_caught_up_with, PLAIN, 60) {
+    struct host host;
+    struct ws ws;
+    pthread_t reader;
+    roomcast_room_options options = {0};
+    void *heard = NULL;
+    options.struct_size = sizeof options;
+    options.slow_policy = ROOMCAST_SLOW_POLICY_REPLAY;
+    options.history = 10000;
+    host_prepare_slow(&host);
+    OK(roomcast_config_set_limit(host.config, ROOMCAST_LIMIT_HISTORY_BYTES_MAX, 64 << 20));
+    OK(roomcast_config_set_room_options(host.config, S("slow"), &options));
+    host_start(&host);
+    host_join(&host, &ws, "/slow");
+    /* More than socket and tape take; then it reads, and is sent the rest. */
+    uint64_t taken = 0;
+    for (int i = 0; i < 10; i++) taken += flood_some(&host, 20);
+    CHECK(pthread_create(&reader, NULL, read_to_the_end, &ws) == 0);
+    UNTIL(has_replayed(&host));
+    UNTIL(roomcast_engine_publish(host.engine, S("slow"), TEXT_KIND, B("end"), NULL) ==
+          ROOMCAST_STATUS_OK);
+    CHECK(pthread_join(reader, &heard) == 0);
+    EQ(taken, (uintptr_t)heard);
+    EQ(0, host_count(&host, ROOMCAST_EVENT_LAGGED, 0));
     ws_free(&ws);
     host_free(&host);
 }

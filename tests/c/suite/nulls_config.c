@@ -64,7 +64,7 @@ NULLS(roomcast_config_set_slow_policy) {
     IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(NULL, ROOMCAST_SLOW_POLICY_SKIP));
     EACH(bad, bad_enums, uint32_t)
         IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(w->config, *bad));
-    for (uint32_t policy = 0; policy <= ROOMCAST_SLOW_POLICY_VOLATILE; policy++)
+    for (uint32_t policy = 0; policy <= ROOMCAST_SLOW_POLICY_REPLAY; policy++)
         OK(roomcast_config_set_slow_policy(w->config, policy));
     OK(roomcast_config_set_slow_policy(w->config, ROOMCAST_SLOW_POLICY_DEFAULT));
 }
