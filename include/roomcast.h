@@ -847,7 +847,8 @@ typedef struct roomcast_event {
      */
     const roomcast_request *request;
     /**
-     * Of lagged and delivered: the room's name. Of closed: the peer's text or the rule that it broke, or NULL.
+     * Of lagged and delivered: the room's name. Of closed: the peer's text or the rule that it
+     * broke, or NULL.
      */
     roomcast_str text;
     /**
@@ -2148,9 +2149,9 @@ roomcast_status roomcast_connection_join(const roomcast_engine *engine,
                                          roomcast_position *position);
 
 /**
- * Makes a connection a member of a room, as `roomcast_connection_join`, with a filter, a watch-list,
- * or another pace or policy than the room's. Of a member already it changes how it is one, between
- * two publications.
+ * Makes a connection a member of a room, as `roomcast_connection_join`, with a filter, a
+ * watch-list, or another pace or policy than the room's. Of a member already it changes how it is
+ * one, between two publications.
  *
  * @param room the room's name
  * @param join how; NULL for everything, as the room's options say

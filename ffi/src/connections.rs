@@ -95,9 +95,9 @@ pub extern "C" fn roomcast_connection_join(
     })
 }
 
-/// Makes a connection a member of a room, as `roomcast_connection_join`, with a filter, a watch-list,
-/// or another pace or policy than the room's. Of a member already it changes how it is one, between
-/// two publications.
+/// Makes a connection a member of a room, as `roomcast_connection_join`, with a filter, a
+/// watch-list, or another pace or policy than the room's. Of a member already it changes how it is
+/// one, between two publications.
 ///
 /// @param room the room's name
 /// @param join how; NULL for everything, as the room's options say

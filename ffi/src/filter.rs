@@ -226,6 +226,12 @@ fn read_field(field: u32, tag: &roomcast_str) -> Result<Field, Status> {
     }
 }
 
+/// What one of the values makes match.
+fn of_each(field: &Field, values: &[&str], make: impl Fn(Field, String) -> Filter) -> Filter {
+    let filters = values.iter();
+    Filter::any(filters.map(|value| make(field.clone(), (*value).to_owned())))
+}
+
 /// Makes a filter of a question.
 ///
 /// @param field one of `roomcast_field`
@@ -247,19 +253,14 @@ pub extern "C" fn roomcast_filter_new_ask(
     give_filter(filter, || {
         let field = read_field(field, &tag)?;
         let values = texts(values.slice(count)?)?;
-        let affix = |make: fn(Field, String) -> Filter| {
-            Filter::any(
-                values
-                    .iter()
-                    .map(|value| make(field.clone(), (*value).to_owned())),
-            )
-        };
         match question {
             q if q == number::OneOf as u32 => Ok(Filter::one_of(field, values)),
             q if q == number::Exists as u32 && values.is_empty() => Ok(Filter::exists(field)),
-            q if q == number::StartsWith as u32 => Ok(affix(Filter::starts_with)),
-            q if q == number::EndsWith as u32 => Ok(affix(Filter::ends_with)),
-            q if q == number::Contains as u32 => Ok(affix(Filter::contains)),
+            q if q == number::StartsWith as u32 => {
+                Ok(of_each(&field, &values, Filter::starts_with))
+            }
+            q if q == number::EndsWith as u32 => Ok(of_each(&field, &values, Filter::ends_with)),
+            q if q == number::Contains as u32 => Ok(of_each(&field, &values, Filter::contains)),
             _ => Err(Status::InvalidArgument),
         }
     })

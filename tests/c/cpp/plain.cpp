@@ -85,7 +85,8 @@ int main() {
     const auto native = roomcast::filter::native(
         "none", [](const roomcast::labels &labels, roomcast::bytes_view) { return !labels.key(); });
     const auto joined = there[0].try_join(
-        "keys", roomcast::join().filter(roomcast::filter::eq(roomcast::field::key(), "a") || native));
+        "keys",
+        roomcast::join().filter(roomcast::filter::eq(roomcast::field::key(), "a") || native));
     expect(static_cast<bool>(joined), "joining with a filter");
     const auto tracked =
         engine.try_publish_tracked(roomcast::publication("seen").to("keys").key("a"));

@@ -439,7 +439,7 @@ static bool is_agreed(const roomcast_engine *engine, size_t listener) {
 TEST(compression_is_off_for_a_listener, PLAIN, 20) {
     struct host host;
     roomcast_listen_options options = {0};
-    char path[64];
+    char path[200];
     struct ws ws;
     host_prepare(&host);
     OK(roomcast_config_set_limit(host.config, ROOMCAST_LIMIT_DEFLATE_LEVEL, 1));
@@ -447,7 +447,8 @@ TEST(compression_is_off_for_a_listener, PLAIN, 20) {
     OK(roomcast_config_add_listener_with(host.config, S("127.0.0.1:0"), &options));
     options.deflate_off = true;
     OK(roomcast_config_add_listener_with(host.config, S("127.0.0.1:0"), &options));
-    snprintf(path, sizeof path, "/tmp/roomcast-delivery-%d", (int)getpid());
+    const char *folder = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    snprintf(path, sizeof path, "%s/near.%d", folder, (int)getpid());
     OK(roomcast_config_add_unix_listener_with(host.config, S(path), &options));
     host_start(&host);
     CHECK(is_agreed(host.engine, 0));

@@ -18,7 +18,8 @@ NULLS(roomcast_filter_new) {
     IS(INVALID_ARGUMENT, roomcast_filter_new(S("true"), NULL, why, sizeof why));
     EACH(bad, bad_texts, roomcast_str)
         IS(INVALID_ARGUMENT, roomcast_filter_new(*bad, &filter, why, sizeof why));
-    static const char *const wrong[] = {"", "tags.", "tags.a ==", "1", "tags.a == \"x", "((((", "&&"};
+    static const char *const wrong[] = {"",  "tags.", "tags.a ==", "tags.a == \"x",
+                                        "1", "((((",  "&&"};
     EACH(text, wrong, char *const) {
         IS(FILTER, roomcast_filter_new(S(*text), &filter, why, sizeof why));
         HAS("byte", why);
@@ -117,7 +118,8 @@ NULLS(roomcast_filter_new_any) {
         snprintf(text, sizeof text, "has(tags.t%zu)", i);
         parts[i] = filter_of(text);
     }
-    IS(FILTER, roomcast_filter_new_any((const roomcast_filter *const *)parts, LENGTH(parts), &none));
+    const roomcast_filter *const *list = (const roomcast_filter *const *)parts;
+    IS(FILTER, roomcast_filter_new_any(list, LENGTH(parts), &none));
     UNTOUCHED(none);
     for (size_t i = 0; i < LENGTH(parts); i++) roomcast_filter_free(parts[i]);
 }
