@@ -134,6 +134,21 @@ roomcast_snapshot host_figures(const struct host *host) {
     return figures;
 }
 
+roomcast_filter *filter_of(const char *text) {
+    roomcast_filter *filter = NULL;
+    char why[128] = "";
+    roomcast_status status = roomcast_filter_new(S(text), &filter, why, sizeof why);
+    if (status != ROOMCAST_STATUS_OK) suite_fail(__FILE__, __LINE__, "%s: %s", text, why);
+    return filter;
+}
+
+roomcast_join join_of(const roomcast_filter *filter) {
+    roomcast_join join = {0};
+    join.struct_size = sizeof join;
+    join.filter = filter;
+    return join;
+}
+
 static bool find(struct host *host, uint32_t kind, uint64_t connection, size_t *nth,
                  struct seen *found) {
     bool is_there = false;

@@ -65,6 +65,11 @@ uint64_t host_join(struct host *host, struct ws *ws, const char *target);
 /* What the engine says of itself now. */
 roomcast_snapshot host_figures(const struct host *host);
 
+/* A filter of its text; one that is none fails the test. */
+roomcast_filter *filter_of(const char *text);
+/* With this filter, or for NULL with nothing said. */
+roomcast_join join_of(const roomcast_filter *filter);
+
 bool text_is(roomcast_str text, const char *wanted);
 /* A zero-ended copy, cut to its place. */
 void text_copy(char *into, size_t size, roomcast_str text);

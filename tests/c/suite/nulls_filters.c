@@ -5,12 +5,6 @@
 
 #define BAD_SIZES(type) {0, 1, sizeof(size_t), sizeof(type) - 8}
 
-static roomcast_filter *filter_of(const char *text) {
-    roomcast_filter *filter = NULL;
-    OK(roomcast_filter_new(S(text), &filter, NULL, 0));
-    return filter;
-}
-
 NULLS(roomcast_filter_new) {
     PLACE(roomcast_filter *, filter);
     char why[128] = "", small[4] = "abc";

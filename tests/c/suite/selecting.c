@@ -65,21 +65,6 @@ static void hears(struct ws *ws, const char *wanted) {
     TEXT(wanted, S(heard));
 }
 
-static roomcast_filter *filter_of(const char *text) {
-    roomcast_filter *filter = NULL;
-    char why[128] = "";
-    roomcast_status status = roomcast_filter_new(S(text), &filter, why, sizeof why);
-    if (status != ROOMCAST_STATUS_OK) suite_fail(__FILE__, __LINE__, "%s: %s", text, why);
-    return filter;
-}
-
-static roomcast_join join_of(const roomcast_filter *filter) {
-    roomcast_join join = {0};
-    join.struct_size = sizeof join;
-    join.filter = filter;
-    return join;
-}
-
 static const struct {
     const char *text, *wanted;
 } filters[] = {
@@ -133,63 +118,6 @@ TEST(a_filter_is_asked_without_an_engine, PLAIN, 20) {
         }
         roomcast_filter_free(filter);
     }
-}
-
-static void is_written(roomcast_filter *filter, const char *text) {
-    roomcast_filter *written = filter_of(text);
-    roomcast_str canonical = roomcast_filter_text(written), built = roomcast_filter_text(filter);
-    if (canonical.len != built.len || memcmp(canonical.data, built.data, built.len) != 0)
-        suite_fail(__FILE__, __LINE__, "%.*s is not %.*s", (int)built.len, built.data,
-                   (int)canonical.len, canonical.data);
-    roomcast_filter_free(written);
-    roomcast_filter_free(filter);
-}
-
-static roomcast_filter *ask(uint32_t field, const char *tag, uint32_t question,
-                            const char *first, const char *second) {
-    const roomcast_str values[] = {S(first), S(second)};
-    roomcast_filter *filter = NULL;
-    size_t count = (first != NULL) + (size_t)(second != NULL);
-    OK(roomcast_filter_new_ask(field, S(tag), question, values, count, &filter));
-    return filter;
-}
-
-static roomcast_filter *compare(const char *tag, uint32_t comparison, double bound) {
-    roomcast_filter *filter = NULL;
-    OK(roomcast_filter_new_compare(ROOMCAST_FIELD_TAG, S(tag), comparison, bound, &filter));
-    return filter;
-}
-
-TEST(questions_are_what_their_texts_are, PLAIN, 20) {
-    const uint32_t tag = ROOMCAST_FIELD_TAG, event = ROOMCAST_FIELD_EVENT;
-    const uint32_t key = ROOMCAST_FIELD_KEY, one_of = ROOMCAST_QUESTION_ONE_OF;
-    is_written(ask(tag, "a", one_of, "x", NULL), "tags.a == \"x\"");
-    is_written(ask(tag, "a b", one_of, "y", "x"), "tags[\"a b\"] in [\"x\", \"y\"]");
-    is_written(ask(key, NULL, one_of, "\" || true", NULL), "key == \"\\\" || true\"");
-    is_written(ask(event, NULL, one_of, NULL, NULL), "event in []");
-    is_written(ask(event, NULL, ROOMCAST_QUESTION_EXISTS, NULL, NULL), "has(publication.event)");
-    is_written(ask(tag, "a", ROOMCAST_QUESTION_STARTS_WITH, "x", NULL), "tags.a.startsWith(\"x\")");
-    is_written(ask(tag, "a", ROOMCAST_QUESTION_ENDS_WITH, "x", "y"),
-               "tags.a.endsWith(\"x\") || tags.a.endsWith(\"y\")");
-    is_written(ask(tag, "a", ROOMCAST_QUESTION_CONTAINS, "x", NULL), "tags.a.contains(\"x\")");
-    is_written(ask(tag, "a", ROOMCAST_QUESTION_CONTAINS, NULL, NULL), "false");
-    is_written(compare("p", ROOMCAST_COMPARISON_LESS, 1.5), "double(tags.p) < 1.5");
-    is_written(compare("p", ROOMCAST_COMPARISON_LESS_OR_EQUAL, -1), "double(tags.p) <= -1.0");
-    is_written(compare("p", ROOMCAST_COMPARISON_GREATER, 1e9), "double(tags.p) > 1e9");
-    is_written(compare("p", ROOMCAST_COMPARISON_GREATER_OR_EQUAL, 0), "double(tags.p) >= 0.0");
-}
-
-TEST(filters_are_put_together, PLAIN, 20) {
-    roomcast_filter *parts[] = {filter_of("has(publication.key)"), filter_of("event == \"e\"")};
-    const roomcast_filter *const *list = (const roomcast_filter *const *)parts;
-    roomcast_filter *all = NULL, *any = NULL, *not = NULL;
-    OK(roomcast_filter_new_all(list, 2, &all));
-    OK(roomcast_filter_new_any(list, 2, &any));
-    OK(roomcast_filter_new_not(parts[1], &not));
-    for (int i = 0; i < 2; i++) roomcast_filter_free(parts[i]);
-    is_written(all, "event == \"e\" && has(publication.key)");
-    is_written(any, "has(publication.key) || event == \"e\"");
-    is_written(not, "event != \"e\"");
 }
 
 struct native {
@@ -401,4 +329,92 @@ TEST(too_many_filters_and_keys_are_counted, PLAIN, 30) {
     roomcast_filter_free(filter);
     ws_free(&ws);
     host_free(&host);
+}
+
+/* Several threads at once; each round of a changer is another way to be a member. */
+struct crowd {
+    struct host host;
+    uint64_t ids[2];
+    int rounds, freed, made;
+};
+
+static bool asks_nothing(void *data, const roomcast_labels *labels, roomcast_bytes bytes) {
+    struct crowd *crowd = data;
+    CHECK(crowd->rounds > 0 && roomcast_labels_key(labels).data);
+    return bytes.len % 2 == 0;
+}
+
+static void on_crowd_free(void *data) {
+    struct crowd *crowd = data;
+    COUNT_UP(crowd->freed);
+}
+
+static void *publish_labelled(void *argument) {
+    struct crowd *crowd = argument;
+    const roomcast_str room = S("r");
+    uint64_t token = 0, held = 0;
+    OK(roomcast_room_hold(crowd->host.engine, room, &held));
+    for (int i = 0; i < crowd->rounds * 4; i++) {
+        roomcast_tag tags[2];
+        roomcast_publication made = label(&trades[i % 3], &room, tags);
+        roomcast_status status =
+            i % 5 ? roomcast_engine_publish_with(crowd->host.engine, &made, NULL)
+                  : roomcast_engine_publish_tracked(crowd->host.engine, &made, &token, NULL);
+        CHECK(status == ROOMCAST_STATUS_OK || status == ROOMCAST_STATUS_BEHIND);
+        if (status == ROOMCAST_STATUS_BEHIND) suite_nap();
+    }
+    OK(roomcast_room_release(crowd->host.engine, held));
+    return NULL;
+}
+
+static void *change_members(void *argument) {
+    struct crowd *crowd = argument;
+    const roomcast_engine *engine = crowd->host.engine;
+    const roomcast_str room = S("r"), keys[] = {S("BTC"), S("ETH")};
+    for (int i = 0; i < crowd->rounds; i++) {
+        uint64_t id = crowd->ids[i % 2];
+        roomcast_filter *filter = NULL;
+        COUNT_UP(crowd->made);
+        OK(roomcast_filter_new_native(S("crowd"), crowd, asks_nothing, on_crowd_free, &filter));
+        roomcast_join join = join_of(i % 3 ? filter : NULL);
+        join.watches = i % 2;
+        OK(roomcast_connection_join_with(engine, id, room, &join, NULL));
+        roomcast_filter_free(filter);
+        OK(roomcast_connection_watch(engine, id, room, keys, 2));
+        OK(roomcast_connection_unwatch(engine, id, room, keys, 1));
+        if (i % 7 == 0) OK(roomcast_connection_leave(engine, id, room));
+    }
+    return NULL;
+}
+
+static void *read_on(void *ws) {
+    while (ws_hear(ws)) continue;
+    return NULL;
+}
+
+TEST(threads_select_and_publish, THREADS, 60) {
+    struct crowd crowd = {0};
+    struct ws peers[2];
+    pthread_t readers[2], publishers[2], changers[2];
+    crowd.rounds = suite_rounds(400);
+    host_open(&crowd.host);
+    for (int i = 0; i < 2; i++) {
+        crowd.ids[i] = host_join(&crowd.host, &peers[i], "/r");
+        CHECK(pthread_create(&readers[i], NULL, read_on, &peers[i]) == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK(pthread_create(&publishers[i], NULL, publish_labelled, &crowd) == 0);
+        CHECK(pthread_create(&changers[i], NULL, change_members, &crowd) == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK(pthread_join(publishers[i], NULL) == 0);
+        CHECK(pthread_join(changers[i], NULL) == 0);
+    }
+    OK(roomcast_engine_stop(crowd.host.engine, NULL));
+    for (int i = 0; i < 2; i++) {
+        CHECK(pthread_join(readers[i], NULL) == 0);
+        ws_free(&peers[i]);
+    }
+    host_free(&crowd.host);
+    EQ(crowd.made, crowd.freed);
 }
