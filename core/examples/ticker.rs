@@ -37,7 +37,7 @@ use roomcast::{
     Message, Missed, Page, Pending, Request, RoomOptions, SlowPolicy, StartError,
 };
 
-use lines::{Line, Side, Visit};
+use lines::{Keys, Line, Reader, Side, Visit, Wish};
 use market::Market;
 use pages::Pages;
 use relay::Relays;
@@ -50,7 +50,7 @@ const FIGURES_PERIOD: Duration = Duration::from_millis(500);
 const CONNECTIONS_MAX: usize = 200;
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// A small tape, so that a stall of seconds shows what each policy does.
-const TAPE_BYTES_MAX: usize = 512 * 1024;
+const TAPE_BYTES_MAX: usize = 1024 * 1024;
 
 struct Host {
     market: Arc<Market>,
@@ -83,12 +83,8 @@ impl Handler for Host {
             }
             Some(Visit::Feed(reader)) => {
                 self.pages.enter(reader, connection.id());
-                self.begin(
-                    connection.handle(),
-                    &reader.page,
-                    reader.side,
-                    connection.id(),
-                );
+                let Reader { page, side, wish } = reader;
+                self.begin(connection.handle(), page, *side, wish, connection.id());
             }
             Some(Visit::Relay(relayed)) => self.relays.begin(connection, relayed.clone()),
             None => {}
@@ -130,42 +126,48 @@ impl Handler for Host {
 impl Host {
     fn on_line(&self, connection: Connection<'_>, page: &str, text: &str) {
         let handle = connection.handle();
-        let answer = match Line::parse(text) {
+        let (side, done) = match Line::parse(text) {
             Ok(Line::Rate(rate)) => return self.market.set_rate(rate),
-            Ok(Line::Wish(side, wish)) => {
-                let Some(id) = self.pages.find(page, side) else {
-                    return;
-                };
-                match handle.join_with(id, TICKERS, wish.join()) {
-                    Ok(_) => return self.begin(handle, page, side, id),
-                    Err(error) => told::wrong(side.name(), &error.to_string()),
-                }
-            }
-            Ok(Line::Watch { side, keys, begin }) => {
-                let Some(id) = self.pages.find(page, side) else {
-                    return;
-                };
-                let changed = match begin {
-                    true => handle.watch(id, TICKERS, &keys),
-                    // It is told in the place of its stream behind which nothing of them comes.
-                    false => handle.unwatch(id, TICKERS, &keys).map(|()| {
-                        let _ = handle.send(id, &told::unwatched(&keys));
-                    }),
-                };
-                match changed {
-                    Ok(()) => return,
-                    Err(error) => told::wrong(side.name(), &error.to_string()),
-                }
-            }
-            Err((side, why)) => told::wrong(side, &why),
+            Ok(Line::Wish(side, wish)) => (side.name(), self.change(handle, page, side, &wish)),
+            Ok(Line::Watch(side, keys)) => (side.name(), self.watch(handle, page, side, &keys)),
+            Err((side, why)) => (side, Err(why)),
         };
-        let _ = connection.send(&answer);
+        if let Err(why) = done {
+            let _ = connection.send(&told::wrong(side, &why));
+        }
+    }
+
+    /// A reader goes on upon other terms. One that is not there will begin upon them.
+    fn change(&self, handle: &Handle, page: &str, side: Side, wish: &Wish) -> Result<(), String> {
+        let Some(id) = self.pages.find(page, side) else {
+            return Ok(());
+        };
+        let joined = handle.join_with(id, TICKERS, wish.join());
+        joined.map_err(|error| error.to_string())?;
+        self.begin(handle, page, side, wish, id);
+        Ok(())
+    }
+
+    fn watch(&self, handle: &Handle, page: &str, side: Side, keys: &Keys) -> Result<(), String> {
+        let Some(id) = self.pages.find(page, side) else {
+            return Ok(());
+        };
+        let changed = match keys.begin {
+            true => handle.watch(id, TICKERS, &keys.list),
+            false => handle.unwatch(id, TICKERS, &keys.list),
+        };
+        changed.map_err(|error| error.to_string())?;
+        if !keys.begin {
+            // It is told in the place of its stream behind which nothing of them comes.
+            let _ = handle.send(id, &told::unwatched(&keys.list));
+        }
+        Ok(())
     }
 
     /// A reader's terms hold from here on: it is told so in the place of its stream where they
     /// begin, and the page by its own connection.
-    fn begin(&self, handle: &Handle, page: &str, side: Side, id: ConnectionId) {
-        let begun = told::begun(side, self.market.offset());
+    fn begin(&self, handle: &Handle, page: &str, side: Side, wish: &Wish, id: ConnectionId) {
+        let begun = told::begun(side, self.market.offset(), &wish.filter);
         let _ = handle.send(id, &begun);
         let _ = handle.send_user(page, &begun);
     }

@@ -117,7 +117,7 @@ test('the grid is drawn in more than one colour', WAIT, async () => {
   }
 });
 
-test('a stalled reader stands still, the other goes on, and what it missed is told', WAIT, async () => {
+test('a stalled reader stands still, the other goes on, what is missed is told', WAIT, async () => {
   await part('slow', 'stall').click();
   let last;
   const still = await soon('what the worker had under way is in', async () => {
@@ -130,7 +130,7 @@ test('a stalled reader stands still, the other goes on, and what it missed is to
   await goesOn('fast');
   await soon('the slow reader has missed something', async () => (await reader('slow')).missed > 0);
   assert.equal((await reader('slow')).frames, still.frames, 'nothing was read meanwhile');
-  assert.match(await part('slow', 'notice').textContent(), /missed [\d,]+ of numbers .* newer prices/);
+  assert.match(await part('slow', 'notice').textContent(), /missed [\d,]+ of .* newer prices/);
   await soon('its panel counts them', async () => (await shown('slow', 'missed')) > 0);
   assert.match(await part('slow', 'state').textContent(), /^stalled/);
   await keepPicture('stalled');
@@ -142,11 +142,12 @@ test('when it reads again it soon has every current price', WAIT, async () => {
   await soon('it is as current as the fast one was', async () =>
     (await reader('slow')).steps.every((step, at) => step >= fast.steps[at]));
   const { replaced, lagged } = await engine();
-  assert.ok(replaced > 0 && replaced <= lagged, 'the host was told that newer ones took their place');
-  await soon('none is behind', async () => /^0 of/.test(await part('slow', 'differ').textContent()));
+  assert.ok(replaced > 0 && replaced <= lagged, 'newer ones took their places');
+  await soon('none is behind', async () =>
+    /^0 of/.test(await part('slow', 'differ').textContent()));
 });
 
-test('both have the same prices, to the last digit, when the market stands still', WAIT, async () => {
+test('both have the same prices to the last digit when the market stands still', WAIT, async () => {
   await paused(() => soon('they are the same', haveTheSame));
 });
 

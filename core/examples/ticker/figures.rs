@@ -3,10 +3,10 @@
 use roomcast::Snapshot;
 
 use crate::market::Market;
+use crate::told::counts;
 
 /// A sample of them.
 pub fn sample(engine: &Snapshot, market: &Market) -> String {
-    let latency = engine.publish_to_flush.quantile_ns(0.5);
     let figures = [
         ("publications", engine.publications),
         ("deliveries", engine.deliveries),
@@ -25,13 +25,8 @@ pub fn sample(engine: &Snapshot, market: &Market) -> String {
         ("memory_bytes", engine.memory_bytes),
         ("tape_bytes", engine.tape_bytes),
         ("outbox_bytes", engine.outbox_bytes),
-        ("publish_to_flush_ns", latency),
     ];
-    let figures = figures
-        .map(|(name, value)| format!(r#""{name}":{value}"#))
-        .join(",");
-    let (offset, rate, refused) = (market.offset(), market.rate(), market.refused());
-    format!(
-        r#"{{"type":"figures","offset":{offset},"rate":{rate},"refused":{refused},"engine":{{{figures}}}}}"#
-    )
+    let figures = counts(&figures);
+    let (offset, rate) = (market.offset(), market.rate());
+    format!(r#"{{"type":"figures","offset":{offset},"rate":{rate},"engine":{{{figures}}}}}"#)
 }

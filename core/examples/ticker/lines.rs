@@ -43,12 +43,16 @@ impl Side {
 
 /// How a reader wants to be a member.
 #[derive(Debug)]
-pub struct Wish(Join);
+pub struct Wish {
+    join: Join,
+    /// The filter as it was written; empty for none.
+    pub filter: String,
+}
 
 impl Wish {
     /// What a member of the room is told of it.
     pub fn join(&self) -> Join {
-        self.0.clone()
+        self.join.clone()
     }
 
     fn parse(policy: &str, interval: &str, keys: &str, filter: &str) -> Result<Wish, String> {
@@ -62,7 +66,10 @@ impl Wish {
         if !filter.trim().is_empty() {
             join = join.filter(Filter::text(filter).map_err(|error| error.to_string())?);
         }
-        Ok(Wish(join))
+        Ok(Wish {
+            join,
+            filter: filter.into(),
+        })
     }
 }
 
@@ -143,11 +150,14 @@ fn reader(request: &Request, page: String) -> Result<Reader, (u16, String)> {
 pub enum Line {
     Rate(u32),
     Wish(Side, Wish),
-    Watch {
-        side: Side,
-        keys: Vec<String>,
-        begin: bool,
-    },
+    Watch(Side, Keys),
+}
+
+/// Keys that a watch-list gains or loses.
+pub struct Keys {
+    pub list: Vec<String>,
+    /// Whether it gains them.
+    pub begin: bool,
 }
 
 impl Line {
@@ -172,11 +182,10 @@ impl Line {
                 let wish = Wish::parse(policy, interval, keys, filter);
                 Ok(Line::Wish(side, wish.map_err(|why| (side.name(), why))?))
             }
-            "watch" | "unwatch" => Ok(Line::Watch {
-                side,
-                keys: split(rest),
-                begin: verb == "watch",
-            }),
+            "watch" | "unwatch" => {
+                let (list, begin) = (split(rest), verb == "watch");
+                Ok(Line::Watch(side, Keys { list, begin }))
+            }
             _ => Err(nothing()),
         }
     }

@@ -37,7 +37,6 @@ const TRACK_PERIOD: Duration = Duration::from_secs(1);
 pub struct Market {
     rate: AtomicU32,
     offset: AtomicU64,
-    refused: AtomicU64,
 }
 
 impl Default for Market {
@@ -45,7 +44,6 @@ impl Default for Market {
         Market {
             rate: AtomicU32::new(RATE),
             offset: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
         }
     }
 }
@@ -63,11 +61,6 @@ impl Market {
     /// The number of the newest publication.
     pub fn offset(&self) -> u64 {
         self.offset.load(Ordering::Relaxed)
-    }
-
-    /// Publications that the engine did not take.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
     }
 
     /// What a page has to know first.
@@ -119,12 +112,10 @@ impl Market {
                 .map(|tracked| tracked.published),
             false => room.publish(publication),
         };
-        match published.map(|published| published.offset) {
-            Ok(Some(offset)) => self.offset.store(offset, Ordering::Relaxed),
-            Ok(None) => {}
-            Err(_) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-            }
+        // One that the engine does not take, since it is behind, it counts itself: the next step
+        // says the same with a newer price.
+        if let Ok(Some(offset)) = published.map(|published| published.offset) {
+            self.offset.store(offset, Ordering::Relaxed);
         }
     }
 }

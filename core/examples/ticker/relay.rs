@@ -1,9 +1,9 @@
 //! Relays: readers in this process, for browsers in which a page cannot stop the reading.
 //!
-//! In: the query of the reader's address, and whether it is stalled. Out, to the page that asked for
-//! it: what the reader has read, ten times a second. It is a plain WebSocket client over loopback, a
-//! thread each, which knows nothing of the host but its address; stalled, it leaves its
-//! socket alone, so that the engine meets a peer that does not read.
+//! In: the query of the reader's address, and whether it is stalled. Out, to the page that asked
+//! for it: what the reader has read, ten times a second. It is a plain WebSocket client over
+//! loopback, a thread each, which knows nothing of the host but its address; stalled, it leaves
+//! its socket alone, so that the engine meets a peer that does not read.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;

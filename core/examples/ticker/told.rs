@@ -1,4 +1,4 @@
-//! What pages are told, as JSON: how a reader goes on, what it missed, what became of a publication.
+//! What pages are told, as JSON: how a reader goes on, what it missed, what became of an update.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,10 @@ use roomcast::{CloseReason, Delivery, Missed};
 
 use crate::lines::Side;
 
-/// From the publication behind this one on, a reader is a member on new terms.
-pub fn begun(side: Side, offset: u64) -> String {
-    format!(
-        r#"{{"type":"begun","side":"{}","offset":{offset}}}"#,
-        side.name()
-    )
+/// From the publication behind this one on, a reader is a member on new terms, with this filter.
+pub fn begun(side: Side, offset: u64, filter: &str) -> String {
+    let (side, filter) = (side.name(), quoted(filter));
+    format!(r#"{{"type":"begun","side":"{side}","offset":{offset},"filter":{filter}}}"#)
 }
 
 /// From here on a reader is sent nothing of these.
@@ -22,17 +20,14 @@ pub fn unwatched(keys: &[String]) -> String {
 
 /// A reader was too slow for these.
 pub fn missed(side: Side, missed: Missed) -> String {
-    let Missed {
-        count,
-        first,
-        last,
-        replaced,
-        ..
-    } = missed;
-    format!(
-        r#"{{"type":"missed","side":"{}","count":{count},"first":{first},"last":{last},"replaced":{replaced}}}"#,
-        side.name()
-    )
+    let (side, replaced) = (side.name(), missed.replaced);
+    let numbers = [
+        ("count", missed.count),
+        ("first", missed.first),
+        ("last", missed.last),
+    ];
+    let numbers = counts(&numbers);
+    format!(r#"{{"type":"missed","side":"{side}","replaced":{replaced},{numbers}}}"#)
 }
 
 /// A reader's connection has ended.
@@ -52,18 +47,21 @@ pub fn wrong(side: &str, why: &str) -> String {
 
 /// What became of the publication that is tracked once a second.
 pub fn delivered(delivery: Delivery) -> String {
-    let Delivery {
-        reached,
-        filtered,
-        skipped,
-        conflated,
-        lagging,
-        ..
-    } = delivery;
-    format!(
-        r#"{{"type":"delivered","offset":{},"reached":{reached},"filtered":{filtered},"skipped":{skipped},"conflated":{conflated},"lagging":{lagging}}}"#,
-        delivery.offset.unwrap_or_default()
-    )
+    let numbers = counts(&[
+        ("offset", delivery.offset.unwrap_or_default()),
+        ("reached", delivery.reached as u64),
+        ("filtered", delivery.filtered as u64),
+        ("skipped", delivery.skipped as u64),
+        ("conflated", delivery.conflated as u64),
+        ("lagging", delivery.lagging as u64),
+    ]);
+    format!(r#"{{"type":"delivered",{numbers}}}"#)
+}
+
+/// Names and numbers, as they stand within an object.
+pub fn counts(numbers: &[(&str, u64)]) -> String {
+    let each = numbers.iter().map(|(name, n)| format!(r#""{name}":{n}"#));
+    each.collect::<Vec<_>>().join(",")
 }
 
 /// A text as JSON has it.

@@ -101,8 +101,8 @@ function onDelivered(said) {
   known.tracked = said;
   const fates = ['reached', 'filtered', 'skipped', 'conflated', 'lagging']
     .filter((fate) => said[fate] > 0).map((fate) => `${fate} ${said[fate]}`);
-  find('tracked').textContent =
-    `One update a second is tracked: no. ${whole(said.offset)} ${fates.join(', ') || 'had no reader'}`;
+  const what = fates.join(', ') || 'had no reader';
+  find('tracked').textContent = `One update a second is tracked: no. ${whole(said.offset)} ${what}`;
 }
 
 const on = {

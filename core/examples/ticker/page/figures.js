@@ -34,6 +34,8 @@ const FIGURES = [
   ['volatile_dropped', 'Volatile dropped', (s) => whole(s.volatile_dropped),
     'Not sent to volatile members because their sockets took nothing'],
   ['too_slow', 'Too slow', (s) => whole(s.too_slow), 'Connections given up (policy disconnect)'],
+  ['refused', 'Refused', (s) => whole(s.refused),
+    'Publications that the engine did not take, because it is behind'],
   ['interval_steps', 'Interval steps', (s) => `${s.interval_steps}`,
     'Steps by which intervals are widened now, because the machine is behind'],
   ['memory_bytes', 'Held in memory', (s) => size(s.memory_bytes),

@@ -75,7 +75,8 @@ export class Grid {
     const gap = Math.max(1, Math.round(width / 9));
     pen.clearRect(0, 0, canvas.width, canvas.height);
     for (let i = 0; i < this.count; i += 1) {
-      const [x, y] = [Math.round((i % COLUMNS) * width), Math.round(Math.floor(i / COLUMNS) * height)];
+      const [column, row] = [i % COLUMNS, Math.floor(i / COLUMNS)];
+      const [x, y] = [Math.round(column * width), Math.round(row * height)];
       pen.fillStyle = steps[i] === 0 ? this.empty : this.colourOf(i, price[i], now - time[i]);
       const [right, bottom] = [Math.round(x + width), Math.round(y + height)];
       pen.fillRect(x, y, right - x - gap, bottom - y - gap);

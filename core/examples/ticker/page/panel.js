@@ -14,13 +14,13 @@ const OPEN_AGAIN_MS = 500;
 /** A price is behind the fast reader's when it is so much older. */
 const BEHIND_MS = 1_000;
 const BY = { stream: 'Read by this browser', relay: 'Read by the host' };
-/** What a stall is, for each way of reading. */
+/** What reads, and what a stall is then. */
 const HOW = {
   socket: 'A WebSocket in a worker, read as it comes.',
   stream: 'A WebSocketStream in a worker: stalled, the browser leaves its socket unread.',
   relay: 'A WebSocket client in the host’s process: stalled, it leaves its socket unread.',
+  relayOnly: 'A client in the host’s process, since this browser reads whatever comes.',
 };
-const HOW_WITHOUT_STREAM = ' This browser has no WebSocketStream: it reads all that comes.';
 
 const symbol = (at) => `T${String(at + 1).padStart(4, '0')}`;
 
@@ -29,7 +29,7 @@ function symbolsOf(text, count) {
   const all = new Set();
   for (const word of text.toUpperCase().split(/[\s,]+/).filter(Boolean)) {
     const [, from, to] = word.match(/^T?(\d{1,4})(?:-T?(\d{1,4}))?$/) ?? [];
-    if (!from) throw new Error(`“${word}” is no symbol: T0001 to T${count}, or a range of them`);
+    if (!from) throw new Error(`“${word}” is no symbol, such as T0001, and no range of them`);
     const last = Math.min(Number(to ?? from), count);
     for (let i = Number(from); i <= last; i += 1) if (i > 0) all.add(symbol(i - 1));
   }
@@ -52,7 +52,8 @@ export class Panel {
     this.section = fragment.querySelector('section');
     this.section.dataset.testid = side;
     this.parts.title.textContent = side === 'fast' ? 'A fast reader' : 'A slow reader';
-    this.parts['differ-name'].textContent = side === 'fast' ? 'Tickers received' : 'Behind by > 1 s';
+    this.parts['differ-name'].textContent =
+      side === 'fast' ? 'Tickers received' : 'Behind by > 1 s';
     this.parts.grid.setAttribute('aria-label', `The prices that the ${side} reader has`);
     root.append(fragment);
     this.grid = new Grid(this.parts.grid, { onPoint, onPick: (at) => this.toggle(symbol(at)) });
@@ -65,7 +66,8 @@ export class Panel {
 
   listen() {
     const { policy, interval, keys, filter, terms } = this.parts;
-    for (const part of [policy, interval, filter]) part.addEventListener('change', () => this.set());
+    for (const part of [policy, interval]) part.addEventListener('change', () => this.set());
+    filter.addEventListener('change', () => this.set(filter.value.trim()));
     keys.addEventListener('change', () => this.setKeys(keys.value));
     terms.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -109,8 +111,8 @@ export class Panel {
     const path = this.by === 'relay' ? 'relay' : 'feed';
     const address = `${location.origin.replace(/^http/, 'ws')}/${path}?${query}`;
     Object.assign(this, { host: null, values: null, ended: null, rates: [], isNew: true });
-    const without = this.by === 'relay' && !this.hasStream ? HOW_WITHOUT_STREAM : '';
-    this.parts.how.textContent = HOW[this.by] + without;
+    const isOnly = this.by === 'relay' && !this.hasStream;
+    this.parts.how.textContent = HOW[isOnly ? 'relayOnly' : this.by];
     this.worker.postMessage({ open: address, by: this.by, count: this.count });
   }
 
@@ -146,11 +148,11 @@ export class Panel {
 
   // Its terms.
 
-  set() {
-    const { policy, interval, filter } = this.parts;
-    this.asked = filter.value.trim();
+  set(filter = this.asked) {
+    const { policy, interval } = this.parts;
+    this.asked = filter;
     const list = this.keys.join(',') || '*';
-    this.send('set', this.side, policy.value, interval.value, list, this.asked);
+    this.send('set', this.side, policy.value, interval.value, list, filter);
   }
 
   /** Only what is new is watched, and only what is gone is not any more. */
@@ -186,16 +188,17 @@ export class Panel {
 
   // What the host says of this reader.
 
-  onBegun({ offset }) {
+  onBegun({ offset, filter }) {
     this.host = offset;
     this.missed = 0;
     this.ended = null;
     const { isNew } = this;
     this.isNew = false;
-    if (!isNew) this.accepted = this.asked;
+    this.accepted = filter;
     // What was asked for meanwhile found no reader.
-    else if (this.asked !== this.accepted) this.set();
-    this.onWrong('');
+    if (isNew && filter !== this.asked) this.set();
+    else this.asked = filter;
+    if (filter === this.parts.filter.value.trim()) this.onWrong('');
     const dropped = this.parts.policy.value === 'volatile' ? ', dropped' : '';
     this.parts['rest-name'].textContent = `Merged, filtered, waiting${dropped}`;
     this.parts.notice.textContent = '\u00a0';
@@ -212,7 +215,7 @@ export class Panel {
     this.ended = { reason: reason.replace('_', ' '), code };
   }
 
-  /** The host refused what it was asked for. */
+  /** The host refused what it was asked for: its terms are as before. */
   onRefused({ text }) {
     this.asked = this.accepted;
     this.onWrong(text);
@@ -225,7 +228,7 @@ export class Panel {
     }
   }
 
-  /** With the engine's figures: how many publications there were on these terms, and what of them. */
+  /** With the engine's figures: how many there were on these terms, and what of them. */
   onOffset(offset) {
     this.plot.add(this.rate('frames') ?? 0, this.isStalled);
     if (this.host === null) return;
@@ -276,11 +279,14 @@ export class Panel {
 
   showState() {
     const left = Math.ceil((this.stallUntil - performance.now()) / 1000);
-    const state = this.ended ? 'ended' : left > 0 ? 'stalled' : this.values ? 'live' : 'connecting';
+    const read = this.values ? 'live' : 'connecting';
+    const state = this.ended ? 'ended' : left > 0 ? 'stalled' : read;
     const { reason, code } = this.ended ?? {};
-    const why = `closed: ${reason ?? 'gone'} (${code})`;
-    const text = { ended: why, stalled: `stalled, ${left} s left`, live: 'live', connecting: 'connecting' };
-    if (this.parts.state.textContent !== text[state]) this.parts.state.textContent = text[state];
+    const texts = {
+      ended: `closed: ${reason ?? 'gone'} (${code})`, stalled: `stalled, ${left} s left`,
+    };
+    const text = texts[state] ?? state;
+    if (this.parts.state.textContent !== text) this.parts.state.textContent = text;
     this.section.dataset.state = state;
     this.section.classList.toggle('stalled', left > 0);
     const label = left > 0 ? 'Resume now' : `Stall for ${STALL_S} s`;

@@ -25,8 +25,8 @@ export class Plot {
     const pen = canvas.getContext('2d');
     pen.scale(ratio, ratio);
     const style = getComputedStyle(document.documentElement);
-    const [accent, second, line, muted] = ['--accent', '--second', '--line', '--muted'].map((name) =>
-      style.getPropertyValue(name));
+    const names = ['--accent', '--second', '--line', '--muted'];
+    const [accent, second, line, muted] = names.map((name) => style.getPropertyValue(name));
     const most = Math.max(LEAST, ...samples.map(({ rate }) => rate));
     const step = width / (SAMPLES_MAX - 1);
     const x = (i) => width - (samples.length - 1 - i) * step;
