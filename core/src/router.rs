@@ -6,13 +6,14 @@
 
 mod filters;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use self::filters::Filters;
 use crate::alive::Alive;
+use crate::config::SlowPolicy;
 use crate::delivery::Fate;
 use crate::dialect::WireKind;
 use crate::identity::{Identity, Who};
@@ -22,7 +23,7 @@ use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef, Stamp,
 use crate::payload::ConnectionId;
 use crate::rooms::encoded::{Encoded, Spare};
 use crate::rooms::framed::{Codec, Framed};
-use crate::rooms::options;
+use crate::rooms::options::{self, Rule};
 use crate::rooms::{Directory, RoomState};
 use crate::sync::Arc;
 
@@ -79,6 +80,9 @@ impl Command {
         }
     }
 }
+
+/// Bytes of a history that a connection is sent at a time.
+const REPLAY_BYTES: usize = 64 * 1024;
 
 /// A slot's present owner.
 #[derive(Default)]
@@ -352,8 +356,10 @@ impl Router {
             return;
         };
         let sequence = self.outbound.next_sequence();
-        self.leave_out(publication, sequence, |this, slot| this.is_in(slot, room));
-        self.append(room, publication, sequence, publication.offset);
+        let is_in = |this: &Self, slot| this.is_in(slot, room);
+        let except = self.leave_out(publication, sequence, is_in);
+        let stamp = stamp(publication, sequence, &except);
+        self.append(room, publication, &stamp);
         if let Some(tracker) = &publication.tracker {
             self.outbound.close_tracker(tracker.clone());
         }
@@ -362,57 +368,51 @@ impl Router {
     /// One publication to the groups of its rooms, under one sequence number.
     fn publish(&mut self, rooms: &[(Arc<RoomState>, u64)], publication: &Arc<Encoded>) {
         let sequence = self.outbound.next_sequence();
-        self.leave_out(publication, sequence, |this, slot| {
-            rooms.iter().any(|(room, _)| this.is_in(slot, room))
-        });
-        for (room, offset) in rooms {
-            self.append(room, publication, sequence, *offset);
+        let is_in = |this: &Self, slot| rooms.iter().any(|(room, _)| this.is_in(slot, room));
+        let except = self.leave_out(publication, sequence, is_in);
+        for &(ref room, offset) in rooms {
+            let stamp = Stamp {
+                offset,
+                is_union: true,
+                ..stamp(publication, sequence, &except)
+            };
+            self.append(room, publication, &stamp);
         }
     }
 
-    /// Leaves out those whom the publisher excludes and who would be sent it.
+    /// Leaves out those whom the publisher excludes and who would be sent it. Gives them back.
+    #[inline]
     fn leave_out(
         &mut self,
         publication: &Encoded,
         sequence: u64,
         is_in: impl Fn(&Self, u32) -> bool,
-    ) {
-        for id in &publication.except {
-            if let Some(slot) = self.open_slot(*id)
-                && is_in(self, slot)
-            {
-                self.outbound.skip(slot, sequence);
-            }
+    ) -> SmallVec<[u32; 4]> {
+        let mut slots = SmallVec::new();
+        if publication.except.is_empty() && publication.except_rooms.is_empty() {
+            return slots;
         }
+        let named = publication.except.iter();
+        slots.extend(named.filter_map(|id| self.open_slot(*id)));
         for room in &publication.except_rooms {
-            let members = self.members_of(room);
-            let both: Vec<u32> = members.filter(|&slot| is_in(self, slot)).collect();
-            for slot in both {
-                self.outbound.skip(slot, sequence);
-            }
+            slots.extend(self.members_of(room));
         }
+        slots.sort_unstable();
+        slots.dedup();
+        slots.retain(|slot| is_in(self, *slot));
+        for &slot in &slots {
+            self.outbound.skip(slot, sequence);
+        }
+        slots
     }
 
     /// Appends a publication to the room's groups.
-    fn append(
-        &mut self,
-        room: &Arc<RoomState>,
-        publication: &Arc<Encoded>,
-        sequence: u64,
-        offset: u64,
-    ) {
-        let stamp = Stamp {
-            sequence,
-            offset,
-            since_ns: publication.since_ns,
-            key: publication.labels.key(),
-            tracker: None,
-        };
+    fn append(&mut self, room: &Arc<RoomState>, publication: &Arc<Encoded>, stamp: &Stamp<'_>) {
         match self.group(room) {
-            Some(group) if self.outbound.is_plain(group) && publication.tracker.is_none() => {
-                self.outbound.append(group, publication, &stamp);
+            Some(group) if self.outbound.is_plain(group) => {
+                self.outbound.append(group, publication, stamp);
             }
-            Some(group) => self.append_to_all(room, group, publication, &stamp),
+            Some(group) => self.append_to_all(room, group, publication, stamp),
             None => room.on_swept(self.shard, publication.cost()),
         }
     }
@@ -443,14 +443,9 @@ impl Router {
                     .admits(filter, stamp.sequence, labels, framed.payload())
             {
                 self.count_filtered(publication, self.outbound.alive(id));
+                self.outbound.on_applied(id, stamp.offset);
                 continue;
             }
-            let excluded = match &publication.tracker {
-                Some(_) => self.excluded(publication, id),
-                None => 0,
-            };
-            let tracker = publication.tracker.as_ref().map(|t| (t, excluded));
-            let stamp = Stamp { tracker, ..*stamp };
             let compressed = match kind {
                 0 => None,
                 kind => {
@@ -469,14 +464,61 @@ impl Router {
                         Some(frame) => frame,
                         None => publication.clone(),
                     };
-                    let others = self.outbound.append_watched(id, frame, &stamp);
+                    let others = self.outbound.append_watched(id, frame, stamp);
                     self.count_filtered(publication, others);
                 }
-                Some(frame) => self.outbound.append(id, &frame, &stamp),
-                None => self.outbound.append(id, publication, &stamp),
+                Some(frame) => self.outbound.append(id, &frame, stamp),
+                None => self.outbound.append(id, publication, stamp),
             }
         }
         room.on_swept(self.shard, publication.cost());
+    }
+
+    /// The connection catches up from the history of rooms, and has nothing left to be sent: the
+    /// next part of it.
+    pub(crate) fn replay(&mut self, slot: u32) {
+        for (id, next, applied) in self.outbound.replays(slot) {
+            let room = self.outbound.room(id).clone();
+            let part = {
+                let tail = room.lock();
+                let history = tail.history();
+                history.map_or_else(Vec::new, |h| h.range(next, applied, REPLAY_BYTES))
+            };
+            let first = part.first().map_or(applied + 1, |(offset, _)| *offset);
+            if first > next {
+                self.outbound.miss(slot, id, next, first - 1);
+            }
+            let last = part.last().map_or(applied, |(offset, _)| *offset);
+            for (_, publication) in part {
+                self.replay_one(slot, id, &publication);
+            }
+            self.outbound
+                .on_replayed(slot, id, last + 1, last >= applied);
+        }
+    }
+
+    fn replay_one(&mut self, slot: u32, id: GroupId, publication: &Arc<Encoded>) {
+        let Terms { kind, filter, .. } = *self.outbound.terms(id);
+        let framed = &publication.framed;
+        let is_named = publication.except.contains(&self.id(slot));
+        let mut rooms = publication.except_rooms.iter();
+        if is_named || rooms.any(|room| self.is_in(slot, room)) {
+            return;
+        }
+        if filter != 0 {
+            let (labels, payload) = (&publication.labels, framed.payload());
+            if !self.filters.matches(filter, labels, payload) {
+                self.tally.filtered += 1;
+                return;
+            }
+        }
+        let compressed = framed
+            .compressed(WireKind::of(kind), &mut self.codec)
+            .cloned();
+        match compressed {
+            Some(frame) => self.outbound.send_replayed(slot, frame),
+            None => self.outbound.send_replayed(slot, publication.clone()),
+        }
     }
 
     fn count_filtered(&mut self, publication: &Encoded, members: usize) {
@@ -484,18 +526,6 @@ impl Router {
         if let Some(tracker) = &publication.tracker {
             tracker.count(Fate::Filtered, members);
         }
-    }
-
-    /// Members of the group whom the publisher excludes.
-    fn excluded(&self, publication: &Encoded, group: GroupId) -> usize {
-        let is_member = |slot: &u32| self.outbound.is_member(*slot, group);
-        let named = publication.except.iter().filter_map(|id| self.open_slot(*id));
-        let rooms = publication.except_rooms.iter();
-        let of_rooms = rooms.flat_map(|room| self.members_of(room));
-        let mut slots: Vec<u32> = named.chain(of_rooms).filter(is_member).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        slots.len()
     }
 
     /// The room's first group on this shard.
@@ -534,7 +564,7 @@ impl Router {
         let wire = self.people[slot as usize].wire;
         Terms {
             kind: if rule.deflate { wire as u8 } else { 0 },
-            policy: rule.policy,
+            policy: within(rule, rule.policy),
             conflates: rule.conflates,
             watches: false,
             interval_ms: rule.interval_ms,
@@ -564,7 +594,9 @@ impl Router {
         }
         let asked = self.terms(slot, room);
         let mut terms = Terms {
-            policy: how.slow_policy.unwrap_or(asked.policy),
+            policy: how.slow_policy.map_or(asked.policy, |policy| {
+                within(self.directory.rule(room), policy)
+            }),
             interval_ms: how
                 .flush_interval_ms
                 .map_or(asked.interval_ms, options::interval_ms),
@@ -650,10 +682,12 @@ impl Router {
     fn watch_more(&mut self, slot: u32, id: GroupId, keys: &[Box<str>]) {
         let place = self.limits.connection_keys_max;
         let place = place.saturating_sub(self.outbound.watched(slot));
-        let new: Vec<Box<str>> = {
-            let had = self.outbound.keys_of(slot, id);
-            keys.iter().filter(|key| !had.contains(key)).cloned().collect()
-        };
+        let had: HashSet<Box<str>, RandomState> =
+            self.outbound.keys_of(slot, id).into_iter().collect();
+        let new = keys.iter().filter(|key| !had.contains(*key));
+        let mut new: Vec<Box<str>> = new.cloned().collect();
+        new.sort_unstable();
+        new.dedup();
         let (within, beyond) = new.split_at(new.len().min(place));
         self.tally.watches_refused += beyond.len() as u64;
         self.outbound.watch(slot, id, within);
@@ -668,5 +702,27 @@ impl Router {
             self.tally.leaves += 1;
             self.directory.leave(room, self.shard);
         }
+    }
+}
+
+/// The policy that a member of the room has who asks for this one.
+fn within(rule: &Rule, policy: SlowPolicy) -> SlowPolicy {
+    match policy {
+        SlowPolicy::Replay if rule.history == 0 => SlowPolicy::Skip,
+        policy => policy,
+    }
+}
+
+/// A publication to its one room, as the room's groups are given it.
+#[inline]
+fn stamp<'a>(publication: &'a Encoded, sequence: u64, except: &'a [u32]) -> Stamp<'a> {
+    Stamp {
+        sequence,
+        offset: publication.offset,
+        since_ns: publication.since_ns,
+        key: publication.labels.key(),
+        is_union: false,
+        except,
+        tracker: publication.tracker.as_ref(),
     }
 }

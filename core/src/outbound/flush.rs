@@ -12,8 +12,8 @@ use super::group::{BLOCKED, OWN};
 use super::outbox::Outbox;
 use super::tape::Mark;
 use super::{
-    GroupId, LINK_BLOCKED, LINK_CLOSING, LINK_DONE, LINK_HIGH, Notice, Outbound, RoomRef, Wire,
-    Wrote,
+    GroupId, LINK_BLOCKED, LINK_CLOSING, LINK_DONE, LINK_HIGH, LINK_WATCHES, Notice, Outbound,
+    RoomRef, Wire, Wrote,
 };
 use crate::config::SlowPolicy;
 use crate::delivery::Missed;
@@ -111,8 +111,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if link.is(LINK_BLOCKED | LINK_DONE) {
             return;
         }
-        let bare = link.outbox.is_none();
         self.collect_sources(slot, limit);
+        if self.links[slot as usize].is(LINK_WATCHES) && self.is_to_be_written(slot) {
+            // What waits for it becomes private, and so takes along what waits in other rooms.
+            if self.take_along(slot) {
+                self.collect_sources(slot, limit);
+            }
+        }
+        let bare = self.links[slot as usize].outbox.is_none();
         match self.merge.sources.len() {
             0 if bare => {}
             1 if bare && !self.merge.sources[0].is_thin => self.write_one_source(slot, wire),
@@ -126,8 +132,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.settle(slot);
     }
 
-    /// What is unsent on the tapes of the connection's rooms. Frames that wait for their interval are
-    /// left there, unless something goes that would overtake them.
+    /// Whether there is more to write than what may go between any two frames.
+    fn is_to_be_written(&self, slot: u32) -> bool {
+        let outbox = self.links[slot as usize].outbox.as_deref();
+        !self.merge.sources.is_empty() || outbox.is_some_and(|o| !o.queue.is_empty())
+    }
+
+    /// What is unsent on the tapes of the connection's rooms. Frames that wait for their interval
+    /// are left there, unless something goes that would overtake them.
     fn collect_sources(&mut self, slot: u32, limit: u64) {
         let link = &self.links[slot as usize];
         let outbox = link.outbox.as_deref();
@@ -275,8 +287,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .all(|(k, s)| *k == (s.group, s.from, s.to))
     }
 
-    /// Merges the sources and the outbox by sequence into pieces, and joins small ones.
-    fn merge_pieces(&mut self, slot: u32) {
+    /// Has the merge forget the connection before, and finds where its sources begin.
+    fn begin_merge(&mut self, slot: u32) {
         let merge = &mut self.merge;
         merge.pieces.clear();
         merge.joined.clear();
@@ -297,7 +309,17 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .expect("cursors behind have a tape")
                 .mark_index(source.from);
         }
+    }
+
+    /// Merges the sources and the outbox by sequence into pieces, and joins small ones.
+    fn merge_pieces(&mut self, slot: u32) {
+        self.begin_merge(slot);
+        let merge = &mut self.merge;
+        let outbox = self.links[slot as usize].outbox.as_deref();
         let holes = outbox.map_or(&[][..], |o| &o.holes);
+        // The publication that was sent last: in another tape, or in the outbox, it is the same
+        // one.
+        let mut sent_sequence = 0;
         let mut private = outbox.into_iter().flat_map(|o| &o.queue).peekable();
         loop {
             let mut first: Option<(u64, usize, Mark, u64)> = None;
@@ -313,12 +335,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
             if let Some(p) = private.peek()
                 && first.is_none_or(|f| p.sequence < f.0)
             {
-                let len = (*p.frame).as_ref().len();
+                let twice = p.news.is_some() && p.sequence == sent_sequence;
+                let len = match twice {
+                    true => 0,
+                    false => (*p.frame).as_ref().len(),
+                };
                 merge.pieces.push(Piece {
                     what: What::Private,
                     len,
                 });
-                merge.frames += 1;
+                merge.frames += u64::from(!twice);
                 private.next();
                 continue;
             }
@@ -326,14 +352,17 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 break;
             };
             merge.sources[source].at += 1;
-            let twice = sequence == merge.last_sequence;
+            let twice = sequence == sent_sequence;
             let fate = match twice || mark.is_dead() || holes.contains(&sequence) {
                 true => Fate::PassedOver,
                 false if mark.is_old() && merge.sources[source].is_newest => Fate::Replaced,
                 false => Fate::Sent,
             };
             merge.last_sequence = sequence;
-            merge.frames += u64::from(fate == Fate::Sent);
+            if fate == Fate::Sent {
+                sent_sequence = sequence;
+                merge.frames += 1;
+            }
             push_tape(&mut merge.pieces, source, mark.start, end, fate);
         }
     }
@@ -367,7 +396,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     fn visit_pieces<'a>(&'a self, slot: u32, mut visit: impl FnMut(&'a [u8])) {
         let outbox = self.links[slot as usize].outbox.as_deref();
         let mut private = outbox.into_iter().flat_map(|o| &o.queue);
-        for piece in self.merge.pieces.iter().filter(|p| p.len > 0) {
+        for piece in &self.merge.pieces {
             match (piece.what, outbox) {
                 (What::Half, Some(o)) => visit(&o.half[o.half_at..]),
                 (What::Pongs, Some(o)) => visit(&o.pongs),
@@ -376,9 +405,17 @@ impl<R: RoomRef + Clone> Outbound<R> {
                     let p = private
                         .next()
                         .expect("a piece was made for each private frame");
-                    visit((*p.frame).as_ref());
+                    if piece.len > 0 {
+                        visit((*p.frame).as_ref());
+                    }
                 }
-                (What::Tape { source, from, to, .. }, _) => {
+                (What::Tape { .. }, _) if piece.len == 0 => {}
+                (
+                    What::Tape {
+                        source, from, to, ..
+                    },
+                    _,
+                ) => {
                     let group = self.merge.sources[source].group;
                     let tape = self.groups[group as usize].tape.as_ref();
                     tape.expect("cursors behind have a tape")
@@ -512,7 +549,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             let all_sent = link
                 .memberships
                 .iter()
-                .all(|m| self.groups[m.group as usize].head == m.cursor);
+                .all(|m| self.groups[m.group as usize].head <= m.cursor);
             match all_sent {
                 true => outbox.holes.clear(),
                 false => outbox.holes.retain(|h| *h > self.merge.last_sequence),
@@ -526,12 +563,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
             }
             if outbox.is_drained()
                 && outbox.holes.is_empty()
+                && outbox.replays.is_empty()
                 && let Some(empty) = link.outbox.take()
                 && self.outboxes.len() < 256
             {
                 self.outboxes.push(empty);
             }
         }
+        self.ask_for_replay(slot);
         self.put_back(slot);
     }
 

@@ -1,8 +1,8 @@
 //! Newest: of each key of a group, which frame on its tape is the newest.
 //!
 //! In: a key with the sequence of its frame. Out: the sequence of the frame that it takes the place
-//! of. Entries whose frames have left the tape are of no use, and are thrown out now and then. Shard
-//! thread.
+//! of. Entries whose frames have left the tape are of no use, and are thrown out now and then.
+//! Shard thread.
 
 use std::collections::HashMap;
 
@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(newest.set("a", 2), Some(1));
         for sequence in 3..10_000 {
             newest.set(&sequence.to_string(), sequence);
-            newest.tidy(10, sequence - 10);
+            newest.tidy(10, sequence.saturating_sub(10));
         }
         assert!(newest.sequences.len() <= KEPT + 21);
         assert_eq!(newest.set("9999", 10_000), Some(9999));

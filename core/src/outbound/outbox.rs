@@ -20,6 +20,13 @@ pub(crate) struct Private {
     pub(super) news: Option<Arc<News>>,
 }
 
+/// A room whose history the connection catches up from.
+pub(super) struct Replay {
+    pub(super) group: super::GroupId,
+    /// The number of the next publication that it is to be sent.
+    pub(super) next: u64,
+}
+
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// The rest of a frame of which the socket took a part: it goes first.
@@ -33,6 +40,10 @@ pub(crate) struct Outbox {
     pub(crate) queue: VecDeque<Private>,
     /// Sequences that this connection is not sent though a room of its has them, ascending.
     pub(crate) holes: SmallVec<[u64; 4]>,
+    /// Rooms whose history the connection catches up from.
+    pub(super) replays: SmallVec<[Replay; 1]>,
+    /// The next frames of a history were asked for.
+    pub(super) is_replay_asked: bool,
     /// Bytes of `queue`.
     pub(crate) queued_bytes: usize,
 }
@@ -41,6 +52,12 @@ impl Outbox {
     /// Bytes that wait for this connection alone; control frames are exempt.
     pub(crate) fn bytes(&self) -> usize {
         self.queued_bytes + (self.half.len() - self.half_at)
+    }
+
+    /// Whether a private frame of this sequence waits.
+    pub(super) fn has(&self, sequence: u64) -> bool {
+        let at = self.queue.partition_point(|p| p.sequence < sequence);
+        self.queue.get(at).is_some_and(|p| p.sequence == sequence)
     }
 
     /// Whether there is anything to write.
@@ -57,12 +74,7 @@ impl Outbox {
     }
 
     /// As `push`, of what is news of a key.
-    pub(super) fn push_news(
-        &mut self,
-        sequence: u64,
-        frame: SharedFrame,
-        news: Option<Arc<News>>,
-    ) {
+    pub(super) fn push_news(&mut self, sequence: u64, frame: SharedFrame, news: Option<Arc<News>>) {
         self.queued_bytes += (*frame).as_ref().len();
         let behind = self
             .queue
@@ -88,13 +100,19 @@ impl Outbox {
 
     /// Drops what waits of a group where a newer frame of its key waits too; calls `dropped` with
     /// each.
-    pub(super) fn keep_newest(&mut self, mut dropped: impl FnMut(&News)) {
+    pub(super) fn keep_newest(
+        &mut self,
+        may_drop: impl Fn(&News) -> bool,
+        mut dropped: impl FnMut(&News),
+    ) {
         let mut seen: HashSet<(super::GroupId, Arc<str>), RandomState> = HashSet::default();
         let mut kept = VecDeque::with_capacity(self.queue.len());
         while let Some(private) = self.queue.pop_back() {
             match &private.news {
                 Some(news)
-                    if news.replaceable && !seen.insert((news.group, news.key.clone())) =>
+                    if news.replaceable
+                        && may_drop(news)
+                        && !seen.insert((news.group, news.key.clone())) =>
                 {
                     self.queued_bytes -= (*private.frame).as_ref().len();
                     dropped(news);

@@ -1,8 +1,8 @@
 //! The ladder: what a shard does when publications are late, and when the engine's memory runs out.
 //!
-//! In: how late the publications of each turn were; how much of the budget is in use; the time. Out:
-//! by how many steps flush intervals are widened, and which rung of saving memory is reached. Knows
-//! no rooms and no clock. Shard thread.
+//! In: how late the publications of each turn were; how much of the budget is in use; the time.
+//! Out: by how many steps flush intervals are widened, and which rung of saving memory is reached.
+//! Knows no rooms and no clock. Shard thread.
 
 /// Lateness is judged over windows of so long.
 const WINDOW_NS: u64 = 100_000_000;
@@ -60,7 +60,8 @@ pub(crate) struct Pressure {
     bound_ns: u64,
     steps: u32,
     window_ns: u64,
-    /// The least and the most lateness in this window; none was seen while the least is the maximum.
+    /// The least and the most lateness in this window; none was seen while the least is the
+    /// maximum.
     least_ns: u64,
     most_ns: u64,
     calm: u32,
@@ -119,7 +120,11 @@ impl Pressure {
             }
             return None;
         }
-        self.calm = if most < self.bound_ns / 2 { self.calm + 1 } else { 0 };
+        self.calm = if most < self.bound_ns / 2 {
+            self.calm + 1
+        } else {
+            0
+        };
         if self.calm >= CALM_WINDOWS && self.steps > 0 {
             self.calm = 0;
             self.steps -= 1;
@@ -176,14 +181,18 @@ mod tests {
             let late = if n == 15 { 400 } else { 1 };
             assert_eq!(turn(&mut pressure, late), None);
         }
-        let widened = (0..30).filter(|_| turn(&mut pressure, 80).is_some()).count();
+        let widened = (0..30)
+            .filter(|_| turn(&mut pressure, 80).is_some())
+            .count();
         assert!((2..=3).contains(&widened), "{widened}");
         let steps = pressure.steps();
         assert_eq!(steps, widened as u32);
         for _ in 0..50 {
             assert_eq!(turn(&mut pressure, 30), None, "neither late nor calm");
         }
-        let narrowed = (0..60 * steps).filter(|_| turn(&mut pressure, 2).is_some()).count();
+        let narrowed = (0..60 * steps)
+            .filter(|_| turn(&mut pressure, 2).is_some())
+            .count();
         assert_eq!((narrowed as u32, pressure.steps()), (steps, 0));
         assert!(pressure.is_settled());
     }
