@@ -240,6 +240,7 @@ test('the slider sets the rate, and a tracked update is reported', WAIT, async (
   await soon('a report', () => page.evaluate(() => window.roomcastTicker.known.tracked));
 });
 
-test('the page had nothing to complain about', () => {
+test('no price came behind a newer one, and the page had nothing to complain about', async () => {
+  for (const side of ['fast', 'slow']) assert.equal((await reader(side)).disordered, 0, side);
   assert.deepEqual(complaints, []);
 });

@@ -155,12 +155,13 @@ window.roomcastTicker = {
   known,
   get connected() { return known.connected; },
   reader(side) {
-    const { values, ledger, frames, reports, missed, isStalled, by, accepted } = panels[side];
+    const { values, ledger, frames, reports, disordered } = panels[side];
+    const { missed, isStalled, by, accepted } = panels[side];
     if (!values) return null;
     const { price, steps, time } = values;
     return {
       price: [...price], steps: [...steps], time: [...time],
-      ledger, frames, reports, missed, isStalled, by, accepted,
+      ledger, frames, reports, disordered, missed, isStalled, by, accepted,
     };
   },
 };

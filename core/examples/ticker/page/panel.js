@@ -130,6 +130,7 @@ export class Panel {
     this.rates.push({ now, frames: data.frames, bytes: data.bytes });
     while (this.rates[1] && now - this.rates[1].now >= 1000) this.rates.shift();
     [this.frames, this.begun] = [data.frames, data.begun];
+    this.disordered = data.disordered;
     this.reports = (this.reports ?? 0) + 1;
   }
 

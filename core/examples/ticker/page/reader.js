@@ -17,6 +17,8 @@ let values = null;
 let frames = 0;
 let bytes = 0;
 let begun = null;
+/** Prices that were no newer than the one before: there must be none. */
+let disordered = 0;
 let stalled = false;
 /** Readings that wait for the end of a stall. */
 let waiting = [];
@@ -31,6 +33,7 @@ const clear = (count) => ({
 
 function takeValue({ s, p, n, t }) {
   const at = Number(s.slice(1)) - 1;
+  if (n <= values.steps[at]) disordered += 1;
   values.price[at] = p;
   values.steps[at] = n;
   values.time[at] = t;
@@ -126,4 +129,6 @@ onmessage = ({ data }) => {
   }
 };
 
-setInterval(() => values && postMessage({ values, frames, bytes, begun }), REPORT_MS);
+setInterval(() => {
+  if (values) postMessage({ values, frames, bytes, begun, disordered });
+}, REPORT_MS);
