@@ -612,7 +612,12 @@ impl Config {
         for (_, options) in &self.room_options {
             let interval = options.flush_interval_ms;
             let interval = interval.unwrap_or(self.limits.flush_interval_ms);
-            at_most("flush_interval_ms", interval.into(), INTERVAL_MS_MAX, AN_HOUR)?;
+            at_most(
+                "flush_interval_ms",
+                interval.into(),
+                INTERVAL_MS_MAX,
+                AN_HOUR,
+            )?;
             if options.conflate {
                 at_least("flush_interval_ms", interval.into(), 1)?;
             }
@@ -645,7 +650,11 @@ impl Limits {
         )?;
         at_least("events_max", self.events_max as u64, 1)?;
         at_least("key_bytes_max", self.key_bytes_max as u64, 1)?;
-        at_least("flush_interval_max_ms", self.flush_interval_max_ms.into(), 1)?;
+        at_least(
+            "flush_interval_max_ms",
+            self.flush_interval_max_ms.into(),
+            1,
+        )?;
         if self.memory_bytes_max > 0 {
             let (budget, tape) = (self.memory_bytes_max as u64, self.tape_bytes_max as u64);
             at_least("memory_bytes_max", budget, 4 * tape)?;

@@ -133,7 +133,10 @@ impl Handle {
         if publication.data.len() + publication.labels_bytes() > limits.publication_bytes_max {
             return Err(Refused::TooLarge);
         }
-        if publication.key.is_some_and(|key| key.len() > limits.key_bytes_max) {
+        if publication
+            .key
+            .is_some_and(|key| key.len() > limits.key_bytes_max)
+        {
             return Err(Refused::Key);
         }
         match self.shared.is_stopping() {
@@ -287,7 +290,8 @@ impl Handle {
             let named = order.iter().map(|&at| (&rooms[at], offsets[at]));
             let here = named.filter(|(room, _)| room.shards().any(|one| one == shard));
             let here: Box<[_]> = here.map(|(room, offset)| (room.clone(), offset)).collect();
-            here.iter().for_each(|(room, _)| room.add_ahead(shard, cost));
+            here.iter()
+                .for_each(|(room, _)| room.add_ahead(shard, cost));
             let command = Command::Union {
                 rooms: here,
                 publication: encoded.clone(),

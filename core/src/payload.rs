@@ -135,7 +135,10 @@ impl<'a> Publication<'a> {
     /// Bytes of its event, key and tags.
     pub(crate) fn labels_bytes(&self) -> usize {
         let of = |text: Option<&str>| text.map_or(0, str::len);
-        let tags = self.tags.iter().map(|(name, value)| name.len() + value.len());
+        let tags = self
+            .tags
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
         of(self.event) + of(self.key) + tags.sum::<usize>()
     }
 

@@ -352,8 +352,10 @@ impl Router {
             return;
         };
         let sequence = self.outbound.next_sequence();
-        self.leave_out(publication, sequence, |this, slot| this.is_in(slot, room));
-        self.append(room, publication, sequence, publication.offset);
+        let is_in = |this: &Self, slot| this.is_in(slot, room);
+        let except = self.leave_out(publication, sequence, is_in);
+        let stamp = stamp(publication, sequence, &except);
+        self.append(room, publication, &stamp);
         if let Some(tracker) = &publication.tracker {
             self.outbound.close_tracker(tracker.clone());
         }
@@ -362,57 +364,51 @@ impl Router {
     /// One publication to the groups of its rooms, under one sequence number.
     fn publish(&mut self, rooms: &[(Arc<RoomState>, u64)], publication: &Arc<Encoded>) {
         let sequence = self.outbound.next_sequence();
-        self.leave_out(publication, sequence, |this, slot| {
-            rooms.iter().any(|(room, _)| this.is_in(slot, room))
-        });
-        for (room, offset) in rooms {
-            self.append(room, publication, sequence, *offset);
+        let is_in = |this: &Self, slot| rooms.iter().any(|(room, _)| this.is_in(slot, room));
+        let except = self.leave_out(publication, sequence, is_in);
+        for &(ref room, offset) in rooms {
+            let stamp = Stamp {
+                offset,
+                is_union: true,
+                ..stamp(publication, sequence, &except)
+            };
+            self.append(room, publication, &stamp);
         }
     }
 
-    /// Leaves out those whom the publisher excludes and who would be sent it.
+    /// Leaves out those whom the publisher excludes and who would be sent it. Gives them back.
+    #[inline]
     fn leave_out(
         &mut self,
         publication: &Encoded,
         sequence: u64,
         is_in: impl Fn(&Self, u32) -> bool,
-    ) {
-        for id in &publication.except {
-            if let Some(slot) = self.open_slot(*id)
-                && is_in(self, slot)
-            {
-                self.outbound.skip(slot, sequence);
-            }
+    ) -> SmallVec<[u32; 4]> {
+        let mut slots = SmallVec::new();
+        if publication.except.is_empty() && publication.except_rooms.is_empty() {
+            return slots;
         }
+        let named = publication.except.iter();
+        slots.extend(named.filter_map(|id| self.open_slot(*id)));
         for room in &publication.except_rooms {
-            let members = self.members_of(room);
-            let both: Vec<u32> = members.filter(|&slot| is_in(self, slot)).collect();
-            for slot in both {
-                self.outbound.skip(slot, sequence);
-            }
+            slots.extend(self.members_of(room));
         }
+        slots.sort_unstable();
+        slots.dedup();
+        slots.retain(|slot| is_in(self, *slot));
+        for &slot in &slots {
+            self.outbound.skip(slot, sequence);
+        }
+        slots
     }
 
     /// Appends a publication to the room's groups.
-    fn append(
-        &mut self,
-        room: &Arc<RoomState>,
-        publication: &Arc<Encoded>,
-        sequence: u64,
-        offset: u64,
-    ) {
-        let stamp = Stamp {
-            sequence,
-            offset,
-            since_ns: publication.since_ns,
-            key: publication.labels.key(),
-            tracker: None,
-        };
+    fn append(&mut self, room: &Arc<RoomState>, publication: &Arc<Encoded>, stamp: &Stamp<'_>) {
         match self.group(room) {
-            Some(group) if self.outbound.is_plain(group) && publication.tracker.is_none() => {
-                self.outbound.append(group, publication, &stamp);
+            Some(group) if self.outbound.is_plain(group) => {
+                self.outbound.append(group, publication, stamp);
             }
-            Some(group) => self.append_to_all(room, group, publication, &stamp),
+            Some(group) => self.append_to_all(room, group, publication, stamp),
             None => room.on_swept(self.shard, publication.cost()),
         }
     }
@@ -445,12 +441,6 @@ impl Router {
                 self.count_filtered(publication, self.outbound.alive(id));
                 continue;
             }
-            let excluded = match &publication.tracker {
-                Some(_) => self.excluded(publication, id),
-                None => 0,
-            };
-            let tracker = publication.tracker.as_ref().map(|t| (t, excluded));
-            let stamp = Stamp { tracker, ..*stamp };
             let compressed = match kind {
                 0 => None,
                 kind => {
@@ -469,11 +459,11 @@ impl Router {
                         Some(frame) => frame,
                         None => publication.clone(),
                     };
-                    let others = self.outbound.append_watched(id, frame, &stamp);
+                    let others = self.outbound.append_watched(id, frame, stamp);
                     self.count_filtered(publication, others);
                 }
-                Some(frame) => self.outbound.append(id, &frame, &stamp),
-                None => self.outbound.append(id, publication, &stamp),
+                Some(frame) => self.outbound.append(id, &frame, stamp),
+                None => self.outbound.append(id, publication, stamp),
             }
         }
         room.on_swept(self.shard, publication.cost());
@@ -484,18 +474,6 @@ impl Router {
         if let Some(tracker) = &publication.tracker {
             tracker.count(Fate::Filtered, members);
         }
-    }
-
-    /// Members of the group whom the publisher excludes.
-    fn excluded(&self, publication: &Encoded, group: GroupId) -> usize {
-        let is_member = |slot: &u32| self.outbound.is_member(*slot, group);
-        let named = publication.except.iter().filter_map(|id| self.open_slot(*id));
-        let rooms = publication.except_rooms.iter();
-        let of_rooms = rooms.flat_map(|room| self.members_of(room));
-        let mut slots: Vec<u32> = named.chain(of_rooms).filter(is_member).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        slots.len()
     }
 
     /// The room's first group on this shard.
@@ -652,7 +630,10 @@ impl Router {
         let place = place.saturating_sub(self.outbound.watched(slot));
         let new: Vec<Box<str>> = {
             let had = self.outbound.keys_of(slot, id);
-            keys.iter().filter(|key| !had.contains(key)).cloned().collect()
+            keys.iter()
+                .filter(|key| !had.contains(key))
+                .cloned()
+                .collect()
         };
         let (within, beyond) = new.split_at(new.len().min(place));
         self.tally.watches_refused += beyond.len() as u64;
@@ -668,5 +649,19 @@ impl Router {
             self.tally.leaves += 1;
             self.directory.leave(room, self.shard);
         }
+    }
+}
+
+/// A publication to its one room, as the room's groups are given it.
+#[inline]
+fn stamp<'a>(publication: &'a Encoded, sequence: u64, except: &'a [u32]) -> Stamp<'a> {
+    Stamp {
+        sequence,
+        offset: publication.offset,
+        since_ns: publication.since_ns,
+        key: publication.labels.key(),
+        is_union: false,
+        except,
+        tracker: publication.tracker.as_ref(),
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use roomcast::{
-    Accept, CloseReason, Config, Connection, ConnectionId, Engine, Handler, Missed, Message, Pending,
-    Request,
+    Accept, CloseReason, Config, Connection, ConnectionId, Engine, Handler, Message, Missed,
+    Pending, Request,
 };
 
 use crate::client::{Client, PATIENCE};

@@ -22,6 +22,28 @@
 //! What is shorter than [`deflate_bytes_min`](crate::Config::deflate_bytes_min), or does not become
 //! smaller, goes as it is. So there is no need to sort out what is compressed already.
 //!
+//! # Where it is not worth it
+//!
+//! A room or a listener may be left out: [`RoomOptions::deflate`](crate::RoomOptions::deflate) for
+//! rooms whose publications are dense, [`ListenOptions::deflate`](crate::ListenOptions::deflate) for
+//! peers on a fast network of your own.
+//!
+//! ```
+//! use roomcast::{Config, ListenOptions, RoomOptions};
+//!
+//! let config = Config::new()
+//!     .deflate_level(1)
+//!     .listen("127.0.0.1:0")
+//!     .listen_with("127.0.0.1:0", ListenOptions::new().deflate(false))
+//!     .room_options("images:", RoomOptions::new().deflate(false));
+//! # assert!(config.check().is_ok());
+//! ```
+//!
+//! A room whose publications turn out not to shrink by a tenth is switched off by itself: the next
+//! thousand go as they are, then a few are tried again. The figures `deflate_switched_off` and
+//! `deflate_passed` count that; `deflate_ns` says how long compressing took, to be held against the
+//! bytes that it saved.
+//!
 //! # What is agreed on
 //!
 //! Each message is compressed by itself (`server_no_context_takeover` and

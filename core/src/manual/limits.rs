@@ -46,6 +46,14 @@
 //! | [`inbox_bytes_max`] | 64 MiB | `Refused::Overloaded`; from half on, peers are not read |
 //! | [`room_name_bytes_max`] | 255 | `RoomName` |
 //! | [`connection_rooms_max`] | 1,024 | a join has no effect |
+//! | [`flush_interval_ms`] | 0 | publications leave; 0 for each turn |
+//! | [`flush_interval_max_ms`] | 1,000 | intervals widen no further |
+//! | [`pressure_us`] | 50,000 | flush intervals widen by a step; 0 for never |
+//! | [`key_bytes_max`] | 255 | `Refused::Key`, `CommandError::Key` |
+//! | [`connection_keys_max`] | 4,096 | further keys are not watched |
+//! | [`room_filters_max`] | 1,000 | a join with another filter has no effect |
+//! | [`connection_filters_max`] | 64 | a join with a filter has no effect |
+//! | [`memory_bytes_max`] | 1 GiB | [step by step](super::degradation), then `Refused::Overloaded`; 0 for no budget |
 //! | [`turn_budget_us`] | 1,000 | writing goes on in the next turn |
 //! | [`ping_interval_ms`] | 25,000 | a ping, after three quarters of it to all of it; 0 for none |
 //! | [`ping_timeout_ms`] | 20,000 | the socket is closed |
@@ -62,11 +70,12 @@
 //!
 //! # What bounds memory
 //!
-//! The largest parts, for a busy engine:
+//! [`memory_bytes_max`] bounds all of the first five together, for the whole engine. The largest parts
+//! of a busy one:
 //!
-//! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`, up to
-//!   three times that where its members compress in different ways. A frame counts 16 bytes more
-//!   than its length. A room in which nobody is behind holds nothing
+//! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`, as often
+//!   as it has delivery groups there: one for each filter, policy, interval and way to compress that
+//!   its members have. A frame counts 24 bytes more than its length. A room in which nobody is behind holds nothing
 //!   between turns.
 //! - outboxes: `connections_max` × `outbox_bytes_max` at worst; most connections have none.
 //! - inboxes: `shards` × `inbox_bytes_max`.
@@ -88,7 +97,8 @@
 //!
 //! `publication_bytes_max` is at most a quarter of `tape_bytes_max`, `room_ahead_bytes_max` at most
 //! half, and `tape_bytes_max` at most `shard_tape_bytes_max`. `outbox_high_bytes` is at most
-//! `outbox_bytes_max`. The check says so by name. It does not compare `inbox_bytes_max` with
+//! `outbox_bytes_max`. `memory_bytes_max` is at least four times `tape_bytes_max`. The check says so by
+//! name. Of the budget inboxes may take a quarter together, whatever `inbox_bytes_max` says. It does not compare `inbox_bytes_max` with
 //! `publication_bytes_max`; leave it several times larger.
 //!
 //! # Whom a peer has to thank
@@ -129,6 +139,14 @@
 //! [`inbox_bytes_max`]: crate::Config::inbox_bytes_max
 //! [`room_name_bytes_max`]: crate::Config::room_name_bytes_max
 //! [`connection_rooms_max`]: crate::Config::connection_rooms_max
+//! [`flush_interval_ms`]: crate::Config::flush_interval_ms
+//! [`flush_interval_max_ms`]: crate::Config::flush_interval_max_ms
+//! [`pressure_us`]: crate::Config::pressure_us
+//! [`key_bytes_max`]: crate::Config::key_bytes_max
+//! [`connection_keys_max`]: crate::Config::connection_keys_max
+//! [`room_filters_max`]: crate::Config::room_filters_max
+//! [`connection_filters_max`]: crate::Config::connection_filters_max
+//! [`memory_bytes_max`]: crate::Config::memory_bytes_max
 //! [`turn_budget_us`]: crate::Config::turn_budget_us
 //! [`ping_interval_ms`]: crate::Config::ping_interval_ms
 //! [`ping_timeout_ms`]: crate::Config::ping_timeout_ms

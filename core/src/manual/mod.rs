@@ -8,7 +8,10 @@
 //! | [`path`] | you want to know what happens between a peer's bytes and everybody else's |
 //! | [`callbacks_or_events`] | you start a host and choose how it is told what happens |
 //! | [`other_server`] | your program has an HTTP server already |
+//! | [`selecting`] | not everybody is to be sent everything |
+//! | [`batching`] | you publish more often than anybody needs to look |
 //! | [`slow_peers`] | some peers read slower than you publish, or you publish too fast |
+//! | [`degradation`] | you want to know what gives way when there is too much of everything |
 //! | [`compression`] | your messages are text of more than a few hundred bytes |
 //! | [`threads_and_locks`] | you share state with callbacks, or want no threads of ours |
 //! | [`limits`] | you set a limit, or want to know what bounds memory |
@@ -19,11 +22,14 @@
 //! to single connections, or comes from one. A **shard** is a thread that serves connections. A
 //! **peer** is the program at the other end of a connection; the **host** is yours.
 
+pub mod batching;
 pub mod callbacks_or_events;
 pub mod compression;
+pub mod degradation;
 pub mod limits;
 pub mod other_server;
 pub mod path;
+pub mod selecting;
 pub mod slow_peers;
 pub mod threads_and_locks;
 

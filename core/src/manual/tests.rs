@@ -26,6 +26,7 @@ fn number(text: &str) -> u64 {
         "" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
         other => panic!("{other} is no unit of the table"),
     };
     let digits = digits.replace(',', "");

@@ -298,6 +298,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .mark_index(source.from);
         }
         let holes = outbox.map_or(&[][..], |o| &o.holes);
+        // The publication that was sent last: in another tape, or in the outbox, it is the same one.
+        let mut sent_sequence = 0;
         let mut private = outbox.into_iter().flat_map(|o| &o.queue).peekable();
         loop {
             let mut first: Option<(u64, usize, Mark, u64)> = None;
@@ -313,12 +315,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
             if let Some(p) = private.peek()
                 && first.is_none_or(|f| p.sequence < f.0)
             {
-                let len = (*p.frame).as_ref().len();
+                let twice = p.news.is_some() && p.sequence == sent_sequence;
+                let len = match twice {
+                    true => 0,
+                    false => (*p.frame).as_ref().len(),
+                };
                 merge.pieces.push(Piece {
                     what: What::Private,
                     len,
                 });
-                merge.frames += 1;
+                merge.frames += u64::from(!twice);
                 private.next();
                 continue;
             }
@@ -326,14 +332,17 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 break;
             };
             merge.sources[source].at += 1;
-            let twice = sequence == merge.last_sequence;
+            let twice = sequence == sent_sequence;
             let fate = match twice || mark.is_dead() || holes.contains(&sequence) {
                 true => Fate::PassedOver,
                 false if mark.is_old() && merge.sources[source].is_newest => Fate::Replaced,
                 false => Fate::Sent,
             };
             merge.last_sequence = sequence;
-            merge.frames += u64::from(fate == Fate::Sent);
+            if fate == Fate::Sent {
+                sent_sequence = sequence;
+                merge.frames += 1;
+            }
             push_tape(&mut merge.pieces, source, mark.start, end, fate);
         }
     }
@@ -367,7 +376,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     fn visit_pieces<'a>(&'a self, slot: u32, mut visit: impl FnMut(&'a [u8])) {
         let outbox = self.links[slot as usize].outbox.as_deref();
         let mut private = outbox.into_iter().flat_map(|o| &o.queue);
-        for piece in self.merge.pieces.iter().filter(|p| p.len > 0) {
+        for piece in &self.merge.pieces {
             match (piece.what, outbox) {
                 (What::Half, Some(o)) => visit(&o.half[o.half_at..]),
                 (What::Pongs, Some(o)) => visit(&o.pongs),
@@ -376,9 +385,17 @@ impl<R: RoomRef + Clone> Outbound<R> {
                     let p = private
                         .next()
                         .expect("a piece was made for each private frame");
-                    visit((*p.frame).as_ref());
+                    if piece.len > 0 {
+                        visit((*p.frame).as_ref());
+                    }
                 }
-                (What::Tape { source, from, to, .. }, _) => {
+                (What::Tape { .. }, _) if piece.len == 0 => {}
+                (
+                    What::Tape {
+                        source, from, to, ..
+                    },
+                    _,
+                ) => {
                     let group = self.merge.sources[source].group;
                     let tape = self.groups[group as usize].tape.as_ref();
                     tape.expect("cursors behind have a tape")

@@ -4,7 +4,8 @@
 //! in a room that conflates and before they were offered, dead (nobody is sent them). For members that
 //! watch keys there is no tape: an index leads to them, and frames go into their outboxes. Shard thread.
 
-use super::outbox::Outbox;
+use smallvec::SmallVec;
+
 use super::watch::{News, Waiting};
 use super::{
     FRAME_OVERHEAD, GroupId, LINK_BLOCKED, LINK_CLOSING, LINK_DONE, LINK_NEWS, Outbound, RoomRef,
@@ -27,7 +28,12 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let tape = group.tape.as_mut().expect("it was just appended to");
         let frames = tape.count(0, tape.head());
         let first = tape.mark(0).map_or(sequence, |(mark, _)| mark.sequence);
-        group.extra.as_mut().expect("it was just used").newest.tidy(frames, first);
+        group
+            .extra
+            .as_mut()
+            .expect("it was just used")
+            .newest
+            .tidy(frames, first);
         let Some(at) = older.and_then(|older| tape.find(older)) else {
             return;
         };
@@ -130,7 +136,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let group = &mut self.groups[id as usize];
         let alive = group.alive();
         let (conflates, policy) = (group.terms.conflates, group.terms.policy);
-        let is_paced = group.terms.interval_ms > 0 || self.steps > 0;
+        // A union is compared with what the member's other rooms have, so it does not wait.
+        let is_paced = (group.terms.interval_ms > 0 || self.steps > 0) && !stamp.is_union;
         let watch = &mut group.extra().watch;
         let watched = stamp.key.filter(|_| !is_off).and_then(|key| watch.key(key));
         let Some((key, watchers)) = watched else {
@@ -143,7 +150,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             offset: stamp.offset,
             replaceable: policy == SlowPolicy::Latest,
         });
-        let tracker = stamp.tracker.map(|(tracker, _)| {
+        let tracker = stamp.tracker.map(|tracker| {
             tracker.open(1);
             tracker.clone()
         });
@@ -152,8 +159,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
             frame,
             sequence: stamp.sequence,
             tracker,
+            except: stamp.except.into(),
         };
         if !is_paced {
+            if stamp.is_union {
+                // In its place behind what waits.
+                let key = waiting.news.key.clone();
+                self.deliver_waiting(id, Some(&[key]));
+            }
             self.deliver(id, waiting);
             return alive - watchers;
         }
@@ -176,7 +189,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let watch = &mut group.extra().watch;
         if watch.waiting_cost() > 0 {
             let due = watch.take_waiting(only);
-            due.into_iter().for_each(|waiting| self.deliver(id, waiting));
+            due.into_iter()
+                .for_each(|waiting| self.deliver(id, waiting));
         }
     }
 
@@ -196,7 +210,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
         group.room.on_swept(self.shard, waiting.cost());
         let watch = group.extra.as_ref().map(|extra| &extra.watch);
         let slots = watch.map_or(&[][..], |watch| watch.of(&waiting.news.key));
-        for slot in slots.to_vec() {
+        let slots: SmallVec<[u32; 16]> = slots.into();
+        for slot in slots {
             let fate = self.deliver_to(slot, policy, &waiting);
             if let Some(tracker) = &waiting.tracker {
                 tracker.count(fate, 1);
@@ -207,21 +222,22 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
     }
 
-    fn deliver_to(
-        &mut self,
-        slot: u32,
-        policy: SlowPolicy,
-        waiting: &Waiting,
-    ) -> Fate {
+    fn deliver_to(&mut self, slot: u32, policy: SlowPolicy, waiting: &Waiting) -> Fate {
         let len = (*waiting.frame).as_ref().len();
         let link = &self.links[slot as usize];
         if link.is(LINK_DONE | LINK_CLOSING) {
             return Fate::Skipped;
         }
-        let is_hole = |outbox: &Outbox| outbox.holes.contains(&waiting.sequence);
-        if link.outbox.as_deref().is_some_and(is_hole) {
+        if waiting.except.contains(&slot) {
             return Fate::Skipped;
         }
+        let last = link.outbox.as_ref().and_then(|outbox| outbox.queue.back());
+        if last.is_some_and(|private| private.sequence == waiting.sequence)
+            || self.is_owed_elsewhere(slot, waiting.news.group, waiting.sequence)
+        {
+            return Fate::Reached;
+        }
+        let link = &self.links[slot as usize];
         let is_blocked = link.is(LINK_BLOCKED);
         if is_blocked && policy == SlowPolicy::Volatile {
             self.tally.volatile_dropped += 1;
@@ -266,10 +282,15 @@ impl<R: RoomRef + Clone> Outbound<R> {
             return;
         }
         link.flags &= !LINK_NEWS;
-        let Some(outbox) = &mut link.outbox else { return };
+        let Some(outbox) = &mut link.outbox else {
+            return;
+        };
         let before = outbox.bytes();
         let mut dropped: Vec<(GroupId, Missed)> = Vec::new();
-        outbox.keep_newest(|news| {
+        // What is left of a room that it has left, it is sent: there is nobody to tell.
+        let memberships = &link.memberships;
+        let is_in = |news: &News| memberships.iter().any(|m| m.group == news.group);
+        outbox.keep_newest(is_in, |news| {
             if dropped.last().is_none_or(|(group, _)| *group != news.group) {
                 dropped.push((news.group, Missed::none(true)));
             }
@@ -279,12 +300,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
         });
         self.private_bytes -= before - outbox.bytes();
         for (id, missed) in dropped {
-            // Of a group that it has left meanwhile there is nobody to tell.
-            let is_member = self.is_member(slot, id);
-            if let Some(group) = self.groups.get(id as usize).filter(|_| is_member) {
-                let room = group.room.clone();
-                self.notice_missed(slot, room, missed);
-            }
+            let room = self.groups[id as usize].room.clone();
+            self.notice_missed(slot, room, missed);
         }
     }
 }

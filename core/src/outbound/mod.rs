@@ -130,8 +130,12 @@ pub(crate) struct Stamp<'a> {
     /// Nanoseconds of the engine's clock when it was published.
     pub(crate) since_ns: u64,
     pub(crate) key: Option<&'a str>,
-    /// Where its fate is to be reported, and how many members of the group are excluded.
-    pub(crate) tracker: Option<(&'a SharedTracker, usize)>,
+    /// It goes to other rooms too, and a member of several is sent it once.
+    pub(crate) is_union: bool,
+    /// Who is not sent it; each has a hole of this sequence.
+    pub(crate) except: &'a [u32],
+    /// Where its fate is to be reported.
+    pub(crate) tracker: Option<&'a SharedTracker>,
 }
 
 pub(crate) type GroupId = u32;
@@ -434,7 +438,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
         let is_keyed = group.terms.is_keyed();
         if let Some(tracker) = stamp.tracker {
-            self.track(id, stamp.sequence, tracker);
+            self.track(id, stamp, tracker);
         }
         if let Some(key) = stamp.key
             && is_keyed
@@ -708,7 +712,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let mut at = tape.mark_index(m.cursor);
         while let Some((mark, end)) = tape.mark(at) {
             at += 1;
+            let outbox = link.outbox.as_deref();
             if mark.is_dead()
+                || outbox.is_some_and(|outbox| outbox.has(mark.sequence))
                 || holes.contains(&mark.sequence)
                 || self.is_owed_elsewhere(slot, id, mark.sequence)
             {
@@ -736,7 +742,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 && self.groups[m.group as usize]
                     .tape
                     .as_ref()
-                    .is_some_and(|tape| tape.marks(m.cursor).any(|mark| mark.sequence == sequence))
+                    .is_some_and(|tape| {
+                        let mut marks = tape.marks(m.cursor);
+                        marks.any(|mark| mark.sequence == sequence && !mark.is_dead())
+                    })
         })
     }
 

@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(newest.set("a", 2), Some(1));
         for sequence in 3..10_000 {
             newest.set(&sequence.to_string(), sequence);
-            newest.tidy(10, sequence - 10);
+            newest.tidy(10, sequence.saturating_sub(10));
         }
         assert!(newest.sequences.len() <= KEPT + 21);
         assert_eq!(newest.set("9999", 10_000), Some(9999));

@@ -43,6 +43,12 @@ impl Outbox {
         self.queued_bytes + (self.half.len() - self.half_at)
     }
 
+    /// Whether a private frame of this sequence waits.
+    pub(super) fn has(&self, sequence: u64) -> bool {
+        let at = self.queue.partition_point(|p| p.sequence < sequence);
+        self.queue.get(at).is_some_and(|p| p.sequence == sequence)
+    }
+
     /// Whether there is anything to write.
     pub(crate) fn is_drained(&self) -> bool {
         self.queue.is_empty()
@@ -57,12 +63,7 @@ impl Outbox {
     }
 
     /// As `push`, of what is news of a key.
-    pub(super) fn push_news(
-        &mut self,
-        sequence: u64,
-        frame: SharedFrame,
-        news: Option<Arc<News>>,
-    ) {
+    pub(super) fn push_news(&mut self, sequence: u64, frame: SharedFrame, news: Option<Arc<News>>) {
         self.queued_bytes += (*frame).as_ref().len();
         let behind = self
             .queue
@@ -88,13 +89,19 @@ impl Outbox {
 
     /// Drops what waits of a group where a newer frame of its key waits too; calls `dropped` with
     /// each.
-    pub(super) fn keep_newest(&mut self, mut dropped: impl FnMut(&News)) {
+    pub(super) fn keep_newest(
+        &mut self,
+        may_drop: impl Fn(&News) -> bool,
+        mut dropped: impl FnMut(&News),
+    ) {
         let mut seen: HashSet<(super::GroupId, Arc<str>), RandomState> = HashSet::default();
         let mut kept = VecDeque::with_capacity(self.queue.len());
         while let Some(private) = self.queue.pop_back() {
             match &private.news {
                 Some(news)
-                    if news.replaceable && !seen.insert((news.group, news.key.clone())) =>
+                    if news.replaceable
+                        && may_drop(news)
+                        && !seen.insert((news.group, news.key.clone())) =>
                 {
                     self.queued_bytes -= (*private.frame).as_ref().len();
                     dropped(news);

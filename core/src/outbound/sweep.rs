@@ -295,8 +295,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
             let held = group.tape.as_ref().map_or(0, |t| t.held_bytes());
             // Volatile members hold nothing, but for what they were just offered in part.
             let is_volatile = group.terms.policy == SlowPolicy::Volatile;
-            let is_long = |t: &Box<super::tape::Tape>| is_volatile || held > t.sweep.trim_at;
-            if group.tape.as_ref().is_some_and(is_long) {
+            let is_long = |t: &super::tape::Tape| is_volatile || held > t.sweep.trim_at;
+            if group.tape.as_deref().is_some_and(is_long) {
                 self.trim_to_laggards(id);
             }
         }

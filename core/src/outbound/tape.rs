@@ -549,7 +549,11 @@ mod tests {
         let mut pool = Pool::new(usize::MAX);
         let mut tape = pool.tape(0, 5000);
         let frame = |i: u64| {
-            let len = if i % 50 == 7 { SHARED_BYTES } else { 30 + i as usize % 90 };
+            let len = if i % 50 == 7 {
+                SHARED_BYTES
+            } else {
+                30 + i as usize % 90
+            };
             Arc::new(vec![i as u8; len])
         };
         for i in 0..400u64 {
@@ -565,7 +569,7 @@ mod tests {
                 1 => tape.set_old(i),
                 _ => {}
             }
-            if i < 100 || i >= 390 || i % 3 == 2 {
+            if !(100..390).contains(&i) || i % 3 == 2 {
                 kept.push(i as u64);
             }
         }

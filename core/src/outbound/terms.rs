@@ -62,7 +62,10 @@ mod tests {
             terms.interval_ms(steps, 1000)
         };
         assert_eq!([0, 1, 2, 3].map(|steps| of(0, steps)), [0, 4, 8, 16]);
-        assert_eq!([0, 1, 4, 60].map(|steps| of(100, steps)), [100, 200, 1000, 1000]);
+        assert_eq!(
+            [0, 1, 4, 60].map(|steps| of(100, steps)),
+            [100, 200, 1000, 1000]
+        );
         assert_eq!(of(5000, 3), 5000);
     }
 }

@@ -5,18 +5,19 @@
 //! that this takes. Shard thread.
 
 use super::group::{BLOCKED, OWN, SLOT, TOMB, TrackedFrame};
-use super::{GroupId, LINK_DONE, Notice, Outbound, RoomRef};
+use super::{GroupId, LINK_DONE, Notice, Outbound, RoomRef, Stamp};
 use crate::delivery::{Fate, SharedTracker};
 
 impl<R: RoomRef + Clone> Outbound<R> {
-    /// The frame that was just appended is tracked; so many members are excluded.
+    /// The frame that was just appended is tracked.
     #[inline(never)]
-    pub(super) fn track(&mut self, id: GroupId, sequence: u64, tracker: (&SharedTracker, usize)) {
-        let (tracker, excluded) = tracker;
+    pub(super) fn track(&mut self, id: GroupId, stamp: &Stamp<'_>, tracker: &SharedTracker) {
+        let excluded = stamp.except.iter();
+        let excluded = excluded.filter(|&&slot| self.is_member(slot, id)).count();
         tracker.open(1);
         tracker.count(Fate::Skipped, excluded);
         self.groups[id as usize].extra().tracked.push(TrackedFrame {
-            sequence,
+            sequence: stamp.sequence,
             tracker: tracker.clone(),
             excluded,
         });

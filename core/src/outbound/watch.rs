@@ -28,6 +28,8 @@ pub(super) struct Waiting {
     pub(super) frame: SharedFrame,
     pub(super) sequence: u64,
     pub(super) tracker: Option<SharedTracker>,
+    /// Who is not sent it.
+    pub(super) except: SmallVec<[u32; 2]>,
 }
 
 impl Waiting {
@@ -186,7 +188,10 @@ mod tests {
         assert_eq!((watch.of("a"), watch.of("b")), (&[1, 2][..], &[2][..]));
         assert!(watch.remove(1, "a") && !watch.remove(1, "a"));
         assert_eq!(watch.go(2), 2);
-        assert!(watch.slots.is_empty(), "nothing is left of keys that nobody watches");
+        assert!(
+            watch.slots.is_empty(),
+            "nothing is left of keys that nobody watches"
+        );
         assert_eq!(watch.go(1), 0);
     }
 
@@ -201,6 +206,7 @@ mod tests {
             frame: Arc::new(vec![0u8; 4]),
             sequence,
             tracker: None,
+            except: SmallVec::new(),
         }
     }
 

@@ -35,7 +35,9 @@ impl Rules {
     ) -> Self {
         options.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let rule = |options: &RoomOptions| Rule {
-            interval_ms: options.flush_interval_ms.unwrap_or(limits.flush_interval_ms),
+            interval_ms: options
+                .flush_interval_ms
+                .unwrap_or(limits.flush_interval_ms),
             conflates: options.conflate,
             policy: options.slow_policy.unwrap_or(policy),
             deflate: options.deflate,

@@ -119,7 +119,11 @@ impl Pressure {
             }
             return None;
         }
-        self.calm = if most < self.bound_ns / 2 { self.calm + 1 } else { 0 };
+        self.calm = if most < self.bound_ns / 2 {
+            self.calm + 1
+        } else {
+            0
+        };
         if self.calm >= CALM_WINDOWS && self.steps > 0 {
             self.calm = 0;
             self.steps -= 1;
@@ -176,14 +180,18 @@ mod tests {
             let late = if n == 15 { 400 } else { 1 };
             assert_eq!(turn(&mut pressure, late), None);
         }
-        let widened = (0..30).filter(|_| turn(&mut pressure, 80).is_some()).count();
+        let widened = (0..30)
+            .filter(|_| turn(&mut pressure, 80).is_some())
+            .count();
         assert!((2..=3).contains(&widened), "{widened}");
         let steps = pressure.steps();
         assert_eq!(steps, widened as u32);
         for _ in 0..50 {
             assert_eq!(turn(&mut pressure, 30), None, "neither late nor calm");
         }
-        let narrowed = (0..60 * steps).filter(|_| turn(&mut pressure, 2).is_some()).count();
+        let narrowed = (0..60 * steps)
+            .filter(|_| turn(&mut pressure, 2).is_some())
+            .count();
         assert_eq!((narrowed as u32, pressure.steps()), (steps, 0));
         assert!(pressure.is_settled());
     }

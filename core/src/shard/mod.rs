@@ -16,13 +16,13 @@ pub(crate) mod descriptors;
 mod figures;
 mod head;
 mod intake;
-mod ladder;
 pub(crate) mod kernel;
+mod ladder;
 pub(crate) mod listen;
 pub(crate) mod net;
 mod rate;
-mod relief;
 mod read;
+mod relief;
 pub(crate) mod shared;
 mod timers;
 mod wire;
@@ -167,14 +167,7 @@ impl<N: Net> Shard<N> {
         let alive = shared.alive[me].clone();
         Shard {
             me,
-            router: Router::new(
-                me,
-                join_limits,
-                directory,
-                alive,
-                bounds,
-                codec,
-            ),
+            router: Router::new(me, join_limits, directory, alive, bounds, codec),
             read_limits: ReadLimits {
                 message_bytes_max: limits.message_bytes_max,
                 fragments_max: limits.message_fragments_max,
@@ -317,7 +310,9 @@ impl<N: Net> Shard<N> {
         // What is put off is due then, also where its cork was made long ago.
         let doze = (dozes || self.put_off_ns != 0).then_some(DOZE);
         [timer, accept, stop, doze, interval, self.look_again()]
-            .into_iter().flatten().min()
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether what waits in the inbox is put off, until its cork is gone.
@@ -389,9 +384,7 @@ impl<N: Net> Shard<N> {
                 }
                 if writable {
                     let counters = &self.shared.counters[self.me];
-                    let mut wire = self
-                        .conns
-                        .wire(&mut self.net, counters, &mut self.late_ns);
+                    let mut wire = self.conns.wire(&mut self.net, counters, &mut self.late_ns);
                     self.router.outbound.on_writable(slot, &mut wire);
                 }
                 if readable {
@@ -492,9 +485,7 @@ impl<N: Net> Shard<N> {
     fn flush(&mut self) {
         let budget_ns = self.shared.limits.turn_budget_us.saturating_mul(1000);
         let counters = &self.shared.counters[self.me];
-        let mut wire = self
-            .conns
-            .wire(&mut self.net, counters, &mut self.late_ns);
+        let mut wire = self.conns.wire(&mut self.net, counters, &mut self.late_ns);
         self.unflushed = self.router.outbound.flush(&mut wire, budget_ns);
         self.take_notices();
         // A connection that was just given up has a close frame to be sent.
