@@ -22,13 +22,18 @@ pub enum SlowPolicy {
     /// Jump ahead to the newest publication and tell the host how much was missed.
     Skip,
     /// Of what it has not got, keep the newest publication of each key: a slow reader of 1,000
-    /// tickers gets 1,000 current values, and the host is told how many older ones it was not sent.
-    /// Publications without a key are kept; where the tape has no place for all, it jumps as under
-    /// `Skip`.
+    /// tickers gets 1,000 current values, and the host is told how many older ones it was not
+    /// sent. Whom the newest one excludes is sent none. Publications without a key are kept; where
+    /// the tape has no place for all, it jumps as under `Skip`.
     Latest,
     /// What is published while its socket takes no bytes is dropped at once, and counted
     /// (`volatile_dropped`) without a word to the host. For news that is worthless when it is late.
     Volatile,
+    /// Catch up from the room's history ([`RoomOptions::history`]) when its socket takes bytes
+    /// again. What the history does not have any more it misses, and the host is told; so in a room
+    /// without a history this is `Skip`. Its order is kept within the room, but not with other
+    /// rooms while it catches up.
+    Replay,
 }
 
 /// What holds for rooms whose names begin alike: [`Config::room_options`].
@@ -50,6 +55,7 @@ pub struct RoomOptions {
     pub(crate) conflate: bool,
     pub(crate) slow_policy: Option<SlowPolicy>,
     pub(crate) deflate: bool,
+    pub(crate) history: u32,
 }
 
 impl Default for RoomOptions {
@@ -67,6 +73,7 @@ impl RoomOptions {
             conflate: false,
             slow_policy: None,
             deflate: true,
+            history: 0,
         }
     }
 
@@ -79,7 +86,8 @@ impl RoomOptions {
     }
 
     /// Of publications with one key only the newest of each interval leaves, in its own place of
-    /// the order. Those without a key all leave. Needs a flush interval. Default false.
+    /// the order; whom that one excludes is sent neither. Those without a key all leave. Needs a
+    /// flush interval. Default false.
     #[must_use]
     pub fn conflate(mut self, conflate: bool) -> Self {
         self.conflate = conflate;
@@ -98,6 +106,17 @@ impl RoomOptions {
     #[must_use]
     pub fn deflate(mut self, deflate: bool) -> Self {
         self.deflate = deflate;
+        self
+    }
+}
+
+impl RoomOptions {
+    /// How many publications the room keeps while it exists, within `history_bytes_max`, for
+    /// members with the policy [`Replay`](SlowPolicy::Replay). They are kept once for all shards.
+    /// Default 0.
+    #[must_use]
+    pub fn history(mut self, publications: u32) -> Self {
+        self.history = publications;
         self
     }
 }
@@ -285,27 +304,30 @@ limits! {
     room_name_bytes_max: usize = 255;
     /// Rooms that one connection may be in. Default 1,024.
     connection_rooms_max: usize = 1_024;
-    /// Milliseconds within which publications of a room wait for each other, to leave together, where
-    /// neither the room's options nor the member's say otherwise; 0 for each turn. Default 0.
+    /// Milliseconds within which publications of a room wait for each other, to leave together,
+    /// where neither the room's options nor the member's say otherwise; 0 for each turn. Default 0.
     flush_interval_ms: u32 = 0;
     /// Milliseconds up to which flush intervals widen while a shard is under pressure
     /// (`pressure_us`) or near its memory budget. Default 1 s.
     flush_interval_max_ms: u32 = 1_000;
-    /// Microseconds that publications may be late, in all turns of a tenth of a second, before flush
-    /// intervals widen by a step; they narrow again below half of it. 0 for never. Default 50 ms.
+    /// Microseconds that publications may be late, in all turns of a tenth of a second, before
+    /// flush intervals widen by a step; they narrow again below half of it. 0 for never. Default 50
+    /// ms.
     pressure_us: u64 = 50_000;
     /// Bytes of a publication's key, and of a key that a member watches. Default 255.
     key_bytes_max: usize = 255;
     /// Keys of all rooms that one connection may watch. Default 4,096.
     connection_keys_max: usize = 4_096;
-    /// Distinct filters that the members of one room may have on a shard; a join with one more has no
-    /// effect. Default 1,000.
+    /// Distinct filters that the members of one room may have on a shard; a join with one more has
+    /// no effect. Default 1,000.
     room_filters_max: usize = 1_000;
     /// Rooms that one connection may be in with a filter. Default 64.
     connection_filters_max: usize = 64;
-    /// Bytes that the whole engine may hold for tapes, outboxes, inboxes, untaken events and messages
-    /// in the making, 0 for no such budget. Near it the engine degrades step by step; at it `publish`
-    /// answers `Refused::Overloaded`. Default 1 GiB.
+    /// Bytes of a room's history, where it has one ([`RoomOptions::history`]). Default 1 MiB.
+    history_bytes_max: usize = 1024 * 1024;
+    /// Bytes that the whole engine may hold for tapes, histories, outboxes, inboxes, untaken events
+    /// and messages in the making, 0 for no such budget. Near it the engine degrades step by step;
+    /// at it `publish` answers `Refused::Overloaded`. Default 1 GiB.
     memory_bytes_max: usize = 1024 * 1024 * 1024;
     /// Microseconds that one turn of a shard spends writing before it looks at its sockets and
     /// its inbox again. Default 1,000.
@@ -447,8 +469,9 @@ impl Config {
         self
     }
 
-    /// Options of all rooms whose names begin with `prefix`; of several that fit the longest counts,
-    /// and a prefix that was named before gets these. They are looked at when a room comes to be.
+    /// Options of all rooms whose names begin with `prefix`; of several that fit the longest
+    /// counts, and a prefix that was named before gets these. They are looked at when a room comes
+    /// to be.
     #[must_use]
     pub fn room_options(mut self, prefix: impl Into<String>, options: RoomOptions) -> Self {
         let prefix = prefix.into();

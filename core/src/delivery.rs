@@ -1,7 +1,7 @@
 //! Delivery: what became of a publication that is tracked, and what a slow member missed.
 //!
-//! In: what each shard has done with a publication. Out: one report, when the last shard has offered
-//! it to all of its members. Rank 0: plain values and counters, any thread.
+//! In: what each shard has done with a publication. Out: one report, when the last shard has
+//! offered it to all of its members. Rank 0: plain values and counters, any thread.
 
 use crate::payload::Published;
 use crate::sync::{Arc, AtomicUsize, Ordering};

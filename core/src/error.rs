@@ -51,7 +51,7 @@ statuses! {
     Behind = 10, "the room is behind its publishers (room_ahead_bytes_max)";
     /// A shard has no place for more commands or tapes.
     Overloaded = 11,
-        "a shard or the engine is overloaded (inbox_bytes_max, shard_tape_bytes_max, memory_bytes_max)";
+        "overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max)";
     /// A payload is larger than its setting allows.
     PayloadTooLarge = 12, "the payload and its labels are larger than publication_bytes_max";
     /// A room name is empty or longer than its setting allows.

@@ -109,8 +109,8 @@ pub enum Event {
         /// How many publications, and which.
         missed: Missed,
     },
-    /// What became of a publication of [`Handle::publish_tracked`]. While `events_max` events wait it
-    /// is dropped, and counted (`reports_dropped`).
+    /// What became of a publication of [`Handle::publish_tracked`]. While `events_max` events wait
+    /// it is dropped, and counted (`reports_dropped`).
     Delivered {
         /// The room.
         room: String,

@@ -4,17 +4,21 @@
 //! order of the calls. Nothing here waits for a peer; only `connections`, `members` wait for the
 //! shards. No lock is held while encoding or waking.
 
+mod membership;
+mod room;
+
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+pub use self::room::Room;
 use crate::close;
 use crate::config::Limits;
 use crate::delivery::{Tracked, Tracker};
 use crate::error::{CommandError, Refused};
-use crate::join::{self, Join};
+use crate::join::Join;
 use crate::metrics::Snapshot;
-use crate::payload::{ConnectionId, Position, Publication, Published};
+use crate::payload::{ConnectionId, Publication, Published};
 use crate::rooms::RoomState;
 use crate::rooms::encoded::Encoded;
 use crate::rooms::framed::Framed;
@@ -239,6 +243,7 @@ impl Handle {
             own.tracker = tracker.take();
             own.number(offset);
             let inbox_cost = own.inbox_cost();
+            tail.remember(offset, &publication);
             let copies = std::iter::repeat_n(publication, shards.len());
             for (&shard, publication) in shards.iter().zip(copies) {
                 room.add_ahead(shard, cost);
@@ -276,6 +281,7 @@ impl Handle {
         for (at, tail) in &mut tails {
             let offset = tail.number();
             offsets[*at] = offset;
+            tail.remember(offset, &encoded);
             if Some(*at) == first {
                 published.offset = Some(offset);
             }
@@ -403,125 +409,6 @@ impl Handle {
         (shard < self.shared.inboxes.len())
             .then_some(shard)
             .ok_or(CommandError::Gone)
-    }
-
-    /// Makes a connection a member of a room: it is sent everything that is published after this
-    /// call, and nothing that was published before. Joining twice is joining once.
-    ///
-    /// # Errors
-    /// [`CommandError`]. A connection that has closed, or is in `connection_rooms_max` rooms, is
-    /// not reported here.
-    pub fn join(&self, id: ConnectionId, room: &str) -> Result<Position, CommandError> {
-        self.join_how(id, room, None)
-    }
-
-    /// As [`Handle::join`], with a filter, a watch-list, or another pace or policy than the room's.
-    /// For a member already this changes how it is one, between two publications.
-    ///
-    /// # Errors
-    /// [`CommandError`]; `Filter` and `Key` name what is wrong. Beyond `room_filters_max` or
-    /// `connection_filters_max` the join has no effect and is counted (`joins_refused_filters`); so
-    /// are keys beyond `connection_keys_max` (`watches_refused`).
-    pub fn join_with(
-        &self,
-        id: ConnectionId,
-        room: &str,
-        how: Join,
-    ) -> Result<Position, CommandError> {
-        how.check(self.shared.limits.key_bytes_max)?;
-        self.join_how(id, room, Some(Box::new(how)))
-    }
-
-    fn join_how(
-        &self,
-        id: ConnectionId,
-        room: &str,
-        how: Option<Box<Join>>,
-    ) -> Result<Position, CommandError> {
-        let shard = self.shard_of(id)?;
-        self.check_name(room).map_err(|_| CommandError::RoomName)?;
-        let mut ended = None;
-        let position = self.shared.directory.join(room, shard, |room| {
-            let join = Command::Join {
-                who: id,
-                room: room.clone(),
-                how,
-            };
-            if !self.shared.inboxes[shard].push(Ask::Route(join), 0) {
-                ended = Some(room.clone());
-            }
-        });
-        if let Some(room) = ended {
-            self.shared.directory.leave(&room, shard);
-            return Err(CommandError::Stopped);
-        }
-        self.shared.rouse(shard);
-        Ok(position)
-    }
-
-    /// Adds keys to the watch-list of a member that joined with one ([`Join::keys`]): it is sent what
-    /// is published of them after this call. For others it does nothing.
-    ///
-    /// # Errors
-    /// [`CommandError`]; `Key` for one longer than `key_bytes_max`, and then none is added.
-    pub fn watch<K: AsRef<str>>(
-        &self,
-        id: ConnectionId,
-        room: &str,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<(), CommandError> {
-        self.change_keys(id, room, join::boxed(keys), true)
-    }
-
-    /// Takes keys off the watch-list of a member: it is sent nothing that is published of them after
-    /// this call.
-    ///
-    /// # Errors
-    /// As [`Handle::watch`].
-    pub fn unwatch<K: AsRef<str>>(
-        &self,
-        id: ConnectionId,
-        room: &str,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<(), CommandError> {
-        self.change_keys(id, room, join::boxed(keys), false)
-    }
-
-    fn change_keys(
-        &self,
-        id: ConnectionId,
-        room: &str,
-        keys: Box<[Box<str>]>,
-        begin: bool,
-    ) -> Result<(), CommandError> {
-        let shard = self.shard_of(id)?;
-        self.check_name(room).map_err(|_| CommandError::RoomName)?;
-        join::check_keys(&keys, self.shared.limits.key_bytes_max)?;
-        if let Some(room) = self.shared.directory.find(room) {
-            let command = Command::Watch {
-                who: id,
-                room,
-                keys,
-                begin,
-            };
-            self.shared.ask(shard, Ask::Route(command));
-        }
-        Ok(())
-    }
-
-    /// Ends a membership: what is published after this call is not sent to the connection. Until
-    /// its shard has seen to it, about a turn, counts and lists of members may still have it.
-    ///
-    /// # Errors
-    /// [`CommandError`]. Not being a member is no error.
-    pub fn leave(&self, id: ConnectionId, room: &str) -> Result<(), CommandError> {
-        let shard = self.shard_of(id)?;
-        self.check_name(room).map_err(|_| CommandError::RoomName)?;
-        if let Some(room) = self.shared.directory.find(room) {
-            self.shared
-                .ask(shard, Ask::Route(Command::Leave { who: id, room }));
-        }
-        Ok(())
     }
 
     /// Closes a connection with a code and a text (cut at 123 bytes), after what it is owed. What
@@ -719,91 +606,10 @@ impl Drop for Cork<'_> {
     }
 }
 
-/// A held room. Cheap to clone; publishing through it looks no name up.
-pub struct Room {
-    state: Arc<RoomState>,
-    handle: Handle,
-}
-
-impl Clone for Room {
-    fn clone(&self) -> Self {
-        self.handle.shared.directory.hold_again(&self.state);
-        Room {
-            state: self.state.clone(),
-            handle: self.handle.clone(),
-        }
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.handle.shared.directory.let_go(&self.state);
-    }
-}
-
-impl Room {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.state.name()
-    }
-
-    /// Publishes to all members, as [`Handle::publish`].
-    ///
-    /// # Errors
-    /// [`Refused`].
-    pub fn publish<'a>(
-        &self,
-        publication: impl Into<Publication<'a>>,
-    ) -> Result<Published, Refused> {
-        let publication = publication.into();
-        let checked = self.handle.check_publication(&publication);
-        let publish = || self.handle.publish_to(&self.state, publication, None);
-        self.handle.count_refusal(checked.and_then(|()| publish()))
-    }
-
-    /// Publishes to all members, as [`Handle::publish_tracked`].
-    ///
-    /// # Errors
-    /// [`Refused`].
-    pub fn publish_tracked<'a>(
-        &self,
-        publication: impl Into<Publication<'a>>,
-    ) -> Result<Tracked, Refused> {
-        let (handle, publication) = (&self.handle, publication.into());
-        let publish = || {
-            handle.check_publication(&publication)?;
-            let token = handle.next_token();
-            let tracker = Arc::new(Tracker::new(token, self.name()));
-            let published = handle.publish_to(&self.state, publication, Some(tracker))?;
-            Ok(Tracked { token, published })
-        };
-        handle.count_refusal(publish())
-    }
-
-    /// Members now.
-    #[must_use]
-    pub fn members(&self) -> usize {
-        self.state.members()
-    }
-
-    /// Epoch and offset now.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        self.state.lock().position()
-    }
-}
-
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Handle")
             .field("shards", &self.shared.inboxes.len())
             .finish()
-    }
-}
-
-impl std::fmt::Debug for Room {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Room").field("name", &self.name()).finish()
     }
 }

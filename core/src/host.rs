@@ -284,9 +284,9 @@ impl Pending {
         &self.handle
     }
 
-    /// Lets it in. From the return of this call on it is sent what is published to its rooms;
-    /// rooms with unusable names or filters are left out and logged. If the peer has gone or the time for a
-    /// verdict is over, nothing happens.
+    /// Lets it in. From the return of this call on it is sent what is published to its rooms; rooms
+    /// with unusable names or filters are left out and logged. If the peer has gone or the time for
+    /// a verdict is over, nothing happens.
     pub fn accept(mut self, accept: Accept) {
         self.answered = true;
         let (accepted, rooms) = accept.into_parts();

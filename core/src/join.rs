@@ -41,8 +41,8 @@ impl Join {
     }
 
     /// Only the publications with one of these keys: a watch-list, which
-    /// [`Handle::watch`](crate::Handle::watch) and [`Handle::unwatch`](crate::Handle::unwatch) change
-    /// later. It may be empty. What the room publishes without a key is not for this member.
+    /// [`watch`](crate::Handle::watch) and [`unwatch`](crate::Handle::unwatch) change later. It may
+    /// be empty. What the room publishes without a key is not for this member.
     #[must_use]
     pub fn keys<K: AsRef<str>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.keys = Some(boxed(keys));

@@ -6,8 +6,8 @@
 
 use smallvec::SmallVec;
 
-/// The labels of one publication: its event, its key, its tags. They decide who is sent it and what it replaces; the raw dialect
-/// does not put them on the wire.
+/// The labels of one publication: its event, its key, its tags. They decide who is sent it and what
+/// it replaces; the raw dialect does not put them on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     text: String,

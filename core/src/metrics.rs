@@ -36,10 +36,13 @@ macro_rules! counters {
             pub rooms: u64,
             /// Publications and messages that were refused, by any handle.
             pub refused: u64,
-            /// Reports of tracked publications that were dropped because `events_max` events waited.
+            /// Reports of tracked publications that were dropped because `events_max` events
+            /// waited.
             pub reports_dropped: u64,
             /// Bytes of events that wait for the host.
             pub event_bytes: u64,
+            /// Bytes of the histories of rooms.
+            pub history_bytes: u64,
             /// Connections that ended, by reason.
             pub closed: Vec<(&'static str, u64)>,
             /// How long turns took, without the wait.
@@ -55,7 +58,8 @@ macro_rules! counters {
             /// adds to their latency shows here.
             pub publish_to_flush_small: Durations,
             /// The same figures of each shard, to see which one is hot. `rooms`, `refused`,
-            /// `reports_dropped` and `event_bytes` are the engine's alone and 0 here.
+            /// `reports_dropped`, `event_bytes` and `history_bytes` are the engine's alone and 0
+            /// here.
             pub shards: Vec<Snapshot>,
             /// The text for Prometheus has the names of [`Config::websocket_metrics`] too.
             ///
@@ -70,6 +74,7 @@ macro_rules! counters {
             Form::Counter,
             Form::Counter,
             Form::Gauge,
+            Form::Gauge,
         ];
 
         impl Snapshot {
@@ -81,6 +86,7 @@ macro_rules! counters {
                 "refused",
                 "reports_dropped",
                 "event_bytes",
+                "history_bytes",
             ];
 
             /// What each of them is: the text of its field's documentation.
@@ -88,8 +94,12 @@ macro_rules! counters {
                 $(concat!($($doc),+),)+
                 " Rooms that exist.",
                 " Publications and messages that were refused, by any handle.",
-                " Reports of tracked publications that were dropped because `events_max` events waited.",
+                concat!(
+                    " Reports of tracked publications that were dropped because",
+                    " `events_max` events waited.",
+                ),
                 " Bytes of events that wait for the host.",
+                " Bytes of the histories of rooms.",
             ];
 
             pub(crate) fn of<'a>(shards: impl Iterator<Item = &'a Counters>) -> Self {
@@ -120,7 +130,8 @@ macro_rules! counters {
             pub fn figures(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name),)+
                     ("rooms", self.rooms), ("refused", self.refused),
-                    ("reports_dropped", self.reports_dropped), ("event_bytes", self.event_bytes)]
+                    ("reports_dropped", self.reports_dropped), ("event_bytes", self.event_bytes),
+                    ("history_bytes", self.history_bytes)]
             }
         }
     };
@@ -247,6 +258,8 @@ counters! {
     volatile_dropped: Counter;
     /// Connections given up as too slow.
     too_slow: Counter;
+    /// Publications that slow members were sent from the history of their room (policy `replay`).
+    replayed: Counter;
     /// Bytes that tapes hold now.
     tape_bytes: Gauge;
     /// Bytes that wait for single connections now.
@@ -255,10 +268,11 @@ counters! {
     inbox_bytes: Gauge;
     /// Bytes of messages of peers that have not arrived whole.
     assembly_bytes: Gauge;
-    /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and, of
-    /// the whole engine, untaken events.
+    /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
+    /// of the whole engine, untaken events and histories.
     memory_bytes: Gauge;
-    /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used up.
+    /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used
+    /// up.
     memory_cut: Counter;
     /// Times that a shard went up the ladder of saving memory.
     memory_rungs_entered: Counter;

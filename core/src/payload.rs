@@ -107,8 +107,8 @@ impl<'a> Publication<'a> {
         }
     }
 
-    /// What kind of event it is, for [`Filter`](crate::Filter)s. Not on the wire of the raw dialect;
-    /// in a message to connections it means nothing.
+    /// What kind of event it is, for [`Filter`](crate::Filter)s. Not on the wire of the raw
+    /// dialect; in a message to connections it means nothing.
     #[must_use]
     pub fn event(mut self, event: &'a str) -> Self {
         self.event = Some(event);

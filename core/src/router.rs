@@ -6,13 +6,14 @@
 
 mod filters;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use self::filters::Filters;
 use crate::alive::Alive;
+use crate::config::SlowPolicy;
 use crate::delivery::Fate;
 use crate::dialect::WireKind;
 use crate::identity::{Identity, Who};
@@ -22,7 +23,7 @@ use crate::outbound::{Bounds, FRAME_OVERHEAD, GroupId, Outbound, RoomRef, Stamp,
 use crate::payload::ConnectionId;
 use crate::rooms::encoded::{Encoded, Spare};
 use crate::rooms::framed::{Codec, Framed};
-use crate::rooms::options;
+use crate::rooms::options::{self, Rule};
 use crate::rooms::{Directory, RoomState};
 use crate::sync::Arc;
 
@@ -79,6 +80,9 @@ impl Command {
         }
     }
 }
+
+/// Bytes of a history that a connection is sent at a time.
+const REPLAY_BYTES: usize = 64 * 1024;
 
 /// A slot's present owner.
 #[derive(Default)]
@@ -439,6 +443,7 @@ impl Router {
                     .admits(filter, stamp.sequence, labels, framed.payload())
             {
                 self.count_filtered(publication, self.outbound.alive(id));
+                self.outbound.on_applied(id, stamp.offset);
                 continue;
             }
             let compressed = match kind {
@@ -467,6 +472,53 @@ impl Router {
             }
         }
         room.on_swept(self.shard, publication.cost());
+    }
+
+    /// The connection catches up from the history of rooms, and has nothing left to be sent: the
+    /// next part of it.
+    pub(crate) fn replay(&mut self, slot: u32) {
+        for (id, next, applied) in self.outbound.replays(slot) {
+            let room = self.outbound.room(id).clone();
+            let part = {
+                let tail = room.lock();
+                let history = tail.history();
+                history.map_or_else(Vec::new, |h| h.range(next, applied, REPLAY_BYTES))
+            };
+            let first = part.first().map_or(applied + 1, |(offset, _)| *offset);
+            if first > next {
+                self.outbound.miss(slot, id, next, first - 1);
+            }
+            let last = part.last().map_or(applied, |(offset, _)| *offset);
+            for (_, publication) in part {
+                self.replay_one(slot, id, &publication);
+            }
+            self.outbound
+                .on_replayed(slot, id, last + 1, last >= applied);
+        }
+    }
+
+    fn replay_one(&mut self, slot: u32, id: GroupId, publication: &Arc<Encoded>) {
+        let Terms { kind, filter, .. } = *self.outbound.terms(id);
+        let framed = &publication.framed;
+        let is_named = publication.except.contains(&self.id(slot));
+        let mut rooms = publication.except_rooms.iter();
+        if is_named || rooms.any(|room| self.is_in(slot, room)) {
+            return;
+        }
+        if filter != 0 {
+            let (labels, payload) = (&publication.labels, framed.payload());
+            if !self.filters.matches(filter, labels, payload) {
+                self.tally.filtered += 1;
+                return;
+            }
+        }
+        let compressed = framed
+            .compressed(WireKind::of(kind), &mut self.codec)
+            .cloned();
+        match compressed {
+            Some(frame) => self.outbound.send_replayed(slot, frame),
+            None => self.outbound.send_replayed(slot, publication.clone()),
+        }
     }
 
     fn count_filtered(&mut self, publication: &Encoded, members: usize) {
@@ -512,7 +564,7 @@ impl Router {
         let wire = self.people[slot as usize].wire;
         Terms {
             kind: if rule.deflate { wire as u8 } else { 0 },
-            policy: rule.policy,
+            policy: within(rule, rule.policy),
             conflates: rule.conflates,
             watches: false,
             interval_ms: rule.interval_ms,
@@ -542,7 +594,9 @@ impl Router {
         }
         let asked = self.terms(slot, room);
         let mut terms = Terms {
-            policy: how.slow_policy.unwrap_or(asked.policy),
+            policy: how.slow_policy.map_or(asked.policy, |policy| {
+                within(self.directory.rule(room), policy)
+            }),
             interval_ms: how
                 .flush_interval_ms
                 .map_or(asked.interval_ms, options::interval_ms),
@@ -628,13 +682,12 @@ impl Router {
     fn watch_more(&mut self, slot: u32, id: GroupId, keys: &[Box<str>]) {
         let place = self.limits.connection_keys_max;
         let place = place.saturating_sub(self.outbound.watched(slot));
-        let new: Vec<Box<str>> = {
-            let had = self.outbound.keys_of(slot, id);
-            keys.iter()
-                .filter(|key| !had.contains(key))
-                .cloned()
-                .collect()
-        };
+        let had: HashSet<Box<str>, RandomState> =
+            self.outbound.keys_of(slot, id).into_iter().collect();
+        let new = keys.iter().filter(|key| !had.contains(*key));
+        let mut new: Vec<Box<str>> = new.cloned().collect();
+        new.sort_unstable();
+        new.dedup();
         let (within, beyond) = new.split_at(new.len().min(place));
         self.tally.watches_refused += beyond.len() as u64;
         self.outbound.watch(slot, id, within);
@@ -649,6 +702,14 @@ impl Router {
             self.tally.leaves += 1;
             self.directory.leave(room, self.shard);
         }
+    }
+}
+
+/// The policy that a member of the room has who asks for this one.
+fn within(rule: &Rule, policy: SlowPolicy) -> SlowPolicy {
+    match policy {
+        SlowPolicy::Replay if rule.history == 0 => SlowPolicy::Skip,
+        policy => policy,
     }
 }
 

@@ -18,7 +18,8 @@
 //! # Ok::<(), roomcast::ConfigError>(())
 //! ```
 //!
-//! One member may have an interval of its own: [`Join::flush_interval_ms`](crate::Join::flush_interval_ms).
+//! One member may have an interval of its own:
+//! [`Join::flush_interval_ms`](crate::Join::flush_interval_ms).
 //!
 //! # What an interval is
 //!
@@ -26,9 +27,9 @@
 //! published within one leaves at its end, in one write to each member; a member of several rooms
 //! with the same interval is written once. Nothing waits for longer than an interval.
 //!
-//! All that a call may rely on holds as before. Joins and leaves are exact. A room has one order, and
-//! the order of one publisher's calls is kept across rooms and messages: so whatever else a member is
-//! written takes along what waits for it. Pings and pongs do not.
+//! All that a call may rely on holds as before. Joins and leaves are exact. A room has one order,
+//! and the order of one publisher's calls is kept across rooms and messages: so whatever else a
+//! member is written takes along what waits for it. Pings and pongs do not.
 //!
 //! An interval ends early where more than half of
 //! [`room_ahead_bytes_max`](crate::Config::room_ahead_bytes_max) waits, so that publishers are not
@@ -40,9 +41,9 @@
 //! # Conflation
 //!
 //! In a room that conflates, a publication takes the place of the one with the same
-//! [key](crate::Publication::key) that waits in the same interval. So a member is sent each key once
-//! for each interval at most, with its newest value, in the order of these values. What has no key is
-//! all sent. The last value of each key always arrives.
+//! [key](crate::Publication::key) that waits in the same interval. So a member is sent each key
+//! once for each interval at most, with its newest value, in the order of these values. What has no
+//! key is all sent. The last value of each key always arrives.
 //!
 //! A filter is asked before that: a member is sent the newest value that its filter matches. The
 //! publications of a union are conflated in each of their rooms by themselves.

@@ -25,8 +25,8 @@
 //! # Where it is not worth it
 //!
 //! A room or a listener may be left out: [`RoomOptions::deflate`](crate::RoomOptions::deflate) for
-//! rooms whose publications are dense, [`ListenOptions::deflate`](crate::ListenOptions::deflate) for
-//! peers on a fast network of your own.
+//! rooms whose publications are dense, [`ListenOptions::deflate`](crate::ListenOptions::deflate)
+//! for peers on a fast network of your own.
 //!
 //! ```
 //! use roomcast::{Config, ListenOptions, RoomOptions};

@@ -53,7 +53,8 @@
 //! | [`connection_keys_max`] | 4,096 | further keys are not watched |
 //! | [`room_filters_max`] | 1,000 | a join with another filter has no effect |
 //! | [`connection_filters_max`] | 64 | a join with a filter has no effect |
-//! | [`memory_bytes_max`] | 1 GiB | [step by step](super::degradation), then `Refused::Overloaded`; 0 for no budget |
+//! | [`history_bytes_max`] | 1 MiB | the oldest publications of a room's history go |
+//! | [`memory_bytes_max`] | 1 GiB | [degradation](super::degradation); 0 for no budget |
 //! | [`turn_budget_us`] | 1,000 | writing goes on in the next turn |
 //! | [`ping_interval_ms`] | 25,000 | a ping, after three quarters of it to all of it; 0 for none |
 //! | [`ping_timeout_ms`] | 20,000 | the socket is closed |
@@ -70,13 +71,13 @@
 //!
 //! # What bounds memory
 //!
-//! [`memory_bytes_max`] bounds all of the first five together, for the whole engine. The largest parts
-//! of a busy one:
+//! [`memory_bytes_max`] bounds all of the first five together, for the whole engine. The largest
+//! parts of a busy one:
 //!
-//! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`, as often
-//!   as it has delivery groups there: one for each filter, policy, interval and way to compress that
-//!   its members have. A frame counts 24 bytes more than its length. A room in which nobody is behind holds nothing
-//!   between turns.
+//! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`, as
+//!   often as it has delivery groups there: one for each filter, policy, interval and way to
+//!   compress that its members have. A frame counts 24 bytes more than its length. A room in which
+//!   nobody is behind holds nothing between turns.
 //! - outboxes: `connections_max` × `outbox_bytes_max` at worst; most connections have none.
 //! - inboxes: `shards` × `inbox_bytes_max`.
 //! - messages in the making: `connections_max` × `message_bytes_max` at worst. Memory is taken as
@@ -97,9 +98,10 @@
 //!
 //! `publication_bytes_max` is at most a quarter of `tape_bytes_max`, `room_ahead_bytes_max` at most
 //! half, and `tape_bytes_max` at most `shard_tape_bytes_max`. `outbox_high_bytes` is at most
-//! `outbox_bytes_max`. `memory_bytes_max` is at least four times `tape_bytes_max`. The check says so by
-//! name. Of the budget inboxes may take a quarter together, whatever `inbox_bytes_max` says. It does not compare `inbox_bytes_max` with
-//! `publication_bytes_max`; leave it several times larger.
+//! `outbox_bytes_max`. `memory_bytes_max` is at least four times `tape_bytes_max`. The check says
+//! so by name. Of the budget inboxes may take a quarter together, whatever `inbox_bytes_max` says.
+//! It does not compare `inbox_bytes_max` with `publication_bytes_max`; leave it several times
+//! larger.
 //!
 //! # Whom a peer has to thank
 //!
@@ -146,6 +148,7 @@
 //! [`connection_keys_max`]: crate::Config::connection_keys_max
 //! [`room_filters_max`]: crate::Config::room_filters_max
 //! [`connection_filters_max`]: crate::Config::connection_filters_max
+//! [`history_bytes_max`]: crate::Config::history_bytes_max
 //! [`memory_bytes_max`]: crate::Config::memory_bytes_max
 //! [`turn_budget_us`]: crate::Config::turn_budget_us
 //! [`ping_interval_ms`]: crate::Config::ping_interval_ms

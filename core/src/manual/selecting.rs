@@ -5,8 +5,8 @@
 //!
 //! # Labels
 //!
-//! A publication may say what it is, beside its data: an event's name, a key (what it is about), and
-//! tags (pairs of text). Peers of plain WebSocket do not see labels; they are for the engine.
+//! A publication may say what it is, beside its data: an event's name, a key (what it is about),
+//! and tags (pairs of text). Peers of plain WebSocket do not see labels; they are for the engine.
 //!
 //! ```
 //! use roomcast::{Config, Engine, Publication};
@@ -24,9 +24,9 @@
 //!
 //! # Filters
 //!
-//! A member may join with a [`Filter`](crate::Filter) over labels, built in code or read from a text
-//! in CEL's syntax. Such a text may well come from the peer: it is bounded in length and depth, and a
-//! wrong one is an error that says where.
+//! A member may join with a [`Filter`](crate::Filter) over labels, built in code or read from a
+//! text in CEL's syntax. Such a text may well come from the peer: it is bounded in length and
+//! depth, and a wrong one is an error that says where.
 //!
 //! ```
 //! use roomcast::{Connection, Filter, Handler, Join, Message};
@@ -42,15 +42,17 @@
 //!                 .join_with("trades", Join::new().filter(filter))
 //!                 .map(drop)
 //!                 .map_err(|error| error.to_string()),
-//!             Err(error) => connection.send(&error.to_string()).map_err(|error| error.to_string()),
+//!             Err(error) => connection
+//!                 .send(&error.to_string())
+//!                 .map_err(|error| error.to_string()),
 //!         };
 //!     }
 //! }
 //! ```
 //!
 //! Members of a room with equal filters form one delivery group: a publication is decided once for
-//! all of them, and filters that mean the same are found to be equal however they were written.
-//! So ten filters cost ten decisions, some 50 ns each, whether ten members have them or ten thousand.
+//! all of them, and filters that mean the same are found to be equal however they were written. So
+//! ten filters cost ten decisions, some 50 ns each, whether ten members have them or ten thousand.
 //! A thousand members with a filter each are a thousand groups; rooms or keys serve that better.
 //! [`room_filters_max`](crate::Config::room_filters_max) bounds it.
 //!
@@ -60,10 +62,11 @@
 //!
 //! # Watch-lists
 //!
-//! A member that joins with [`Join::keys`](crate::Join::keys) is sent the publications of these keys
-//! and no others. [`Handle::watch`](crate::Handle::watch) and [`Handle::unwatch`](crate::Handle::unwatch)
-//! change the list while it stays a member. An index leads from the key to those who watch it, so
-//! the size of the room does not matter, and neither does how different the lists are.
+//! A member that joins with [`Join::keys`](crate::Join::keys) is sent the publications of these
+//! keys and no others. [`Handle::watch`](crate::Handle::watch) and
+//! [`Handle::unwatch`](crate::Handle::unwatch) change the list while it stays a member. An index
+//! leads from the key to those who watch it, so the size of the room does not matter, and neither
+//! does how different the lists are.
 //!
 //! ```
 //! use roomcast::{ConnectionId, Handle, Join};
@@ -79,9 +82,9 @@
 //! }
 //! ```
 //!
-//! What it is sent goes through its outbox instead of the room's tape:
-//! [`outbox_bytes_max`](crate::Config::outbox_bytes_max) bounds it, and its policy says what happens
-//! then. In a room with a flush interval its order is kept for each room, but not across rooms.
+//! What it is sent goes through its outbox instead of the room's tape: where its socket takes
+//! nothing, [`outbox_bytes_max`](crate::Config::outbox_bytes_max) bounds it, and its policy says
+//! what happens then.
 //!
 //! # What became of it
 //!
@@ -97,7 +100,7 @@
 //! impl Handler for Audit {
 //!     fn delivered(&self, _: &Handle, room: &str, delivery: Delivery) {
 //!         let Delivery { token, reached, filtered, lagging, .. } = delivery;
-//!         println!("{token} in {room}: {reached} reached, {filtered} did not ask, {lagging} behind");
+//!         println!("{token} in {room}: {reached} of them, {filtered} others, {lagging} behind");
 //!     }
 //! }
 //! ```

@@ -20,16 +20,22 @@
 //!   [`Event::Lagged`](crate::Event::Lagged)). It suits state that the next publication replaces.
 //! - [`Latest`](crate::SlowPolicy::Latest) keeps the newest publication of each
 //!   [key](crate::Publication::key) for them. Whoever comes back is sent that and no more, however
-//!   long it was away: of a thousand tickers a thousand current values. The tape itself is compacted,
-//!   so a thousand slow members cost what one does. The host is told how many older ones were
-//!   replaced. What has no key is kept; where there is no place for all of it, they jump.
+//!   long it was away: of a thousand tickers a thousand current values. The tape itself is
+//!   compacted, so a thousand slow members cost what one does. The host is told how many older ones
+//!   were replaced. What has no key is kept; where there is no place for all of it, they jump.
 //! - [`Volatile`](crate::SlowPolicy::Volatile) drops at once what is published while their sockets
 //!   take nothing, and counts it (`volatile_dropped`). They never hold a tape. It suits cursors and
 //!   other news that is worthless when it is late.
 //!
+//! - [`Replay`](crate::SlowPolicy::Replay) lets them catch up from the room's history
+//!   ([`RoomOptions::history`](crate::RoomOptions::history)) when their sockets take bytes again, a
+//!   part at a time and in order, until they are back on the tape. A history is kept once for all
+//!   shards and ways to encode, so it may reach further back than a tape. What it does not have any
+//!   more is missed, and told. Without a history this is `Skip`.
+//!
 //! The engine has a policy ([`Config::slow_policy`](crate::Config::slow_policy)), a room may have
-//! another ([`RoomOptions::slow_policy`](crate::RoomOptions::slow_policy)), and a member may have its
-//! own ([`Join::slow_policy`](crate::Join::slow_policy)).
+//! another ([`RoomOptions::slow_policy`](crate::RoomOptions::slow_policy)), and a member may have
+//! its own ([`Join::slow_policy`](crate::Join::slow_policy)).
 //!
 //! ```
 //! use roomcast::{Config, RoomOptions, SlowPolicy};
@@ -52,8 +58,8 @@
 //! ([`Handler::backpressure`](crate::Handler::backpressure)), and the peer is not read from until
 //! half of that is left. So a peer that asks and does not take the answers soon cannot ask any
 //! more. Beyond [`outbox_bytes_max`](crate::Config::outbox_bytes_max) the connection is closed with
-//! 4008 under any policy, since a private message has no newer one to jump to. What a member is sent of
-//! the keys that it watches waits here too, and meets its policy instead.
+//! 4008 under any policy, since a private message has no newer one to jump to. What a member is
+//! sent of the keys that it watches waits here too, and meets its policy instead.
 //!
 //! What a member is still owed when it leaves a room, or is closed, becomes private and counts
 //! here too. A peer whose socket takes no more, and that is further behind than its outbox may
@@ -109,8 +115,9 @@
 //!
 //! # Nothing is silent
 //!
-//! [`Handle::snapshot`](crate::Handle::snapshot) counts all of it: `refused`, `lagged` (and of those,
-//! `replaced`), `volatile_dropped`, `too_slow`, `reads_paused`, what tapes, outboxes and inboxes hold now, and ended connections by reason.
+//! [`Handle::snapshot`](crate::Handle::snapshot) counts all of it: `refused`, `lagged` (and of
+//! those, `replaced`), `volatile_dropped`, `replayed`, `too_slow`, `reads_paused`, what tapes,
+//! outboxes and inboxes hold now, and ended connections by reason.
 //!
 //! ```
 //! use roomcast::{Config, Engine, Refused, SlowPolicy};

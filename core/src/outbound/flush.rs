@@ -12,8 +12,8 @@ use super::group::{BLOCKED, OWN};
 use super::outbox::Outbox;
 use super::tape::Mark;
 use super::{
-    GroupId, LINK_BLOCKED, LINK_CLOSING, LINK_DONE, LINK_HIGH, Notice, Outbound, RoomRef, Wire,
-    Wrote,
+    GroupId, LINK_BLOCKED, LINK_CLOSING, LINK_DONE, LINK_HIGH, LINK_WATCHES, Notice, Outbound,
+    RoomRef, Wire, Wrote,
 };
 use crate::config::SlowPolicy;
 use crate::delivery::Missed;
@@ -111,8 +111,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if link.is(LINK_BLOCKED | LINK_DONE) {
             return;
         }
-        let bare = link.outbox.is_none();
         self.collect_sources(slot, limit);
+        if self.links[slot as usize].is(LINK_WATCHES) && self.is_to_be_written(slot) {
+            // What waits for it becomes private, and so takes along what waits in other rooms.
+            if self.take_along(slot) {
+                self.collect_sources(slot, limit);
+            }
+        }
+        let bare = self.links[slot as usize].outbox.is_none();
         match self.merge.sources.len() {
             0 if bare => {}
             1 if bare && !self.merge.sources[0].is_thin => self.write_one_source(slot, wire),
@@ -126,8 +132,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.settle(slot);
     }
 
-    /// What is unsent on the tapes of the connection's rooms. Frames that wait for their interval are
-    /// left there, unless something goes that would overtake them.
+    /// Whether there is more to write than what may go between any two frames.
+    fn is_to_be_written(&self, slot: u32) -> bool {
+        let outbox = self.links[slot as usize].outbox.as_deref();
+        !self.merge.sources.is_empty() || outbox.is_some_and(|o| !o.queue.is_empty())
+    }
+
+    /// What is unsent on the tapes of the connection's rooms. Frames that wait for their interval
+    /// are left there, unless something goes that would overtake them.
     fn collect_sources(&mut self, slot: u32, limit: u64) {
         let link = &self.links[slot as usize];
         let outbox = link.outbox.as_deref();
@@ -275,8 +287,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .all(|(k, s)| *k == (s.group, s.from, s.to))
     }
 
-    /// Merges the sources and the outbox by sequence into pieces, and joins small ones.
-    fn merge_pieces(&mut self, slot: u32) {
+    /// Has the merge forget the connection before, and finds where its sources begin.
+    fn begin_merge(&mut self, slot: u32) {
         let merge = &mut self.merge;
         merge.pieces.clear();
         merge.joined.clear();
@@ -297,8 +309,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 .expect("cursors behind have a tape")
                 .mark_index(source.from);
         }
+    }
+
+    /// Merges the sources and the outbox by sequence into pieces, and joins small ones.
+    fn merge_pieces(&mut self, slot: u32) {
+        self.begin_merge(slot);
+        let merge = &mut self.merge;
+        let outbox = self.links[slot as usize].outbox.as_deref();
         let holes = outbox.map_or(&[][..], |o| &o.holes);
-        // The publication that was sent last: in another tape, or in the outbox, it is the same one.
+        // The publication that was sent last: in another tape, or in the outbox, it is the same
+        // one.
         let mut sent_sequence = 0;
         let mut private = outbox.into_iter().flat_map(|o| &o.queue).peekable();
         loop {
@@ -529,7 +549,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             let all_sent = link
                 .memberships
                 .iter()
-                .all(|m| self.groups[m.group as usize].head == m.cursor);
+                .all(|m| self.groups[m.group as usize].head <= m.cursor);
             match all_sent {
                 true => outbox.holes.clear(),
                 false => outbox.holes.retain(|h| *h > self.merge.last_sequence),
@@ -543,12 +563,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
             }
             if outbox.is_drained()
                 && outbox.holes.is_empty()
+                && outbox.replays.is_empty()
                 && let Some(empty) = link.outbox.take()
                 && self.outboxes.len() < 256
             {
                 self.outboxes.push(empty);
             }
         }
+        self.ask_for_replay(slot);
         self.put_back(slot);
     }
 

@@ -59,14 +59,18 @@ pub(crate) struct Extra {
     pub(super) newest: Newest,
     pub(super) watch: Watch,
     pub(super) tracked: Vec<TrackedFrame>,
+    /// The number of the last publication that the group was given; where members may replay.
+    pub(super) applied: u64,
 }
 
 /// A frame on the tape whose fate is to be reported.
 pub(super) struct TrackedFrame {
     pub(super) sequence: u64,
     pub(super) tracker: SharedTracker,
-    /// Members that are passed over, whose fate was told already.
-    pub(super) excluded: usize,
+    /// Members before this index were there when it was appended.
+    pub(super) until: usize,
+    /// Those of them that are passed over, whose fate was told already.
+    pub(super) except: SmallVec<[u32; 2]>,
 }
 
 impl<R: RoomRef> Group<R> {
@@ -84,6 +88,16 @@ impl<R: RoomRef> Group<R> {
             terms,
             next,
             extra: None,
+        }
+    }
+
+    /// Its members are about to be counted anew, without those that have left.
+    pub(super) fn forget_tombs_of_tracked(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            for tracked in &mut extra.tracked {
+                let there = &self.members[..tracked.until];
+                tracked.until = there.iter().filter(|&&word| word != TOMB).count();
+            }
         }
     }
 

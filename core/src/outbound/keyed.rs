@@ -1,11 +1,13 @@
 //! Keyed: what a publication's key does to what was published before, and to whom it goes.
 //!
-//! On a tape a newer frame makes older ones of its key old (who is behind needs only the newest) or,
-//! in a room that conflates and before they were offered, dead (nobody is sent them). For members that
-//! watch keys there is no tape: an index leads to them, and frames go into their outboxes. Shard thread.
+//! On a tape a newer frame makes older ones of its key old (who is behind needs only the newest)
+//! or, in a room that conflates and before they were offered, dead (nobody is sent them). For
+//! members that watch keys there is no tape: an index leads to them, and frames go into their
+//! outboxes. Shard thread.
 
 use smallvec::SmallVec;
 
+use super::group::{OWN, SLOT, TOMB};
 use super::watch::{News, Waiting};
 use super::{
     FRAME_OVERHEAD, GroupId, LINK_BLOCKED, LINK_CLOSING, LINK_DONE, LINK_NEWS, Outbound, RoomRef,
@@ -60,10 +62,11 @@ impl<R: RoomRef + Clone> Outbound<R> {
         tape.sweep.cut = moves.of(tape.sweep.cut);
         group.cursor = moves.of(group.cursor);
         group.head = tape.head();
-        let own = |word: &&u32| **word != super::TOMB && **word & super::OWN != 0;
+        let own = |word: &&u32| **word != TOMB && **word & OWN != 0;
         for word in group.members.iter().filter(own) {
-            let link = &mut self.links[(word & super::SLOT) as usize];
-            if let Some(m) = link.memberships.iter_mut().find(|m| m.group == id) {
+            let link = &mut self.links[(word & SLOT) as usize];
+            let m = link.memberships.iter_mut().find(|m| m.group == id);
+            if let Some(m) = m.filter(|m| !m.is_replaying()) {
                 m.cursor = moves.of(m.cursor);
             }
         }
@@ -73,28 +76,21 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// From now on the member is sent what is published of these keys, in the room's group of those
     /// who watch. For a member of another group this does nothing.
     pub(crate) fn watch(&mut self, slot: u32, id: GroupId, keys: &[Box<str>]) {
-        if !self.groups[id as usize].terms.watches {
-            return;
-        }
-        let keys: Vec<Arc<str>> = keys.iter().map(|key| (&**key).into()).collect();
-        // What waits of them was published before.
-        self.deliver_waiting(id, Some(&keys));
-        let watch = &mut self.groups[id as usize].extra().watch;
-        for key in &keys {
-            watch.add(slot, key);
+        let since = self.sequence;
+        let group = &mut self.groups[id as usize];
+        if group.terms.watches {
+            let watch = &mut group.extra().watch;
+            keys.iter().for_each(|key| watch.add(slot, key, since));
         }
     }
 
     /// The member is sent nothing more of these keys.
     pub(crate) fn unwatch(&mut self, slot: u32, id: GroupId, keys: &[Box<str>]) {
-        if !self.groups[id as usize].terms.watches {
-            return;
-        }
-        let keys: Vec<Arc<str>> = keys.iter().map(|key| (&**key).into()).collect();
-        self.deliver_waiting(id, Some(&keys));
-        let watch = &mut self.groups[id as usize].extra().watch;
-        for key in &keys {
-            watch.remove(slot, key);
+        if self.groups[id as usize].terms.watches {
+            // What waits was published before.
+            self.deliver_waiting_to(slot, id);
+            let watch = &mut self.groups[id as usize].extra().watch;
+            keys.iter().for_each(|key| watch.remove(slot, key));
         }
     }
 
@@ -132,15 +128,18 @@ impl<R: RoomRef + Clone> Outbound<R> {
         stamp: &Stamp<'_>,
     ) -> usize {
         let cost = (*frame).as_ref().len() + FRAME_OVERHEAD;
-        let is_off = self.volatile_off && self.is_off(id);
+        if self.volatile_off && self.is_off(id) {
+            self.report_off(id, stamp);
+            self.groups[id as usize].room.on_swept(self.shard, cost);
+            return 0;
+        }
         let group = &mut self.groups[id as usize];
         let alive = group.alive();
         let (conflates, policy) = (group.terms.conflates, group.terms.policy);
         // A union is compared with what the member's other rooms have, so it does not wait.
         let is_paced = (group.terms.interval_ms > 0 || self.steps > 0) && !stamp.is_union;
         let watch = &mut group.extra().watch;
-        let watched = stamp.key.filter(|_| !is_off).and_then(|key| watch.key(key));
-        let Some((key, watchers)) = watched else {
+        let Some((key, watchers)) = stamp.key.and_then(|key| watch.key(key)) else {
             group.room.on_swept(self.shard, cost);
             return alive;
         };
@@ -162,19 +161,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
             except: stamp.except.into(),
         };
         if !is_paced {
-            if stamp.is_union {
-                // In its place behind what waits.
-                let key = waiting.news.key.clone();
-                self.deliver_waiting(id, Some(&[key]));
-            }
+            self.deliver_waiting(id);
             self.deliver(id, waiting);
             return alive - watchers;
         }
         if let Some(replaced) = watch.keep(waiting, conflates) {
+            let members = watch.entitled(&replaced).len();
             group.room.on_swept(self.shard, replaced.cost());
             self.tally.conflated += 1;
             if let Some(tracker) = replaced.tracker {
-                tracker.count(Fate::Conflated, watchers);
+                tracker.count(Fate::Conflated, members);
                 self.close_tracker(tracker);
             }
         }
@@ -182,25 +178,42 @@ impl<R: RoomRef + Clone> Outbound<R> {
         alive - watchers
     }
 
-    /// The interval ends, for all keys or for these.
-    pub(super) fn deliver_waiting(&mut self, id: GroupId, only: Option<&[Arc<str>]>) {
+    /// The interval ends.
+    pub(super) fn deliver_waiting(&mut self, id: GroupId) {
         let group = &mut self.groups[id as usize];
-        group.held &= only.is_some();
+        group.held = false;
         let watch = &mut group.extra().watch;
         if watch.waiting_cost() > 0 {
-            let due = watch.take_waiting(only);
+            let due = watch.take_waiting();
             due.into_iter()
                 .for_each(|waiting| self.deliver(id, waiting));
         }
     }
 
-    /// The member is about to leave: it is sent what waits of its keys.
-    pub(super) fn deliver_waiting_of(&mut self, id: GroupId, slot: u32) {
-        let watch = &mut self.groups[id as usize].extra().watch;
-        if watch.waiting_cost() > 0 {
-            let keys = watch.keys_of(slot).to_vec();
-            self.deliver_waiting(id, Some(&keys));
+    /// The member is given what waits for it in this group, ahead of the others.
+    pub(super) fn deliver_waiting_to(&mut self, slot: u32, id: GroupId) {
+        let group = &mut self.groups[id as usize];
+        let policy = group.terms.policy;
+        for waiting in group.extra().watch.take_waiting_for(slot) {
+            let fate = self.deliver_to(slot, policy, &waiting);
+            if let Some(tracker) = &waiting.tracker {
+                tracker.count(fate, 1);
+            }
         }
+    }
+
+    /// Something is about to be written to a connection: what waits for it goes with it, in its
+    /// place. True where there was anything.
+    pub(super) fn take_along(&mut self, slot: u32) -> bool {
+        let before = self.waiting_bytes(slot);
+        for at in 0..self.links[slot as usize].memberships.len() {
+            let id = self.links[slot as usize].memberships[at].group;
+            let group = &self.groups[id as usize];
+            if group.terms.watches && group.held {
+                self.deliver_waiting_to(slot, id);
+            }
+        }
+        self.waiting_bytes(slot) > before
     }
 
     /// Puts a frame into the outboxes of those who watch its key.
@@ -208,9 +221,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let group = &self.groups[id as usize];
         let policy = group.terms.policy;
         group.room.on_swept(self.shard, waiting.cost());
-        let watch = group.extra.as_ref().map(|extra| &extra.watch);
-        let slots = watch.map_or(&[][..], |watch| watch.of(&waiting.news.key));
-        let slots: SmallVec<[u32; 16]> = slots.into();
+        let extra = group.extra.as_ref();
+        let slots = extra.map_or_else(SmallVec::new, |extra| extra.watch.entitled(&waiting));
         for slot in slots {
             let fate = self.deliver_to(slot, policy, &waiting);
             if let Some(tracker) = &waiting.tracker {
@@ -231,8 +243,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if waiting.except.contains(&slot) {
             return Fate::Skipped;
         }
-        let last = link.outbox.as_ref().and_then(|outbox| outbox.queue.back());
-        if last.is_some_and(|private| private.sequence == waiting.sequence)
+        let outbox = link.outbox.as_deref();
+        if outbox.is_some_and(|outbox| outbox.has(waiting.sequence))
             || self.is_owed_elsewhere(slot, waiting.news.group, waiting.sequence)
         {
             return Fate::Reached;
@@ -243,9 +255,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
             self.tally.volatile_dropped += 1;
             return Fate::Skipped;
         }
+        // Who is read from is not slow, however much one turn brings: the rooms' *ahead* bounds it.
         let is_full = |this: &Self| {
-            let bytes = this.waiting_bytes(slot);
-            bytes > 0 && bytes + len > this.bounds.outbox_bytes_max
+            is_blocked && this.waiting_bytes(slot) + len > this.bounds.outbox_bytes_max
         };
         if is_full(self) && policy == SlowPolicy::Latest {
             self.links[slot as usize].flags |= LINK_NEWS;

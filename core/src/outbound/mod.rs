@@ -10,12 +10,14 @@ mod flush;
 pub(crate) mod frame;
 mod group;
 mod keyed;
+mod members;
 #[cfg(test)]
 mod model;
 mod newest;
 mod outbox;
 mod pace;
 mod pacer;
+mod replay;
 mod slow;
 mod sweep;
 mod tape;
@@ -30,7 +32,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use self::flush::Merge;
-use self::group::{BLOCKED, Group, NO_GROUP, OWN, SLOT, SMALL, TOMB};
+use self::group::{Group, NO_GROUP, OWN, SLOT, SMALL};
 use self::outbox::Outbox;
 use self::pacer::Pacer;
 use self::tape::Pool;
@@ -90,6 +92,8 @@ pub(crate) enum Notice<R> {
     Low(u32),
     /// Was not sent these publications of this room.
     Lagged(u32, R, Missed),
+    /// Has nothing left to be sent, and catches up from a history.
+    Replay(u32),
     /// What became of a tracked publication is known, on this shard and all others.
     Delivered(SharedTracker),
 }
@@ -118,6 +122,7 @@ pub(crate) struct Tally {
     pub(crate) replaced: u64,
     pub(crate) conflated: u64,
     pub(crate) volatile_dropped: u64,
+    pub(crate) replayed: u64,
     pub(crate) too_slow: u64,
     pub(crate) pongs_dropped: u64,
 }
@@ -164,6 +169,8 @@ const LINK_HIGH: u8 = 8;
 const LINK_DONE: u8 = 16;
 /// Something in its outbox may have become old news.
 const LINK_NEWS: u8 = 32;
+/// It is, or was, in a room whose keys it watches.
+const LINK_WATCHES: u8 = 64;
 
 /// The delivery side of one connection.
 #[derive(Default)]
@@ -250,6 +257,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let mut rooms = SmallVec::new();
         while let Some(m) = self.links[slot as usize].memberships.last().copied() {
             rooms.push(self.groups[m.group as usize].room.clone());
+            self.report_leaver(slot, m.group, false);
             self.remove_membership(slot, m.group);
         }
         let link = &mut self.links[slot as usize];
@@ -259,72 +267,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
         // A place in `dirty` may outlive the link: the flag stays until the queue is walked.
         link.flags &= LINK_DIRTY;
         rooms
-    }
-
-    /// Makes the connection a member, from the next append on, in the room's group of these terms.
-    /// False for one already in.
-    pub(crate) fn join(&mut self, slot: u32, terms: Terms, room: &R) -> bool {
-        if self.membership(slot, room).is_some() {
-            return false;
-        }
-        let found = self.group_of(room, &terms);
-        let id = found.unwrap_or_else(|| self.add_group(room, terms));
-        self.take_out(slot);
-        let group = &mut self.groups[id as usize];
-        let index = group.members.len() as u32;
-        let link = &mut self.links[slot as usize];
-        let mut word = slot | OWN;
-        if link.is(LINK_BLOCKED) {
-            word |= BLOCKED;
-            group.laggards += 1;
-        }
-        group.members.push(word);
-        debug_assert!(group.tape.is_some() || group.cursor == group.head);
-        link.memberships.push(Membership {
-            group: id,
-            index,
-            cursor: group.head,
-        });
-        if terms.watches {
-            group.extra().watch.come(slot);
-        }
-        self.put_back(slot);
-        true
-    }
-
-    fn add_group(&mut self, room: &R, terms: Terms) -> GroupId {
-        let next = room.first_group(self.shard).unwrap_or(NO_GROUP);
-        let id = self.groups.insert(Group::new(room.clone(), terms, next)) as GroupId;
-        room.set_first_group(self.shard, Some(id));
-        id
-    }
-
-    /// The room's group of these terms.
-    pub(crate) fn group_of(&self, room: &R, terms: &Terms) -> Option<GroupId> {
-        let same = |id: &GroupId| self.groups[*id as usize].terms == *terms;
-        self.groups_of(room).find(same)
-    }
-
-    /// The group through which the connection is in the room.
-    pub(crate) fn membership(&self, slot: u32, room: &R) -> Option<GroupId> {
-        let memberships = self.links[slot as usize].memberships.iter();
-        let mut groups = memberships.map(|m| m.group);
-        groups.find(|&id| self.groups[id as usize].room.is(room))
-    }
-
-    /// Numbers of filters whose groups are no more, once for each group, since the last call.
-    pub(crate) fn take_freed_filters(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.freed_filters)
-    }
-
-    /// The room's groups on this shard, one for each terms that it has members on.
-    pub(crate) fn groups_of(&self, room: &R) -> impl Iterator<Item = GroupId> + '_ {
-        std::iter::successors(room.first_group(self.shard), |&id| self.next_group(id))
-    }
-
-    /// The group behind this one in its room's chain.
-    pub(crate) fn next_group(&self, id: GroupId) -> Option<GroupId> {
-        Some(self.groups[id as usize].next).filter(|&next| next != NO_GROUP)
     }
 
     /// What the members of the group are sent, and when.
@@ -344,18 +286,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
         group.next == NO_GROUP && group.terms.is_plain()
     }
 
-    /// Ends a membership; what was appended before is still sent. False when there was none.
-    pub(crate) fn leave(&mut self, slot: u32, id: GroupId) -> bool {
-        let link = &self.links[slot as usize];
-        if !link.memberships.iter().any(|m| m.group == id) {
-            return false;
-        }
-        self.keep_owed(slot, id);
-        self.remove_membership(slot, id);
-        self.put_back(slot);
-        true
-    }
-
     /// Has the group in the cache soon; several calls in a row wait for memory together.
     pub(crate) fn warm(&self, id: GroupId) {
         if let Some(group) = self.groups.get(id as usize) {
@@ -367,35 +297,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Bytes of the table of connections, the first two memberships of each included.
     pub(crate) fn link_bytes(&self) -> usize {
         self.links.capacity() * size_of::<Link>()
-    }
-
-    /// Number of rooms that the connection is in.
-    pub(crate) fn memberships(&self, slot: u32) -> usize {
-        self.links[slot as usize].memberships.len()
-    }
-
-    /// Whether the connection is a member of the group.
-    pub(crate) fn is_member(&self, slot: u32, id: GroupId) -> bool {
-        self.links[slot as usize]
-            .memberships
-            .iter()
-            .any(|m| m.group == id)
-    }
-
-    /// Slots of the group's members, in order of arrival.
-    pub(crate) fn members(&self, id: GroupId) -> impl Iterator<Item = u32> + '_ {
-        let words = self
-            .groups
-            .get(id as usize)
-            .map(|g| g.members.as_slice())
-            .unwrap_or_default();
-        words.iter().filter(|&&w| w != TOMB).map(|w| w & SLOT)
-    }
-
-    /// The rooms that the connection is in.
-    pub(crate) fn rooms_of(&self, slot: u32) -> impl Iterator<Item = &R> + '_ {
-        let memberships = self.links[slot as usize].memberships.iter();
-        memberships.map(|m| &self.groups[m.group as usize].room)
     }
 
     /// Takes the next number of the shard's sequence, for one publication or message.
@@ -415,6 +316,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             return;
         };
         if group.alive() == 0 || (self.volatile_off && self.is_off(id)) {
+            self.report_off(id, stamp);
             let group = &self.groups[id as usize];
             group.room.on_swept(self.shard, len + FRAME_OVERHEAD);
             return;
@@ -437,6 +339,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             tape.sweep.next_since_ns = stamp.since_ns.max(1);
         }
         let is_keyed = group.terms.is_keyed();
+        self.on_applied(id, stamp.offset);
         if let Some(tracker) = stamp.tracker {
             self.track(id, stamp, tracker);
         }
@@ -560,6 +463,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         while let Some(m) = self.links[slot as usize].memberships.last().copied() {
             rooms.push(self.groups[m.group as usize].room.clone());
             self.keep_owed(slot, m.group);
+            self.report_leaver(slot, m.group, true);
             self.remove_membership(slot, m.group);
         }
         let sequence = self.next_sequence();
@@ -683,155 +587,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
             _ => m.cursor,
         }
     }
-
-    /// Turns what a membership is still owed into private frames, in their places. Of a connection
-    /// whose socket refuses bytes no more than an outbox may hold; what another one is owed was
-    /// published in this turn or is still being offered, which the rooms' *ahead* bounds.
-    fn keep_owed(&mut self, slot: u32, id: GroupId) {
-        self.take_out(slot);
-        let link = &self.links[slot as usize];
-        if link.is(LINK_DONE) {
-            return;
-        }
-        let Some(m) = link.memberships.iter().find(|m| m.group == id).copied() else {
-            return;
-        };
-        let group = &self.groups[id as usize];
-        if group.terms.watches {
-            return self.deliver_waiting_of(id, slot);
-        }
-        let Some(tape) = group.tape.as_ref().filter(|_| m.cursor < group.head) else {
-            return;
-        };
-        let holes = link
-            .outbox
-            .as_ref()
-            .map(|o| o.holes.clone())
-            .unwrap_or_default();
-        let mut owed: Vec<(u64, SharedFrame)> = Vec::new();
-        let mut at = tape.mark_index(m.cursor);
-        while let Some((mark, end)) = tape.mark(at) {
-            at += 1;
-            let outbox = link.outbox.as_deref();
-            if mark.is_dead()
-                || outbox.is_some_and(|outbox| outbox.has(mark.sequence))
-                || holes.contains(&mark.sequence)
-                || self.is_owed_elsewhere(slot, id, mark.sequence)
-            {
-                continue;
-            }
-            let mut bytes = Vec::with_capacity((end - mark.start) as usize);
-            tape.slices(mark.start, end, |s| bytes.extend_from_slice(s));
-            owed.push((mark.sequence, Arc::new(bytes)));
-        }
-        let bytes: usize = owed.iter().map(|(_, frame)| (**frame).as_ref().len()).sum();
-        let waiting = self.waiting_bytes(slot);
-        let is_slow = self.links[slot as usize].is(LINK_BLOCKED);
-        if is_slow && waiting + bytes > self.bounds.outbox_bytes_max {
-            return self.give_up(slot);
-        }
-        for (sequence, frame) in owed {
-            self.push_private(slot, frame, sequence);
-        }
-    }
-
-    /// Whether another room of the connection still owes it the same publication (a union).
-    fn is_owed_elsewhere(&self, slot: u32, id: GroupId, sequence: u64) -> bool {
-        self.links[slot as usize].memberships.iter().any(|m| {
-            m.group != id
-                && self.groups[m.group as usize]
-                    .tape
-                    .as_ref()
-                    .is_some_and(|tape| {
-                        let mut marks = tape.marks(m.cursor);
-                        marks.any(|mark| mark.sequence == sequence && !mark.is_dead())
-                    })
-        })
-    }
-
-    fn remove_membership(&mut self, slot: u32, id: GroupId) {
-        let link = &mut self.links[slot as usize];
-        let Some(at) = link.memberships.iter().position(|m| m.group == id) else {
-            return;
-        };
-        let m = link.memberships.swap_remove(at);
-        let group = &mut self.groups[id as usize];
-        let word = std::mem::replace(&mut group.members[m.index as usize], TOMB);
-        group.tombs += 1;
-        if word & BLOCKED != 0 {
-            group.laggards -= 1;
-        }
-        if group.terms.watches {
-            group.extra().watch.go(slot);
-        }
-        if group.alive() == 0 && !group.queued {
-            self.remove_group(id);
-        } else if !group.queued {
-            self.tidy_group(id);
-        }
-    }
-
-    /// Compacts the members when over an eighth of them has left, and lets go of what nobody
-    /// needs. Only between sweeps.
-    fn tidy_group(&mut self, id: GroupId) {
-        let group = &mut self.groups[id as usize];
-        if group.tape.as_ref().is_some_and(|t| t.sweep.active) {
-            return;
-        }
-        if group.tombs as usize * 8 > group.members.len() {
-            let mut to = 0;
-            for from in 0..group.members.len() {
-                let word = group.members[from];
-                if word == TOMB {
-                    continue;
-                }
-                if from != to {
-                    group.members[to] = word;
-                    let link = &mut self.links[(word & SLOT) as usize];
-                    if let Some(m) = link.memberships.iter_mut().find(|m| m.group == id) {
-                        m.index = to as u32;
-                    }
-                }
-                to += 1;
-            }
-            group.members.truncate(to);
-            group.members.shrink_to_fit_when_idle();
-            group.tombs = 0;
-        }
-        if group.laggards == 0 {
-            group.let_go(id, group.cursor, &mut self.pool);
-        }
-    }
-
-    fn remove_group(&mut self, id: GroupId) {
-        self.untrack_all(id);
-        let mut group = self.groups.remove(id as usize);
-        if let Some(tape) = group.tape.take() {
-            let (dead, dead_bytes) = tape.dead();
-            let frames = tape.count(group.cursor, group.head) - dead;
-            let bytes = (group.head - group.cursor) as usize - dead_bytes;
-            group
-                .room
-                .on_swept(self.shard, bytes + frames * FRAME_OVERHEAD);
-            self.pool.recycle(id, tape);
-        }
-        if group.terms.filter != 0 {
-            self.freed_filters.push(group.terms.filter);
-        }
-        self.unchain(&group.room, id, group.next);
-    }
-
-    /// Has the room's chain go round a group that is no more.
-    fn unchain(&mut self, room: &R, id: GroupId, next: u32) {
-        if room.first_group(self.shard) == Some(id) {
-            let next = Some(next).filter(|&next| next != NO_GROUP);
-            return room.set_first_group(self.shard, next);
-        }
-        let is_before = |at: &GroupId| self.groups[*at as usize].next == id;
-        let before = self.groups_of(room).find(is_before);
-        let before = before.expect("it stood in its room's chain");
-        self.groups[before as usize].next = next;
-    }
 }
 
 /// How many frames of at most 125 bytes of payload these bytes are.
@@ -842,17 +597,4 @@ fn count_control_frames(mut frames: &[u8]) -> u64 {
         count += 1;
     }
     count
-}
-
-/// Gives memory back after a crowd has left, without doing so at every leave.
-trait ShrinkWhenIdle {
-    fn shrink_to_fit_when_idle(&mut self);
-}
-
-impl ShrinkWhenIdle for SmallVec<[u32; 4]> {
-    fn shrink_to_fit_when_idle(&mut self) {
-        if self.spilled() && self.len() * 4 < self.capacity() {
-            self.shrink_to_fit();
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Newest: of each key of a group, which frame on its tape is the newest.
 //!
 //! In: a key with the sequence of its frame. Out: the sequence of the frame that it takes the place
-//! of. Entries whose frames have left the tape are of no use, and are thrown out now and then. Shard
-//! thread.
+//! of. Entries whose frames have left the tape are of no use, and are thrown out now and then.
+//! Shard thread.
 
 use std::collections::HashMap;
 

@@ -20,6 +20,13 @@ pub(crate) struct Private {
     pub(super) news: Option<Arc<News>>,
 }
 
+/// A room whose history the connection catches up from.
+pub(super) struct Replay {
+    pub(super) group: super::GroupId,
+    /// The number of the next publication that it is to be sent.
+    pub(super) next: u64,
+}
+
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// The rest of a frame of which the socket took a part: it goes first.
@@ -33,6 +40,10 @@ pub(crate) struct Outbox {
     pub(crate) queue: VecDeque<Private>,
     /// Sequences that this connection is not sent though a room of its has them, ascending.
     pub(crate) holes: SmallVec<[u64; 4]>,
+    /// Rooms whose history the connection catches up from.
+    pub(super) replays: SmallVec<[Replay; 1]>,
+    /// The next frames of a history were asked for.
+    pub(super) is_replay_asked: bool,
     /// Bytes of `queue`.
     pub(crate) queued_bytes: usize,
 }

@@ -1,9 +1,9 @@
 //! Pace: when the frames of a group leave, where that is not in each turn.
 //!
-//! In: groups with a flush interval, or all while the shard is under pressure. Out: the same groups in
-//! the queues of the sweeps, when their intervals end. What waits lies on the tape as ever, so joins,
-//! leaves and the order across rooms are as exact as without an interval; a member that is written
-//! for another reason takes along what waits. Shard thread.
+//! In: groups with a flush interval, or all while the shard is under pressure. Out: the same groups
+//! in the queues of the sweeps, when their intervals end. What waits lies on the tape as ever, so
+//! joins, leaves and the order across rooms are as exact as without an interval; a member that is
+//! written for another reason takes along what waits. Shard thread.
 
 use super::{GroupId, Outbound, RoomRef, pacer};
 use crate::config::SlowPolicy;
@@ -83,7 +83,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     fn end_interval(&mut self, id: GroupId) {
         match self.groups[id as usize].terms.watches {
-            true => self.deliver_waiting(id, None),
+            true => self.deliver_waiting(id),
             false => self.enqueue(id),
         }
     }

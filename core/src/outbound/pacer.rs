@@ -1,8 +1,8 @@
 //! The pacer: groups whose frames wait for the end of their flush interval.
 //!
 //! In: a group and the millisecond at which its interval ends. Out: the groups that are due. All
-//! intervals end at multiples of their length, so that rooms with the same one are due together, and
-//! a member of several of them is written once. Knows no clock. Shard thread.
+//! intervals end at multiples of their length, so that rooms with the same one are due together,
+//! and a member of several of them is written once. Knows no clock. Shard thread.
 
 use std::collections::BTreeMap;
 

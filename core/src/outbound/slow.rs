@@ -75,6 +75,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 SlowPolicy::Disconnect => self.give_up(slot),
                 SlowPolicy::Skip | SlowPolicy::Latest => self.jump(slot, id, head),
                 SlowPolicy::Volatile => self.drop_volatile(slot, id, head),
+                SlowPolicy::Replay => self.begin_replay(slot, id),
             }
         }
         !slow.is_empty()
@@ -95,13 +96,13 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.pass(slot, id, to, |_| dropped += 1);
         if dropped > 0 {
             self.tally.volatile_dropped += dropped;
-            self.report_volatile(id, from, to);
+            self.report_volatile(slot, id, from, to);
         }
     }
 
     /// Moves the cursor of a blocked member to `to`; calls `missed` with the frames that it would
     /// have been sent.
-    fn pass(&mut self, slot: u32, id: GroupId, to: u64, mut missed: impl FnMut(Mark)) {
+    pub(super) fn pass(&mut self, slot: u32, id: GroupId, to: u64, mut missed: impl FnMut(Mark)) {
         let cursor = self.own_cursor(slot, id);
         if cursor >= to {
             return;

@@ -4,7 +4,7 @@
 //! slots that watch it. An index from key to slots, not a delivery group for each set of keys; a
 //! frame goes by reference into the outboxes. Shard thread.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
@@ -23,6 +23,7 @@ pub(crate) struct News {
 }
 
 /// A publication that waits for the end of the interval.
+#[derive(Clone)]
 pub(super) struct Waiting {
     pub(super) news: Arc<News>,
     pub(super) frame: SharedFrame,
@@ -39,9 +40,17 @@ impl Waiting {
     }
 }
 
+/// Who watches a key.
+#[derive(Clone, Copy)]
+struct Watcher {
+    slot: u32,
+    /// What has this sequence or an earlier one is not for it, or was sent to it before.
+    since: u64,
+}
+
 #[derive(Default)]
 pub(super) struct Watch {
-    slots: HashMap<Arc<str>, SmallVec<[u32; 2]>, RandomState>,
+    watchers: HashMap<Arc<str>, SmallVec<[Watcher; 1]>, RandomState>,
     /// What each member watches.
     keys: HashMap<u32, SmallVec<[Arc<str>; 2]>, RandomState>,
     /// In the order in which they came. None for those that a newer one took the place of.
@@ -49,8 +58,8 @@ pub(super) struct Watch {
     /// What `waiting` counts for, and how many of it are none.
     waiting_cost: usize,
     dead: usize,
-    /// Where in `waiting` the newest of each key is.
-    newest: HashMap<Arc<str>, usize, RandomState>,
+    /// Where in `waiting` the publications of each key are, ascending.
+    places: HashMap<Arc<str>, SmallVec<[u32; 2]>, RandomState>,
 }
 
 impl Watch {
@@ -59,46 +68,43 @@ impl Watch {
         self.keys.insert(slot, SmallVec::new());
     }
 
-    /// The member has left. Gives back how many keys it watched.
-    pub(super) fn go(&mut self, slot: u32) -> usize {
+    /// The member has left.
+    pub(super) fn go(&mut self, slot: u32) {
         let keys = self.keys.remove(&slot).unwrap_or_default();
         keys.iter().for_each(|key| self.unlist(slot, key));
-        keys.len()
     }
 
-    /// From now on it is sent what is published of this key. False where it was already.
-    pub(super) fn add(&mut self, slot: u32, key: &str) -> bool {
+    /// It is sent what is published of this key after the publication of this sequence.
+    pub(super) fn add(&mut self, slot: u32, key: &str, since: u64) {
         let Some(keys) = self.keys.get_mut(&slot) else {
-            return false;
+            return;
         };
-        let key = match self.slots.get_key_value(key) {
-            Some((_, slots)) if slots.contains(&slot) => return false,
+        let key = match self.watchers.get_key_value(key) {
+            Some((_, watchers)) if watchers.iter().any(|w| w.slot == slot) => return,
             Some((known, _)) => known.clone(),
             None => key.into(),
         };
         keys.push(key.clone());
-        self.slots.entry(key).or_default().push(slot);
-        true
+        let watchers = self.watchers.entry(key).or_default();
+        watchers.push(Watcher { slot, since });
     }
 
-    /// It is sent nothing more of this key. False where it was not.
-    pub(super) fn remove(&mut self, slot: u32, key: &str) -> bool {
+    /// It is sent nothing more of this key.
+    pub(super) fn remove(&mut self, slot: u32, key: &str) {
         let Some(keys) = self.keys.get_mut(&slot) else {
-            return false;
+            return;
         };
-        let Some(at) = keys.iter().position(|k| **k == *key) else {
-            return false;
-        };
-        keys.swap_remove(at);
-        self.unlist(slot, key);
-        true
+        if let Some(at) = keys.iter().position(|k| **k == *key) {
+            keys.swap_remove(at);
+            self.unlist(slot, key);
+        }
     }
 
     fn unlist(&mut self, slot: u32, key: &str) {
-        if let Some(slots) = self.slots.get_mut(key) {
-            slots.retain(|s| *s != slot);
-            if slots.is_empty() {
-                self.slots.remove(key);
+        if let Some(watchers) = self.watchers.get_mut(key) {
+            watchers.retain(|watcher| watcher.slot != slot);
+            if watchers.is_empty() {
+                self.watchers.remove(key);
             }
         }
     }
@@ -110,13 +116,15 @@ impl Watch {
 
     /// The key as it is kept, and how many watch it.
     pub(super) fn key(&self, key: &str) -> Option<(&Arc<str>, usize)> {
-        let (key, slots) = self.slots.get_key_value(key)?;
-        Some((key, slots.len()))
+        let (key, watchers) = self.watchers.get_key_value(key)?;
+        Some((key, watchers.len()))
     }
 
-    /// Who watches the key.
-    pub(super) fn of(&self, key: &str) -> &[u32] {
-        self.slots.get(key).map_or(&[], SmallVec::as_slice)
+    /// Whom the publication is for.
+    pub(super) fn entitled(&self, waiting: &Waiting) -> SmallVec<[u32; 16]> {
+        let watchers = self.watchers.get(&waiting.news.key).into_iter().flatten();
+        let entitled = watchers.filter(|watcher| watcher.since < waiting.sequence);
+        entitled.map(|watcher| watcher.slot).collect()
     }
 
     /// What waits for the end of the interval counts for so many bytes.
@@ -127,46 +135,74 @@ impl Watch {
     /// Keeps a publication until the interval ends; where the room conflates, gives back the one of
     /// its key that it takes the place of.
     pub(super) fn keep(&mut self, waiting: Waiting, conflates: bool) -> Option<Waiting> {
-        let key = waiting.news.key.clone();
         self.waiting_cost += waiting.cost();
-        let before = match conflates {
-            true => self.newest.insert(key, self.waiting.len()),
-            false => None,
-        };
+        let at = self.waiting.len() as u32;
+        let places = self.places.entry(waiting.news.key.clone()).or_default();
+        let before = places.last().copied().filter(|_| conflates);
+        if before.is_some() {
+            places.pop();
+        }
+        places.push(at);
         self.waiting.push(Some(waiting));
-        let replaced = self.waiting[before?].take()?;
+        let replaced = self.waiting[before? as usize].take()?;
         self.waiting_cost -= replaced.cost();
         self.dead += 1;
         if self.dead > DEAD_MAX && self.dead * 2 > self.waiting.len() {
-            self.waiting.retain(Option::is_some);
-            self.dead = 0;
-            self.find_newest();
+            self.close_ranks();
         }
         Some(replaced)
     }
 
-    /// The interval has ended, for all keys or for these.
-    pub(super) fn take_waiting(&mut self, only: Option<&[Arc<str>]>) -> Vec<Waiting> {
-        let all = std::mem::take(&mut self.waiting).into_iter().flatten();
-        let (due, rest): (Vec<_>, Vec<_>) = match only {
-            None => (all.collect(), Vec::new()),
-            Some(only) => {
-                let only: HashSet<&str, RandomState> = only.iter().map(|key| &**key).collect();
-                all.partition(|waiting| only.contains(&*waiting.news.key))
-            }
-        };
-        self.waiting_cost = rest.iter().map(Waiting::cost).sum();
+    /// Forgets the places of those that were replaced.
+    fn close_ranks(&mut self) {
+        self.waiting.retain(Option::is_some);
         self.dead = 0;
-        self.waiting = rest.into_iter().map(Some).collect();
-        self.find_newest();
-        due
+        self.places.clear();
+        for (at, waiting) in self.waiting.iter().flatten().enumerate() {
+            let places = self.places.entry(waiting.news.key.clone());
+            places.or_default().push(at as u32);
+        }
     }
 
-    fn find_newest(&mut self) {
-        self.newest.clear();
-        let waiting = self.waiting.iter().flatten().enumerate();
-        let newest = waiting.map(|(at, waiting)| (waiting.news.key.clone(), at));
-        self.newest.extend(newest);
+    /// The interval has ended.
+    pub(super) fn take_waiting(&mut self) -> Vec<Waiting> {
+        self.waiting_cost = 0;
+        self.dead = 0;
+        self.places.clear();
+        std::mem::take(&mut self.waiting)
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// What waits for this member, in order; it is not given it again.
+    pub(super) fn take_waiting_for(&mut self, slot: u32) -> Vec<Waiting> {
+        let Some(keys) = self.keys.get(&slot).filter(|_| self.waiting_cost > 0) else {
+            return Vec::new();
+        };
+        let mut all: Vec<u32> = Vec::new();
+        for key in keys {
+            let (Some(places), Some(watchers)) = (self.places.get(key), self.watchers.get_mut(key))
+            else {
+                continue;
+            };
+            let Some(watcher) = watchers.iter_mut().find(|w| w.slot == slot) else {
+                continue;
+            };
+            for &at in places {
+                if let Some(waiting) = &self.waiting[at as usize]
+                    && waiting.sequence > watcher.since
+                {
+                    watcher.since = waiting.sequence;
+                    all.push(at);
+                }
+            }
+        }
+        all.sort_unstable();
+        let waiting = all
+            .into_iter()
+            .filter_map(|at| self.waiting[at as usize].as_ref());
+        waiting.cloned().collect()
     }
 }
 
@@ -182,17 +218,53 @@ mod tests {
         let mut watch = Watch::default();
         watch.come(1);
         watch.come(2);
-        assert!(watch.add(1, "a") && watch.add(2, "a") && watch.add(2, "b"));
-        assert!(!watch.add(1, "a"), "already");
-        assert!(!watch.add(3, "a"), "no member");
-        assert_eq!((watch.of("a"), watch.of("b")), (&[1, 2][..], &[2][..]));
-        assert!(watch.remove(1, "a") && !watch.remove(1, "a"));
-        assert_eq!(watch.go(2), 2);
+        watch.add(1, "a", 10);
+        watch.add(1, "a", 30);
+        watch.add(2, "a", 20);
+        watch.add(2, "b", 20);
+        watch.add(3, "a", 0);
+        let of = |watch: &Watch, key, sequence| watch.entitled(&waiting(key, sequence)).to_vec();
+        assert_eq!(
+            (of(&watch, "a", 10), of(&watch, "a", 11)),
+            (vec![], vec![1])
+        );
+        assert_eq!(
+            (of(&watch, "a", 21), of(&watch, "b", 21)),
+            (vec![1, 2], vec![2])
+        );
+        watch.remove(1, "a");
+        assert!(watch.keys_of(1).is_empty());
+        watch.go(2);
         assert!(
-            watch.slots.is_empty(),
+            watch.watchers.is_empty(),
             "nothing is left of keys that nobody watches"
         );
-        assert_eq!(watch.go(1), 0);
+        watch.go(1);
+    }
+
+    #[test]
+    fn a_member_is_given_ahead_what_waits_for_it() {
+        let mut watch = Watch::default();
+        watch.come(1);
+        watch.come(2);
+        for key in ["a", "b"] {
+            watch.add(1, key, 0);
+            watch.add(2, key, 0);
+        }
+        for (key, sequence) in [("b", 1), ("a", 2), ("c", 3), ("b", 4)] {
+            watch.keep(waiting(key, sequence), false);
+        }
+        let numbers = |taken: Vec<Waiting>| taken.iter().map(|w| w.sequence).collect::<Vec<_>>();
+        assert_eq!(numbers(watch.take_waiting_for(1)), [1, 2, 4]);
+        assert_eq!(numbers(watch.take_waiting_for(1)), []);
+        watch.keep(waiting("a", 5), false);
+        assert_eq!(numbers(watch.take_waiting_for(1)), [5]);
+        let all = watch.take_waiting();
+        assert!(
+            all.iter()
+                .all(|waiting| !watch.entitled(waiting).contains(&1))
+        );
+        assert_eq!(watch.entitled(&all[0]).as_slice(), [2]);
     }
 
     fn waiting(key: &str, sequence: u64) -> Waiting {
@@ -221,14 +293,13 @@ mod tests {
         assert_eq!(keep(&mut watch, "b", 2), None);
         assert_eq!(keep(&mut watch, "a", 3), Some(1));
         let numbers = |due: Vec<Waiting>| due.iter().map(|w| w.sequence).collect::<Vec<_>>();
-        assert_eq!(numbers(watch.take_waiting(Some(&["b".into()]))), [2]);
         assert_eq!(keep(&mut watch, "a", 4), Some(3));
         for sequence in 5..1000 {
             assert_eq!(keep(&mut watch, "a", sequence), Some(sequence - 1));
         }
         assert!(watch.waiting.len() < 2 * DEAD_MAX + 2);
-        assert_eq!(watch.waiting_cost(), waiting("a", 1).cost());
-        assert_eq!(numbers(watch.take_waiting(None)), [999]);
+        assert_eq!(watch.waiting_cost(), 2 * waiting("a", 1).cost());
+        assert_eq!(numbers(watch.take_waiting()), [2, 999]);
         assert_eq!(watch.waiting_cost(), 0);
     }
 }

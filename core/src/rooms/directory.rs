@@ -9,6 +9,8 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
+use super::encoded::Encoded;
+use super::history::History;
 use super::options::{Rule, Rules};
 use super::shrink::Shrink;
 use crate::outbound::{GroupId, RoomRef};
@@ -44,6 +46,8 @@ pub(crate) struct Tail {
     offset: u64,
     handles: u32,
     dead: bool,
+    /// The newest publications, in rooms that keep them.
+    history: Option<Box<History>>,
 }
 
 impl Tail {
@@ -58,6 +62,19 @@ impl Tail {
     pub(crate) fn number(&mut self) -> u64 {
         self.offset += 1;
         self.offset
+    }
+
+    /// Keeps a publication of this number, in a room that does.
+    #[inline]
+    pub(crate) fn remember(&mut self, offset: u64, publication: &Arc<Encoded>) {
+        if let Some(history) = &mut self.history {
+            history.push(offset, publication.clone());
+        }
+    }
+
+    /// The newest publications, in a room that keeps them.
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.history.as_deref()
     }
 
     /// Whether the room has been removed: look its name up again.
@@ -160,6 +177,8 @@ pub(crate) struct Directory {
     shards: usize,
     epochs: AtomicU64,
     rules: Rules,
+    /// Bytes of the histories of all rooms.
+    pub(crate) history_bytes: Arc<AtomicUsize>,
 }
 
 impl Directory {
@@ -171,6 +190,7 @@ impl Directory {
             shards,
             epochs: AtomicU64::new(epoch),
             rules,
+            history_bytes: Arc::new(AtomicUsize::new(0)),
         }
     }
 
@@ -197,6 +217,9 @@ impl Directory {
         if let Some(room) = find_in(&stripe, hash, name) {
             return room.clone();
         }
+        let rule = self.rules.number(name);
+        let history = self.rules.history(rule);
+        let history = history.map(|bounds| Box::new(History::new(bounds, &self.history_bytes)));
         let room = Arc::new(RoomState {
             name: SmallVec::from_slice(name.as_bytes()),
             tail: Mutex::new(Tail {
@@ -204,10 +227,11 @@ impl Directory {
                 offset: 0,
                 handles: 0,
                 dead: false,
+                history,
             }),
             first: Seat::new(),
             others: (1..self.shards).map(|_| Seat::new()).collect(),
-            rule: self.rules.number(name),
+            rule,
             shrink: Shrink::new(),
         });
         let entry = Entry {
@@ -275,6 +299,8 @@ impl Directory {
             return;
         }
         tail.dead = true;
+        // It holds publications, which hold the room.
+        let history = tail.history.take();
         let hash = self.hasher.hash_one(room.name());
         let mut stripe = self.stripe(hash).lock();
         if let Ok(entry) = stripe.find_entry(hash, |e| Arc::ptr_eq(&e.room, room)) {
@@ -283,6 +309,9 @@ impl Directory {
         if stripe.capacity() > 64 && stripe.len() * 4 < stripe.capacity() {
             stripe.shrink_to_fit(|e| e.hash);
         }
+        drop(stripe);
+        drop(tail);
+        drop(history);
     }
 
     /// Number of rooms.

@@ -6,6 +6,7 @@
 pub(crate) mod directory;
 pub(crate) mod encoded;
 pub(crate) mod framed;
+pub(crate) mod history;
 pub(crate) mod options;
 mod shrink;
 

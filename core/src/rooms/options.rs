@@ -3,6 +3,7 @@
 //! In: the host's table of prefixes, and the engine's settings for all else. Out: a number for each
 //! room, and what it stands for. Made once at the start, then only read. Any thread.
 
+use super::history::HistoryBounds;
 use crate::config::{INTERVAL_MS_MAX, Limits, RoomOptions, SlowPolicy};
 
 /// What holds for a room.
@@ -12,6 +13,8 @@ pub(crate) struct Rule {
     pub(crate) conflates: bool,
     pub(crate) policy: SlowPolicy,
     pub(crate) deflate: bool,
+    /// Publications that are kept, 0 for no history.
+    pub(crate) history: u32,
 }
 
 /// All rules; number 0 is that of rooms whose names begin with no prefix.
@@ -19,6 +22,7 @@ pub(crate) struct Rules {
     rules: Vec<Rule>,
     /// Prefixes with the numbers of their rules, the longest first.
     prefixes: Vec<(Box<str>, u16)>,
+    history_bytes_max: usize,
 }
 
 impl Default for Rules {
@@ -41,11 +45,13 @@ impl Rules {
             conflates: options.conflate,
             policy: options.slow_policy.unwrap_or(policy),
             deflate: options.deflate,
+            history: options.history,
         };
         let none = RoomOptions::new();
         let all = std::iter::once(&none).chain(options.iter().map(|(_, options)| options));
         Rules {
             rules: all.map(rule).collect(),
+            history_bytes_max: limits.history_bytes_max,
             prefixes: options
                 .iter()
                 .zip(1..)
@@ -59,6 +65,15 @@ impl Rules {
         let mut prefixes = self.prefixes.iter();
         let found = prefixes.find(|(prefix, _)| name.starts_with(&**prefix));
         found.map_or(0, |(_, number)| *number)
+    }
+
+    /// The bounds of the history of rooms with this rule, if they have one.
+    pub(crate) fn history(&self, number: u16) -> Option<HistoryBounds> {
+        let publications_max = self.of(number).history as usize;
+        (publications_max > 0).then_some(HistoryBounds {
+            publications_max,
+            bytes_max: self.history_bytes_max,
+        })
     }
 
     /// The rule of this number.

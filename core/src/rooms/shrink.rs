@@ -15,7 +15,8 @@ const GOOD: u32 = 4;
 const PAUSE: u32 = 1_000;
 const TRIED_AGAIN: u32 = 4;
 
-/// How compressing a room's messages went: bad ones in the high 8 bits, messages to pass in the rest.
+/// How compressing a room's messages went: bad ones in the high 8 bits, messages to pass in the
+/// rest.
 pub(crate) struct Shrink(AtomicU32);
 
 impl Shrink {

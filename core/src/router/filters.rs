@@ -78,6 +78,14 @@ impl Filters {
         entry.verdict
     }
 
+    /// The same, of a publication from before.
+    pub(super) fn matches(&mut self, number: u32, labels: &Labels, data: &[u8]) -> bool {
+        self.asked += 1;
+        self.entries[number as usize - 1]
+            .filter
+            .matches(labels, data)
+    }
+
     /// How many there are.
     #[cfg(test)]
     fn len(&self) -> usize {

@@ -168,6 +168,7 @@ impl<N: Net> Shard<N> {
                         what: What::Lagged(room, missed),
                     });
                 }
+                Notice::Replay(slot) => self.router.replay(slot),
                 Notice::Delivered(tracker) => self.report_on(tracker),
             }
         }
@@ -421,6 +422,13 @@ impl<N: Net> Shard<N> {
         while !self.dying.is_empty() {
             self.reap();
         }
+        self.finish();
+    }
+
+    /// Works off what is left, tells the host what came of it, and reports the end.
+    fn finish(&mut self) {
+        self.end_inbox();
+        self.take_notices();
         self.tell();
         self.report();
     }
@@ -430,18 +438,21 @@ impl<N: Net> Shard<N> {
         if self.stopping.is_none() || self.conns.len() > 0 {
             return Flow::Running;
         }
-        self.tell();
-        self.report();
+        self.finish();
         Flow::Ended
     }
 
-    pub(super) fn report(&mut self) {
+    /// Joins count in the directory and sockets are open: none may stay behind.
+    fn end_inbox(&mut self) {
         if self.stopping.is_some() {
-            // Joins count in the directory and sockets are open: none may stay behind.
             for ask in self.shared.inboxes[self.me].end() {
                 self.on_ask(ask);
             }
         }
+    }
+
+    pub(super) fn report(&mut self) {
+        self.end_inbox();
         let Some(stopping) = self.stopping.take() else {
             return;
         };

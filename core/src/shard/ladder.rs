@@ -1,8 +1,8 @@
 //! The ladder: what a shard does when publications are late, and when the engine's memory runs out.
 //!
-//! In: how late the publications of each turn were; how much of the budget is in use; the time. Out:
-//! by how many steps flush intervals are widened, and which rung of saving memory is reached. Knows
-//! no rooms and no clock. Shard thread.
+//! In: how late the publications of each turn were; how much of the budget is in use; the time.
+//! Out: by how many steps flush intervals are widened, and which rung of saving memory is reached.
+//! Knows no rooms and no clock. Shard thread.
 
 /// Lateness is judged over windows of so long.
 const WINDOW_NS: u64 = 100_000_000;
@@ -60,7 +60,8 @@ pub(crate) struct Pressure {
     bound_ns: u64,
     steps: u32,
     window_ns: u64,
-    /// The least and the most lateness in this window; none was seen while the least is the maximum.
+    /// The least and the most lateness in this window; none was seen while the least is the
+    /// maximum.
     least_ns: u64,
     most_ns: u64,
     calm: u32,

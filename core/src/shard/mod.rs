@@ -506,6 +506,7 @@ impl<N: Net> Shard<N> {
         counters.replaced.add(out.replaced);
         counters.conflated.add(out.conflated);
         counters.volatile_dropped.add(out.volatile_dropped);
+        counters.replayed.add(out.replayed);
         counters.too_slow.add(out.too_slow);
         counters.publications.add(routed.publications);
         counters.sends.add(routed.sends);

@@ -316,7 +316,12 @@ impl Shared {
     pub(crate) fn weigh(&self, shard: usize, bytes: usize) -> usize {
         self.memory[shard].store(bytes, Ordering::Relaxed);
         let shards = self.memory.iter().map(|m| m.load(Ordering::Relaxed));
-        shards.sum::<usize>() + self.event_bytes.load(Ordering::Relaxed)
+        let events = self.event_bytes.load(Ordering::Relaxed);
+        shards.sum::<usize>() + events + self.history_bytes()
+    }
+
+    fn history_bytes(&self) -> usize {
+        self.directory.history_bytes.load(Ordering::Relaxed)
     }
 
     /// The engine's figures now.
@@ -326,7 +331,8 @@ impl Shared {
         all.refused = self.refused.load(Ordering::Relaxed);
         all.reports_dropped = self.reports_dropped.load(Ordering::Relaxed);
         all.event_bytes = self.event_bytes.load(Ordering::Relaxed) as u64;
-        all.memory_bytes += all.event_bytes;
+        all.history_bytes = self.history_bytes() as u64;
+        all.memory_bytes += all.event_bytes + all.history_bytes;
         all.websocket_names = self.websocket_metrics;
         all
     }

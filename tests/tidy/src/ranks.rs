@@ -20,6 +20,7 @@ const STAGES: &[(u8, &[&str])] = &[
             "close",
             "command",
             "config",
+            "delivery",
             "durations",
             "error",
             "event",
