@@ -68,8 +68,9 @@ impl Plan {
         if let Some(name) = plan.loads.iter().find(|name| !is_load(name)) {
             return Err(format!("no load is called {name}; see --help").into());
         }
-        if plan.runs == 0 || plan.stall < 1.0 || plan.overload < 1.0 {
-            return Err("runs and seconds are 1 at least".into());
+        let is_long = |seconds: f64| (1.0..=300.0).contains(&seconds);
+        if plan.runs == 0 || !is_long(plan.stall) || !is_long(plan.overload) {
+            return Err("runs are 1 at least, and seconds 1 to 300".into());
         }
         Ok(plan)
     }

@@ -15,6 +15,8 @@ use crate::sys::now_ns;
 
 /// How long a refused publication waits before it is offered again.
 const AGAIN: Duration = Duration::from_micros(200);
+/// How long it is offered again at most.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How often the counted memory is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -158,7 +160,13 @@ impl<'a> Publisher<'a> {
         let mut cork = Some(self.engine.cork());
         for nth in nths {
             let mut is_taken = self.offer(order, nth, payload)?;
-            while order.again && !is_taken {
+            let begun = (order.again && !is_taken).then(Instant::now);
+            while let Some(begun) = begun
+                && !is_taken
+            {
+                if begun.elapsed() > PATIENCE {
+                    return Err("a publication is refused without an end".into());
+                }
                 cork = None;
                 std::thread::sleep(AGAIN);
                 is_taken = self.offer(order, nth, payload)?;

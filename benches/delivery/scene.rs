@@ -14,6 +14,8 @@ use crate::sys::{machine_ns, now_ns, process_ns};
 
 /// How long anything may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an order may take: more than any load asks for.
+const ANSWER: Duration = Duration::from_secs(600);
 /// How long the generator sleeps when there is nothing to read, unless it looks all the time.
 const NAP: Duration = Duration::from_micros(100);
 /// How often the server's memory is looked at.
@@ -96,9 +98,13 @@ impl Scene {
     }
 
     fn answer(&mut self) -> Result<String, Box<dyn Error>> {
+        let until = Instant::now() + ANSWER;
         loop {
             if let Some(line) = self.server.answer()? {
                 return Ok(line);
+            }
+            if Instant::now() > until {
+                return Err("the server does not answer".into());
             }
             self.pump()?;
         }
