@@ -161,7 +161,9 @@ fn came(sim: &Sim, frames: usize) {
 
 fn conflate(rounds: usize) -> usize {
     let options = RoomOptions::new().flush_interval_ms(100).conflate(true);
-    let config = Config::new().ping_interval_ms(0).room_options("hall", options);
+    let config = Config::new()
+        .ping_interval_ms(0)
+        .room_options("hall", options);
     let mut sim = Sim::new(config, Rooms);
     for _ in 0..10 {
         sim.connect_null("/hall");
@@ -186,7 +188,9 @@ fn conflate(rounds: usize) -> usize {
 }
 
 fn watch(rounds: usize) -> usize {
-    let mut sim = engine(false, |member| format!("/hall?keys={}", member * KEYS / MEMBERS));
+    let mut sim = engine(false, |member| {
+        format!("/hall?keys={}", member * KEYS / MEMBERS)
+    });
     let room = sim.handle().room("hall").expect("a good name");
     let keys: Vec<String> = (0..KEYS).map(|key| key.to_string()).collect();
     let payload = [7u8; 64];

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use crate::figure::{Bound, Outcome, Unit};
+use crate::figure::{Outcome, Unit};
 use crate::plan::Plan;
 use crate::process::Figures;
 use crate::scene::{Scene, Stage};
@@ -39,11 +39,19 @@ impl Sum {
 pub fn run(plan: &Plan, run: usize) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let members = plan.of(1_000, 100);
     let (slices, seconds) = plan.of((4, 2), (1, 1));
-    let room = |nth: usize| if nth < members { "soon:hall" } else { "now:hall" };
+    let room = |nth: usize| {
+        if nth < members {
+            "soon:hall"
+        } else {
+            "now:hall"
+        }
+    };
     let mut scene = Scene::open(Stage {
         limits: &[],
         rooms: &["soon:=100"],
-        paths: (0..2 * members).map(|n| format!("/{}/{n}/all", room(n))).collect(),
+        paths: (0..2 * members)
+            .map(|n| format!("/{}/{n}/all", room(n)))
+            .collect(),
         receive_bytes: None,
         keys: 0,
     })?;
@@ -68,14 +76,14 @@ pub fn run(plan: &Plan, run: usize) -> Result<Vec<Outcome>, Box<dyn Error>> {
         format!("{came:?} deliveries, not {expected}")
     });
     let ratio = soon.delivery_ns() / now.delivery_ns();
-    let name = "CPU, 100 ms to no interval";
-    outcome.add(name, Unit::Ratio, Bound::Most(RATIO_MAX), ratio);
-    let name = "CPU per delivery, no interval";
-    outcome.add(name, Unit::Nanoseconds, Bound::None, now.delivery_ns());
-    let name = "frames per write, 100 ms";
-    outcome.add(name, Unit::Ratio, Bound::None, soon.joined());
-    let name = "frames per write, no interval";
-    outcome.add(name, Unit::Ratio, Bound::None, now.joined());
+    outcome.most("CPU, 100 ms to no interval", Unit::Ratio, RATIO_MAX, ratio);
+    outcome.tell(
+        "CPU per delivery, no interval",
+        Unit::Nanoseconds,
+        now.delivery_ns(),
+    );
+    outcome.tell("frames per write, 100 ms", Unit::Ratio, soon.joined());
+    outcome.tell("frames per write, no interval", Unit::Ratio, now.joined());
     outcome.faults.append(&mut scene.ledger.faults);
     Ok(vec![outcome])
 }
@@ -90,7 +98,9 @@ fn slice(
     scene.ledger.begin();
     let before = scene.figures()?;
     let step_us = 1_000_000 / RATE;
-    scene.ask(&format!("publish rooms={room} count={count} step_us={step_us}"))?;
+    scene.ask(&format!(
+        "publish rooms={room} count={count} step_us={step_us}"
+    ))?;
     let all_came = scene.until(|scene| {
         let mut readers = scene.ledger.readers[readers.clone()].iter();
         readers.all(|heard| heard.frames >= count)

@@ -82,7 +82,22 @@ impl Outcome {
         }
     }
 
-    pub fn add(&mut self, name: &'static str, unit: Unit, bound: Bound, value: f64) {
+    /// A figure that may be so much at most.
+    pub fn most(&mut self, name: &'static str, unit: Unit, most: f64, value: f64) {
+        self.add(name, unit, Bound::Most(most), value);
+    }
+
+    /// A figure that has to be so much at least.
+    pub fn least(&mut self, name: &'static str, unit: Unit, least: f64, value: f64) {
+        self.add(name, unit, Bound::Least(least), value);
+    }
+
+    /// A figure that informs.
+    pub fn tell(&mut self, name: &'static str, unit: Unit, value: f64) {
+        self.add(name, unit, Bound::None, value);
+    }
+
+    fn add(&mut self, name: &'static str, unit: Unit, bound: Bound, value: f64) {
         self.figures.push(Figure {
             name,
             unit,
@@ -103,7 +118,10 @@ impl Outcome {
         let figures = self.figures.iter();
         let figures = figures.map(|f| format!("{} {}", f.name, f.unit.write(f.value)));
         let figures = figures.collect::<Vec<_>>().join("; ");
-        format!("{}: {figures} {:?}", self.load, self.faults)
+        let faults = self.faults.len();
+        let first = self.faults.iter().take(2).map(|fault| format!("; {fault}"));
+        let first = first.collect::<String>();
+        format!("{}: {figures}; {faults} faults{first}", self.load)
     }
 }
 

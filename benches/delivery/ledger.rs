@@ -114,7 +114,9 @@ impl Hear for Ledger {
             self.latencies.push(now_ns.saturating_sub(stamp));
         }
         if !is_wanted {
-            self.fault(format!("reader {reader} got what its filter does not match"));
+            self.fault(format!(
+                "reader {reader} got what its filter does not match"
+            ));
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Overload: three times what the server can take, for half a minute, with little memory.
 //!
 //! Rooms of every policy, one of which conflates, and in each some members that do not read. First
-//! the capacity is found, by what a publication costs while everybody gets everything. Then three times as many are offered, and what is refused is dropped. At the end everybody
-//! reads: each publication and member is accounted for, and the ladder has been left. Generator
-//! thread.
+//! the capacity is found, by what a publication costs while everybody gets everything. Then three
+//! times as many are offered, and what is refused is dropped. At the end everybody reads: each
+//! publication and member is accounted for, and the ladder has been left. Generator thread.
 
 use std::error::Error;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::figure::{Bound, Outcome, Unit};
+use crate::figure::{Outcome, Unit};
 use crate::plan::Plan;
 use crate::process::Figures;
 use crate::readers::End;
@@ -18,7 +18,13 @@ use crate::scene::{Notice, Scene, Stage};
 const SKIP_ROOMS: usize = 4;
 /// Rooms, by what is expected of their members.
 const ROOMS: [&str; SKIP_ROOMS + 3] = [
-    "skip:0", "skip:1", "skip:2", "skip:3", "ticker:0", "kick:0", "volatile:0",
+    "skip:0",
+    "skip:1",
+    "skip:2",
+    "skip:3",
+    "ticker:0",
+    "kick:0",
+    "volatile:0",
 ];
 const OPTIONS: [&str; 4] = [
     "skip:=skip",
@@ -39,6 +45,13 @@ const CALIBRATION: u64 = 100;
 const OFFERED: u64 = 3;
 const OFFERED_MIN: f64 = 2.9;
 const TOO_SLOW: u16 = 4008;
+const LIMITS: [(&str, u64); 4] = [
+    ("tape_bytes_max", TAPE_BYTES_MAX),
+    ("publication_bytes_max", 64 << 10),
+    ("memory_bytes_max", MEMORY_BYTES_MAX),
+    // Who is thrown out reads so much later why.
+    ("close_timeout_ms", 600_000),
+];
 /// What is 0 when the ladder has been left.
 const GAUGES: [&str; 6] = [
     "memory_widen",
@@ -49,16 +62,24 @@ const GAUGES: [&str; 6] = [
     "interval_steps",
 ];
 
+/// What the engine says of it, reported.
+const FIGURES: [(&str, &str); 6] = [
+    ("rungs of the ladder entered", "memory_rungs_entered"),
+    ("steps by which intervals widened", "intervals_widened"),
+    ("publications missed, as the host was told", "lagged"),
+    ("publications conflated", "conflated"),
+    (
+        "publications that volatile members lack",
+        "volatile_dropped",
+    ),
+    ("connections thrown out", "too_slow"),
+];
+
 pub fn run(plan: &Plan, _: usize) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let of_room = plan.of(100, 20);
     let room_of = |nth: usize| ROOMS[nth / of_room];
     let mut scene = Scene::open(Stage {
-        limits: &[
-            ("tape_bytes_max", TAPE_BYTES_MAX),
-            ("publication_bytes_max", 64 << 10),
-            ("memory_bytes_max", MEMORY_BYTES_MAX),
-            ("close_timeout_ms", 600_000),
-        ],
+        limits: &LIMITS,
         rooms: &OPTIONS,
         paths: (0..ROOMS.len() * of_room)
             .map(|nth| format!("/{}/{nth}/all", room_of(nth)))
@@ -74,56 +95,63 @@ pub fn run(plan: &Plan, _: usize) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let before = scene.figures()?;
     let stopped = (0..ROOMS.len()).flat_map(|room| room * of_room..room * of_room + STOPPED);
     let stopped: Vec<usize> = stopped.collect();
-    stopped.iter().try_for_each(|&nth| scene.readers.stop(nth))?;
+    stopped
+        .iter()
+        .try_for_each(|&nth| scene.readers.stop(nth))?;
     let clocks = scene.clocks()?;
-    let step_us = 1_000;
+    let ms = (plan.overload * 1_000.0) as u64;
     let at_once = (OFFERED * capacity / 1_000).max(1);
-    let count = at_once * (plan.overload * 1_000.0) as u64;
-    let within_ms = (plan.overload * 1_000.0) as u64 + 1_000;
     let published = scene.ask(&format!(
-        "publish rooms={} count={count} at_once={at_once} step_us={step_us} bytes={BYTES} \
-         keys={KEYS} within_ms={within_ms}",
-        ROOMS.join(",")
+        "publish rooms={} count={} at_once={at_once} step_us=1000 bytes={BYTES} keys={KEYS} \
+         within_ms={}",
+        ROOMS.join(","),
+        at_once * ms,
+        ms + 1_000
     ))?;
     outcome.busy = scene.busy(&clocks)?;
     let peak = scene.figures()?;
-    stopped.iter().try_for_each(|&nth| scene.readers.resume(nth))?;
+    stopped
+        .iter()
+        .try_for_each(|&nth| scene.readers.resume(nth))?;
     let is_left = scene.until_figures(|now| GAUGES.iter().all(|name| now.of(name) == 0))?;
     outcome.fault_if(!is_left, || "the ladder was not left".into());
     finish(&mut scene, of_room, &mut outcome)?;
     let after = scene.figures()?;
     let refused = published.of("offered") - published.of("taken");
     let counted = peak.since(&before, "refused");
-    outcome.fault_if(refused != counted, || format!("{refused} refused, {counted} counted"));
+    outcome.fault_if(refused != counted, || {
+        format!("{refused} refused, {counted} counted")
+    });
     let entered = after.since(&before, "memory_rungs_entered");
     outcome.fault_if(entered == 0, || "the ladder was not entered".into());
     outcome.fault_if(after.of("errors") > 0, || "something failed inside".into());
     account(&mut scene, of_room, &started, &mut outcome)?;
     let seconds = published.of("elapsed_ns") as f64 / 1e9;
-    let rate = published.of("offered") as f64 / seconds;
-    let name = "publications offered, to capacity";
-    outcome.add(name, Unit::Ratio, Bound::Least(OFFERED_MIN), rate / capacity as f64);
-    let name = "capacity, publications a second";
-    outcome.add(name, Unit::Count, Bound::None, capacity as f64);
-    let name = "publications refused, of those offered";
+    let offered = published.of("offered") as f64 / seconds / capacity as f64;
+    outcome.least(
+        "publications offered, to capacity",
+        Unit::Ratio,
+        OFFERED_MIN,
+        offered,
+    );
+    outcome.tell(
+        "capacity, publications a second",
+        Unit::Count,
+        capacity as f64,
+    );
     let share = refused as f64 / published.of("offered") as f64;
-    outcome.add(name, Unit::Share, Bound::None, share);
+    outcome.tell("publications refused, of those offered", Unit::Share, share);
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let most = Bound::Most(mib(MEMORY_BYTES_MAX));
-    let name = "counted memory";
-    outcome.add(name, Unit::Mib, most, mib(peak.of("memory_most")));
-    let name = "RSS growth";
-    outcome.add(name, Unit::Mib, most, mib(scene.rss_most.saturating_sub(rss)));
-    for (name, figure) in [
-        ("rungs of the ladder entered", "memory_rungs_entered"),
-        ("steps by which intervals widened", "intervals_widened"),
-        ("publications missed, as the host was told", "lagged"),
-        ("publications conflated", "conflated"),
-        ("publications that volatile members did not get", "volatile_dropped"),
-        ("connections thrown out", "too_slow"),
-    ] {
-        let value = after.since(&before, figure) as f64;
-        outcome.add(name, Unit::Count, Bound::None, value);
+    let (most, growth) = (mib(MEMORY_BYTES_MAX), scene.rss_most.saturating_sub(rss));
+    outcome.most(
+        "counted memory",
+        Unit::Mib,
+        most,
+        mib(peak.of("memory_most")),
+    );
+    outcome.most("RSS growth", Unit::Mib, most, mib(growth));
+    for (name, figure) in FIGURES {
+        outcome.tell(name, Unit::Count, after.since(&before, figure) as f64);
     }
     outcome.faults.append(&mut scene.ledger.faults);
     Ok(vec![outcome])
@@ -197,38 +225,37 @@ fn account(
     let after = scene.figures()?;
     let notices = scene.notices()?;
     let mut told = vec![Vec::new(); scene.ledger.readers.len()];
-    notices.iter().for_each(|notice| told[notice.reader].push(notice));
+    notices
+        .iter()
+        .for_each(|notice| told[notice.reader].push(notice));
     let conflated = after.since(started, "conflated");
-    let mut dropped = 0;
-    let mut closed = 0;
-    for (at, room) in ROOMS.iter().enumerate() {
-        for nth in at * of_room..(at + 1) * of_room {
-            let heard = &scene.ledger.readers[nth];
-            let missing = numbers.of(room) - heard.frames;
-            let missed: u64 = told[nth].iter().map(|notice| notice.count).sum();
-            let end = scene.readers.end(nth);
-            outcome.fault_if(end.is_some() && !room.starts_with("kick"), || {
-                format!("{room}: member {nth} was closed: {end:?}")
-            });
-            match room.split(':').next() {
-                Some("skip") => {
-                    spanned(outcome, room, nth, &heard.gaps, &told[nth]);
-                    balanced(outcome, room, nth, missing, missed);
-                }
-                Some("ticker") => balanced(outcome, room, nth, missing, missed + conflated),
-                Some("kick") => {
-                    closed += u64::from(end.is_some());
-                    let is_right = match end {
-                        Some(End::Closed(TOO_SLOW)) => heard.gaps.is_empty(),
-                        Some(_) => false,
-                        None => missing == 0,
-                    };
-                    outcome.fault_if(!is_right, || {
-                        format!("{room}: member {nth} lacks {missing}, and ended {end:?}")
-                    });
-                }
-                _ => dropped += missing,
+    let (mut dropped, mut closed) = (0, 0);
+    for (nth, told) in told.iter().enumerate() {
+        let (room, heard) = (ROOMS[nth / of_room], &scene.ledger.readers[nth]);
+        let missing = numbers.of(room) - heard.frames;
+        let missed: u64 = told.iter().map(|notice| notice.count).sum();
+        let end = scene.readers.end(nth);
+        outcome.fault_if(end.is_some() && !room.starts_with("kick"), || {
+            format!("{room}: member {nth} was closed: {end:?}")
+        });
+        match room.split(':').next() {
+            Some("skip") => {
+                spanned(outcome, room, nth, &heard.gaps, told);
+                balanced(outcome, room, nth, missing, missed);
             }
+            Some("ticker") => balanced(outcome, room, nth, missing, missed + conflated),
+            Some("kick") => {
+                closed += u64::from(end.is_some());
+                let is_right = match end {
+                    Some(End::Closed(TOO_SLOW)) => heard.gaps.is_empty(),
+                    Some(_) => false,
+                    None => missing == 0,
+                };
+                outcome.fault_if(!is_right, || {
+                    format!("{room}: member {nth} lacks {missing}, and ended {end:?}")
+                });
+            }
+            _ => dropped += missing,
         }
     }
     let counted = after.since(started, "volatile_dropped");
@@ -259,7 +286,9 @@ fn spanned(
     let spans = notices.iter().map(|notice| notice.first..notice.last + 1);
     let spans: Vec<Range<u64>> = spans.collect();
     let is_spanned = |at: &u64| spans.iter().any(|span| span.contains(at));
-    let lost = gaps.iter().find(|(first, last)| !is_spanned(first) || !is_spanned(last));
+    let lost = gaps
+        .iter()
+        .find(|(first, last)| !is_spanned(first) || !is_spanned(last));
     outcome.fault_if(lost.is_some(), || {
         format!("{room}: member {nth} lacks {lost:?}, which no notice spans")
     });

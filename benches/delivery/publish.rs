@@ -1,7 +1,7 @@
 //! The publisher: so many publications at a time, at fixed moments, to rooms in turn.
 //!
-//! In: an order. Out: what was offered, taken and refused. Each payload says its number in its room,
-//! which has to be the offset that the engine gives it. The server's main thread.
+//! In: an order. Out: what was offered and taken. Each payload says its number in its room, which
+//! has to be the offset that the engine gives it. The server's main thread.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -185,7 +185,10 @@ impl<'a> Publisher<'a> {
         payload: &mut [u8],
     ) -> Result<bool, Box<dyn Error>> {
         let name = &order.rooms[(nth % order.rooms.len() as u64) as usize];
-        let held = self.rooms.get_mut(name).ok_or("it is held from the start")?;
+        let held = self
+            .rooms
+            .get_mut(name)
+            .ok_or("it is held from the start")?;
         let number = held.number + 1;
         let group = nth.checked_rem(order.groups);
         let key = held.number.checked_rem(order.keys);

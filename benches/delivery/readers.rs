@@ -110,7 +110,9 @@ impl Readers {
             bytes = behind;
             match opcode {
                 8 => {
-                    let code = payload.first_chunk().map_or(1005, |b| u16::from_be_bytes(*b));
+                    let code = payload
+                        .first_chunk()
+                        .map_or(1005, |b| u16::from_be_bytes(*b));
                     reader.end = Some(End::Closed(code));
                     // The server need not wait for us.
                     let _ = reader.socket.shutdown(std::net::Shutdown::Both);

@@ -69,7 +69,8 @@ fn rows(plan: &Plan, load: &str, runs: &[&Outcome]) -> String {
         Some(fault) => format!("MISSED: {fault}"),
     };
     out += &format!(
-        "| {load} | faults (server {}, generator {}, others {} of a core) | {} |  | 0 | {verdict} |\n",
+        "| {load} | faults (server {}, generator {}, others {} of a core) | {} |  | 0 \
+         | {verdict} |\n",
         share(runs, |busy| busy.server),
         share(runs, |busy| busy.generator),
         share(runs, |busy| busy.others),

@@ -10,8 +10,8 @@ use std::io::BufRead;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use roomcast::{
-    Accept, CloseReason, Config, Connection, Engine, Filter, Handler, Join, Missed, Pending, Request,
-    RoomOptions, SlowPolicy,
+    Accept, CloseReason, Config, Connection, Engine, Filter, Handler, Join, Missed, Pending,
+    Request, RoomOptions, SlowPolicy,
 };
 
 use crate::publish::{Order, Publisher};
@@ -97,7 +97,7 @@ fn options(config: Config, word: &str) -> Result<Config, Box<dyn Error>> {
 }
 
 /// Serves until stdin ends. `figures` gives all of them; `publish …` publishes (see [`Order`]);
-/// `numbers` gives the last number of each room; `missed` gives how many notices follow, one a line.
+/// `numbers` gives the last number of each room; `missed` says how many notices follow, one a line.
 pub fn serve(words: &[String]) -> Result<(), Box<dyn Error>> {
     sys::pin(0)?;
     sys::raise_nofile()?;
@@ -107,7 +107,9 @@ pub fn serve(words: &[String]) -> Result<(), Box<dyn Error>> {
         .ping_interval_ms(0)
         .stop_spread_ms(0)
         .stop_timeout_ms(1_000);
-    let config = words.iter().try_fold(config, |config, word| options(config, word))?;
+    let config = words
+        .iter()
+        .try_fold(config, |config, word| options(config, word))?;
     let hall = Hall::default();
     let engine = Engine::start(config.from_env()?, hall.clone())?;
     println!("listening on {}", engine.addresses()[0]);
@@ -130,7 +132,10 @@ fn tell_missed(hall: &Hall) {
     for (reader, spans) in missed {
         for span in spans {
             let (count, first, last) = (span.count, span.first, span.last);
-            println!("{reader} {count} {first} {last} {}", u8::from(span.replaced));
+            println!(
+                "{reader} {count} {first} {last} {}",
+                u8::from(span.replaced)
+            );
         }
     }
 }
@@ -138,7 +143,10 @@ fn tell_missed(hall: &Hall) {
 /// `name=value` of the engine's figures, of the clocks and of what the host was told.
 fn figures(engine: &Engine, publisher: &Publisher, hall: &Hall) -> String {
     let figures = engine.snapshot().figures();
-    let mut all: Vec<String> = figures.iter().map(|(name, n)| format!("{name}={n}")).collect();
+    let mut all: Vec<String> = figures
+        .iter()
+        .map(|(name, n)| format!("{name}={n}"))
+        .collect();
     let notices = hall.notices();
     let closed = |name| notices.closed.get(name).copied().unwrap_or(0);
     for (name, value) in [

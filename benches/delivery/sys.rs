@@ -36,7 +36,12 @@ impl Watch {
 
     pub fn add(&self, socket: &TcpStream, key: usize) -> io::Result<()> {
         let data = EventData::new_u64(key as u64);
-        Ok(epoll::add(&self.epoll, socket.as_fd(), data, EventFlags::IN)?)
+        Ok(epoll::add(
+            &self.epoll,
+            socket.as_fd(),
+            data,
+            EventFlags::IN,
+        )?)
     }
 
     pub fn remove(&self, socket: &TcpStream) -> io::Result<()> {
