@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use roomcast::{
-    Accept, CloseReason, Connection, ConnectionId, Handle, Handler, Message, Pending, Publication,
-    Published, Refused, Request, Room,
+    Accept, CloseReason, Connection, ConnectionId, Handle, Handler, Message, Missed, Pending,
+    Publication, Published, Refused, Request, Room,
 };
 
 use crate::plan;
@@ -435,7 +435,8 @@ impl Handler for Door {
         self.0.counts.high.fetch_add(u64::from(high), Relaxed);
     }
 
-    fn lagged(&self, connection: Connection<'_>, room: &str, missed: u64) {
+    fn lagged(&self, connection: Connection<'_>, room: &str, missed: Missed) {
+        let missed = missed.count;
         self.0.counts.lagged.fetch_add(missed, Relaxed);
         let room = room
             .strip_prefix('r')

@@ -132,7 +132,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
         let (bare, watches) = (link.outbox.is_none(), link.is(LINK_WATCHES));
         self.collect_sources(slot, limit);
-        let bare = bare && !(watches && self.collect_watched(slot, limit));
+        let bare = match watches {
+            true => !self.collect_watched(slot, limit),
+            false => bare,
+        };
         match self.merge.sources.len() {
             0 if bare => {}
             1 if bare && self.merge.thin.is_empty() => self.write_one_source(slot, wire),
@@ -169,6 +172,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             false => u64::MAX,
         };
         self.merge.sources.clear();
+        self.merge.thin.clear();
         for (i, m) in link.memberships.iter().enumerate() {
             if !self.pool.is_taped(m.group) {
                 continue;
@@ -201,7 +205,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let outbox = self.links[slot as usize].outbox.as_deref();
         let has_private = outbox.is_some_and(|outbox| !outbox.queue.is_empty());
         let (mut waits, mut is_thin) = (false, false);
-        self.merge.thin.clear();
         for source in &mut self.merge.sources {
             let group = &self.groups[source.group as usize];
             let policy = group.terms.policy;
@@ -285,6 +288,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// As after a write of the slice that the group's sweep sends, to a member just taken out.
     pub(super) fn account_short(&mut self, id: GroupId, slot: u32, wrote: Wrote) {
         self.merge.sources.clear();
+        self.merge.thin.clear();
         let group = &self.groups[id as usize];
         let to = group.tape.as_ref().map_or(group.head, |t| t.sweep.cut);
         let from = self.links[slot as usize].memberships[0].cursor;
