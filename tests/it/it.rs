@@ -13,6 +13,7 @@ mod adopt;
 mod batching;
 mod budget_memory;
 mod budgets;
+mod choosing;
 mod closing;
 mod compress_choice;
 mod cork;
