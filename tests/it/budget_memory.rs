@@ -235,6 +235,7 @@ fn untaken_events_count() {
         }
         drop(writer.join().unwrap());
     });
+    assert!(matches!(events.recv(), Some(Event::Closed { .. })));
     until("it to be over", || engine.snapshot().memory_widen == 0);
     assert_eq!(engine.snapshot().event_bytes, 0);
 }
