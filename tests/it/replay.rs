@@ -1,7 +1,8 @@
 //! Histories over real sockets: who has lost its place on the tape catches up, to the publication.
 //!
-//! In: members that stop to read, with the policy `Replay`, in rooms with large and small histories.
-//! Out: all of it, once and in order, or what the history had not any more, as the host is told.
+//! In: members that stop to read, with the policy `Replay`, in rooms with large and small
+//! histories. Out: all of it, once and in order, or what the history had not any more, as the host
+//! is told.
 
 use std::thread;
 

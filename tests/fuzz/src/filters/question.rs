@@ -184,14 +184,24 @@ pub enum Cast {
 }
 
 /// A sign of comparison, turned around, and when it holds.
-type Sign = (&'static str, &'static str, fn(Option<Ordering>) -> Option<bool>);
+type Sign = (
+    &'static str,
+    &'static str,
+    fn(Option<Ordering>) -> Option<bool>,
+);
 
 /// NaN is in no order with any number, which is an error, and equals none, which is none.
 const SIGNS: [Sign; 6] = [
     ("<", ">", |order| order.map(|order| order == Ordering::Less)),
-    ("<=", ">=", |order| order.map(|order| order != Ordering::Greater)),
-    (">", "<", |order| order.map(|order| order == Ordering::Greater)),
-    (">=", "<=", |order| order.map(|order| order != Ordering::Less)),
+    ("<=", ">=", |order| {
+        order.map(|order| order != Ordering::Greater)
+    }),
+    (">", "<", |order| {
+        order.map(|order| order == Ordering::Greater)
+    }),
+    (">=", "<=", |order| {
+        order.map(|order| order != Ordering::Less)
+    }),
     ("==", "==", |order| Some(order == Some(Ordering::Equal))),
     ("!=", "!=", |order| Some(order != Some(Ordering::Equal))),
 ];
