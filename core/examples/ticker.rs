@@ -49,8 +49,8 @@ const FIGURES: &str = "figures";
 const FIGURES_PERIOD: Duration = Duration::from_millis(500);
 const CONNECTIONS_MAX: usize = 200;
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
-/// A small tape, so that a stall of seconds shows what each policy does.
-const TAPE_BYTES_MAX: usize = 1024 * 1024;
+/// Smaller than usual, so that a stall of seconds shows what each policy does.
+const TAPE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 struct Host {
     market: Arc<Market>,

@@ -62,7 +62,12 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let Some(tape) = &group.tape else {
             return false;
         };
-        let (line, head) = (tape.base() + bytes as u64, group.head);
+        let (line, offered) = (tape.base() + bytes as u64, group.offered());
+        // What was not offered yet some others may not be sent either: it is not missed.
+        let line = match group.terms.policy {
+            SlowPolicy::Disconnect | SlowPolicy::Replay => line,
+            _ => line.min(offered),
+        };
         let slow: Vec<u32> = group
             .members
             .iter()
@@ -73,19 +78,19 @@ impl<R: RoomRef + Clone> Outbound<R> {
         for &slot in &slow {
             match self.groups[id as usize].terms.policy {
                 SlowPolicy::Disconnect => self.give_up(slot),
-                SlowPolicy::Skip | SlowPolicy::Latest => self.jump(slot, id, head),
-                SlowPolicy::Volatile => self.drop_volatile(slot, id, head),
+                SlowPolicy::Skip | SlowPolicy::Latest => self.jump(slot, id, offered),
+                SlowPolicy::Volatile => self.drop_volatile(slot, id, offered),
                 SlowPolicy::Replay => self.begin_replay(slot, id),
             }
         }
         !slow.is_empty()
     }
 
-    /// The member goes on with the next publication, and the host is told how much it missed.
-    fn jump(&mut self, slot: u32, id: GroupId, head: u64) {
+    /// The member goes on with what comes next, and the host is told how much it missed.
+    fn jump(&mut self, slot: u32, id: GroupId, to: u64) {
         let mut missed = Missed::none(false);
         let room = self.groups[id as usize].room.clone();
-        self.pass(slot, id, head, |mark| missed.add(mark.offset()));
+        self.pass(slot, id, to, |mark| missed.add(mark.offset()));
         self.notice_missed(slot, room, missed);
     }
 
