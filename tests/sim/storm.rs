@@ -48,6 +48,13 @@ fn the_slow_skip_and_are_told_and_the_others_lose_nothing() {
 }
 
 #[test]
+fn the_slow_catch_up_as_far_as_they_can_and_the_others_lose_nothing() {
+    // Without histories and keys both are as if they skipped.
+    each_seed(|dice| Storm::new(dice, SlowPolicy::Replay, 2).run(true));
+    each_seed(|dice| Storm::new(dice, SlowPolicy::Latest, 1).run(true));
+}
+
+#[test]
 fn three_shards_in_any_order_are_one_engine() {
     each_seed(|dice| Storm::new(dice, SlowPolicy::Disconnect, 3).run(false));
 }
