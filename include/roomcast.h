@@ -99,6 +99,13 @@ extern "C" {
  * ------------------------------------------------------------------------------------------ */
 
 /**
+ * The labels of a publication: its event, its key, its tags. Given to predicates
+ * (`roomcast_filter_new_native`), and valid until these return, with all texts that the functions
+ * below give.
+ */
+typedef struct roomcast_labels roomcast_labels;
+
+/**
  * What a peer asked for in its HTTP head. Everything in it was chosen by the peer: a cookie or a
  * query value is to be verified before it is believed.
  *
@@ -130,6 +137,17 @@ typedef struct roomcast_config roomcast_config;
  * `roomcast_engine_free`.
  */
 typedef struct roomcast_engine roomcast_engine;
+
+/**
+ * Which publications of a room a member is sent, decided by their labels. It never changes, and
+ * may be used from any thread, at the same time, for any engine.
+ *
+ * Made by the `roomcast_filter_new...` functions, used in `roomcast_join`, let go of by
+ * `roomcast_filter_free`, whoever joined with it. Filters with the same text
+ * (`roomcast_filter_text`) are one: a publication is decided once for all members of a room that
+ * have it, so it does not matter whether each has its own.
+ */
+typedef struct roomcast_filter roomcast_filter;
 
 /**
  * Ids of connections. Made by `roomcast_engine_connections` and `_members`, let go of by
@@ -225,17 +243,25 @@ typedef enum roomcast_status {
      */
     ROOMCAST_STATUS_BEHIND = 10,
     /**
-     * A shard is overloaded (inbox_bytes_max, shard_tape_bytes_max).
+     * Overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max).
      */
     ROOMCAST_STATUS_OVERLOADED = 11,
     /**
-     * The payload is larger than publication_bytes_max.
+     * The payload and its labels are larger than publication_bytes_max.
      */
     ROOMCAST_STATUS_PAYLOAD_TOO_LARGE = 12,
     /**
      * The room name is empty or longer than room_name_bytes_max.
      */
     ROOMCAST_STATUS_ROOM_NAME = 13,
+    /**
+     * The key is longer than key_bytes_max.
+     */
+    ROOMCAST_STATUS_KEY = 14,
+    /**
+     * The filter is not valid.
+     */
+    ROOMCAST_STATUS_FILTER = 15,
     /**
      * No such connection.
      */
@@ -507,6 +533,49 @@ typedef enum roomcast_limit {
      * Payload bytes from which a message is compressed; shorter ones go as they are. Default 256.
      */
     ROOMCAST_LIMIT_DEFLATE_BYTES_MIN = 36,
+    /**
+     * Milliseconds within which publications of a room wait for each other, to leave together,
+     * where neither the room's options nor the member's say otherwise; 0 for each turn. Default 0.
+     */
+    ROOMCAST_LIMIT_FLUSH_INTERVAL_MS = 37,
+    /**
+     * Milliseconds up to which flush intervals widen while a shard is under pressure
+     * (`pressure_us`) or near its memory budget. Default 1 s.
+     */
+    ROOMCAST_LIMIT_FLUSH_INTERVAL_MAX_MS = 38,
+    /**
+     * Microseconds that publications may be late, in all turns of a tenth of a second, before
+     * flush intervals widen by a step; they narrow again below half of it. 0 for never. Default 50
+     * ms.
+     */
+    ROOMCAST_LIMIT_PRESSURE_US = 39,
+    /**
+     * Bytes of a publication's key, and of a key that a member watches. Default 255.
+     */
+    ROOMCAST_LIMIT_KEY_BYTES_MAX = 40,
+    /**
+     * Keys of all rooms that one connection may watch. Default 4,096.
+     */
+    ROOMCAST_LIMIT_CONNECTION_KEYS_MAX = 41,
+    /**
+     * Distinct filters that the members of one room may have on a shard; a join with one more has
+     * no effect. Default 1,000.
+     */
+    ROOMCAST_LIMIT_ROOM_FILTERS_MAX = 42,
+    /**
+     * Rooms that one connection may be in with a filter. Default 64.
+     */
+    ROOMCAST_LIMIT_CONNECTION_FILTERS_MAX = 43,
+    /**
+     * Bytes that the whole engine may hold for tapes, histories, outboxes, inboxes, untaken events
+     * and messages in the making, 0 for no such budget. Near it the engine degrades step by step;
+     * at it publishing answers `ROOMCAST_STATUS_OVERLOADED`. Default 1 GiB.
+     */
+    ROOMCAST_LIMIT_MEMORY_BYTES_MAX = 44,
+    /**
+     * Bytes of a room's history, where it has one (`roomcast_room_options`). Default 1 MiB.
+     */
+    ROOMCAST_LIMIT_HISTORY_BYTES_MAX = 45,
 } roomcast_limit;
 
 /**
@@ -596,6 +665,43 @@ roomcast_str roomcast_request_peer(const roomcast_request *request);
  * ------------------------------------------------------------------------------------------ */
 
 /**
+ * What became of a tracked publication by the time that all members in step had been offered it.
+ * The members that the room had when its shards came to the publication are each counted once.
+ *
+ * Found in an event, and the library's; later versions may add counts at its end.
+ */
+typedef struct roomcast_delivery {
+    /**
+     * The number that `roomcast_engine_publish_tracked` or `roomcast_room_publish_tracked` gave.
+     */
+    uint64_t token;
+    /**
+     * Its number in the room; 0 where the room did not exist.
+     */
+    uint64_t offset;
+    /**
+     * Members whose sockets took it.
+     */
+    size_t reached;
+    /**
+     * Members that did not ask for it, by their filters or their keys.
+     */
+    size_t filtered;
+    /**
+     * Members that were left out: excluded by the publisher, or volatile and not writable.
+     */
+    size_t skipped;
+    /**
+     * Members for whom a newer publication of its key took its place within the interval.
+     */
+    size_t conflated;
+    /**
+     * Members whose sockets are behind: they get it later, or meet their policy.
+     */
+    size_t lagging;
+} roomcast_delivery;
+
+/**
  * The kinds of events.
  */
 typedef enum roomcast_event_kind {
@@ -623,9 +729,17 @@ typedef enum roomcast_event_kind {
      */
     ROOMCAST_EVENT_BACKPRESSURE = 5,
     /**
-     * Under `ROOMCAST_SLOW_POLICY_SKIP` it jumped over `missed` publications of the room `text`.
+     * It was too slow to be sent `missed` publications of the room `text`, and by its policy
+     * (`roomcast_slow_policy`) goes on without them. Has `missed_first`, `missed_last` and
+     * `missed_replaced`.
      */
     ROOMCAST_EVENT_LAGGED = 6,
+    /**
+     * What became of a publication that was tracked (`roomcast_engine_publish_tracked`). Comes
+     * once for each; has the room `text` and `delivery`, but no connection. In a queue in which
+     * `events_max` events wait it is dropped, and counted (`reports_dropped`).
+     */
+    ROOMCAST_EVENT_DELIVERED = 7,
 } roomcast_event_kind;
 
 /**
@@ -712,8 +826,8 @@ typedef struct roomcast_event {
      */
     uint32_t message_kind;
     /**
-     * The connection: never reused in the engine's life, never 0. While it is connecting, what to
-     * answer with, and the id that it will have.
+     * The connection: never reused in the engine's life, and 0 in an event about none. While it is
+     * connecting, what to answer with, and the id that it will have.
      */
     uint64_t connection;
     /**
@@ -733,13 +847,26 @@ typedef struct roomcast_event {
      */
     const roomcast_request *request;
     /**
-     * Of lagged: the room's name. Of closed: the peer's text or the rule that it broke, or NULL.
+     * Of lagged and delivered: the room's name. Of closed: the peer's text or the rule that it
+     * broke, or NULL.
      */
     roomcast_str text;
     /**
      * Of lagged: how many publications were missed.
      */
     uint64_t missed;
+    /**
+     * Of lagged: the number of the first of them in the room.
+     */
+    uint64_t missed_first;
+    /**
+     * Of lagged: the number of the last of them.
+     */
+    uint64_t missed_last;
+    /**
+     * Of delivered: what became of the publication.
+     */
+    const roomcast_delivery *delivery;
     /**
      * Of closed: one of `roomcast_close_reason`.
      */
@@ -753,6 +880,11 @@ typedef struct roomcast_event {
      * Of backpressure: whether it is above the mark.
      */
     bool high;
+    /**
+     * Of lagged: whether it was sent, or is owed, a newer publication for the key of each that it
+     * missed, so that these are old news (`ROOMCAST_SLOW_POLICY_LATEST`).
+     */
+    bool missed_replaced;
     /**
      * The library's: what `roomcast_events_free` lets go of.
      */
@@ -775,8 +907,8 @@ typedef struct roomcast_event {
  * @param page to be filled by `roomcast_page_set`; left alone, the answer is 404
  */
 typedef void (*roomcast_page_fn)(void *user_data,
-              const roomcast_request *request,
-              roomcast_page *page);
+                                 const roomcast_request *request,
+                                 roomcast_page *page);
 
 /**
  * Fills in the answer; a second call replaces the first.
@@ -814,8 +946,8 @@ roomcast_status roomcast_page_set(roomcast_page *page,
  * @param event what happened
  */
 typedef void (*roomcast_event_fn)(void *user_data,
-              const roomcast_engine *engine,
-              const roomcast_event *event);
+                                  const roomcast_engine *engine,
+                                  const roomcast_event *event);
 
 /**
  * Tells one line of the engine's log, without a line feed.
@@ -853,20 +985,6 @@ typedef enum roomcast_log_level {
      */
     ROOMCAST_LOG_LEVEL_ERROR = 3,
 } roomcast_log_level;
-
-/**
- * What happens to a member that takes no bytes until its room's tape has no place left.
- */
-typedef enum roomcast_slow_policy {
-    /**
-     * Its connection is closed with 4008, which invites the client to come back. The default.
-     */
-    ROOMCAST_SLOW_POLICY_DISCONNECT = 0,
-    /**
-     * It jumps ahead to the newest publication, and an event tells how much it missed.
-     */
-    ROOMCAST_SLOW_POLICY_SKIP = 1,
-} roomcast_slow_policy;
 
 /**
  * What happens to what a peer says beyond `message_rate_max`.
@@ -930,14 +1048,6 @@ roomcast_status roomcast_config_set_own_threads(roomcast_config *config,
  */
 roomcast_status roomcast_config_set_reuse_port(roomcast_config *config,
                                                bool reuse_port);
-
-/**
- * What happens to members that are too slow. Default `ROOMCAST_SLOW_POLICY_DISCONNECT`.
- *
- * @param policy one of `roomcast_slow_policy`
- */
-roomcast_status roomcast_config_set_slow_policy(roomcast_config *config,
-                                                uint32_t policy);
 
 /**
  * What happens to what a peer says beyond `message_rate_max`. Default
@@ -1079,6 +1189,146 @@ roomcast_status roomcast_config_check(const roomcast_config *config,
 roomcast_status roomcast_config_limit(const roomcast_config *config,
                                       uint32_t limit,
                                       uint64_t *value);
+
+/* ------------------------------------------------------------------------------------------
+ * Options of rooms and listeners
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * What happens to a member that takes no bytes until its room's tape has no place left.
+ */
+typedef enum roomcast_slow_policy {
+    /**
+     * What holds otherwise: of a member the room's policy, of a room the engine's, of the engine
+     * `ROOMCAST_SLOW_POLICY_DISCONNECT`.
+     */
+    ROOMCAST_SLOW_POLICY_DEFAULT = 0,
+    /**
+     * Its connection is closed with 4008, which invites the client to come back.
+     */
+    ROOMCAST_SLOW_POLICY_DISCONNECT = 1,
+    /**
+     * It jumps ahead to the newest publication, and an event tells what it missed.
+     */
+    ROOMCAST_SLOW_POLICY_SKIP = 2,
+    /**
+     * Of what it has not got, it is sent the newest publication of each key and those without one;
+     * an event tells what it missed. Whom the newest one excludes is sent none. Where the tape has
+     * no place for all, it jumps ahead.
+     */
+    ROOMCAST_SLOW_POLICY_LATEST = 3,
+    /**
+     * What is published while its socket takes no bytes is dropped at once and counted
+     * (`volatile_dropped`), without an event: for news that is worthless when it is late.
+     */
+    ROOMCAST_SLOW_POLICY_VOLATILE = 4,
+    /**
+     * It catches up from the room's history (`history` of `roomcast_room_options`) when its socket
+     * takes bytes again; an event tells what the history does not have any more. Without a history
+     * it is as `ROOMCAST_SLOW_POLICY_SKIP`. Its order is kept within the room, but not with other
+     * rooms while it catches up.
+     */
+    ROOMCAST_SLOW_POLICY_REPLAY = 5,
+} roomcast_slow_policy;
+
+/**
+ * As a flush interval: none, so that publications leave with each turn.
+ */
+#define ROOMCAST_EACH_TURN UINT32_MAX
+
+/**
+ * What holds for the rooms whose names begin alike. Set `struct_size`, and the rest to zero where
+ * it is not needed.
+ */
+typedef struct roomcast_room_options {
+    /**
+     * `sizeof(roomcast_room_options)`.
+     */
+    size_t struct_size;
+    /**
+     * Milliseconds within which publications of a room wait for each other, to leave together in
+     * one write to each member, at most an hour; `ROOMCAST_EACH_TURN` for none; 0 for the engine's
+     * (`ROOMCAST_LIMIT_FLUSH_INTERVAL_MS`).
+     */
+    uint32_t flush_interval_ms;
+    /**
+     * One of `roomcast_slow_policy`; 0 for the engine's.
+     */
+    uint32_t slow_policy;
+    /**
+     * How many publications a room keeps while it exists, within `history_bytes_max`, for members
+     * with the policy `ROOMCAST_SLOW_POLICY_REPLAY`.
+     */
+    uint32_t history;
+    /**
+     * Of publications with one key only the newest of each interval leaves, in its own place of
+     * the order; whom that one excludes is sent neither. Those without a key all leave. Needs a
+     * flush interval.
+     */
+    bool conflate;
+    /**
+     * Publications are sent as they are, also to members that agreed on compression: where they
+     * are dense already.
+     */
+    bool deflate_off;
+} roomcast_room_options;
+
+/**
+ * What holds for one listener. Set `struct_size`, and the rest to zero where it is not needed.
+ */
+typedef struct roomcast_listen_options {
+    /**
+     * `sizeof(roomcast_listen_options)`.
+     */
+    size_t struct_size;
+    /**
+     * Compression is not agreed on with peers that come through it: for a listener on a fast
+     * network of your own.
+     */
+    bool deflate_off;
+} roomcast_listen_options;
+
+/**
+ * What happens to members that are too slow, where neither their room's options nor their own say
+ * otherwise. Default `ROOMCAST_SLOW_POLICY_DISCONNECT`.
+ *
+ * @param policy one of `roomcast_slow_policy`
+ */
+roomcast_status roomcast_config_set_slow_policy(roomcast_config *config,
+                                                uint32_t policy);
+
+/**
+ * Sets options of all rooms whose names begin with a prefix; of several prefixes that fit the
+ * longest counts. They are looked at when a room comes to be. Whether they can work is checked
+ * when an engine starts.
+ *
+ * @param prefix such as "ticker:"; empty for all rooms. One that was named before gets these
+ *        options.
+ * @param options what holds; NULL for all defaults
+ */
+roomcast_status roomcast_config_set_room_options(roomcast_config *config,
+                                                 roomcast_str prefix,
+                                                 const roomcast_room_options *options);
+
+/**
+ * Adds a TCP listener, as `roomcast_config_add_listener`, with options of its own.
+ *
+ * @param address `host:port`
+ * @param options what holds; NULL for all defaults
+ */
+roomcast_status roomcast_config_add_listener_with(roomcast_config *config,
+                                                  roomcast_str address,
+                                                  const roomcast_listen_options *options);
+
+/**
+ * Adds a unix socket, as `roomcast_config_add_unix_listener`, with options of its own.
+ *
+ * @param path where the socket is
+ * @param options what holds; NULL for all defaults
+ */
+roomcast_status roomcast_config_add_unix_listener_with(roomcast_config *config,
+                                                       roomcast_str path,
+                                                       const roomcast_listen_options *options);
 
 /* ------------------------------------------------------------------------------------------
  * The engine
@@ -1299,6 +1549,48 @@ void roomcast_events_free(size_t struct_size,
                           roomcast_event *events);
 
 /* ------------------------------------------------------------------------------------------
+ * Ways to be a member
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * How a connection is a member of a room: what it is sent, and when. Set `struct_size`, and the
+ * rest to zero where it is not needed; all zero is everything, as the room's options say.
+ */
+typedef struct roomcast_join {
+    /**
+     * `sizeof(roomcast_join)`.
+     */
+    size_t struct_size;
+    /**
+     * Only what it matches, which stays the host's; NULL for everything.
+     */
+    const roomcast_filter *filter;
+    /**
+     * Only what has one of these keys, an array of `key_count`: a watch-list, which
+     * `roomcast_connection_watch` and `_unwatch` change.
+     */
+    const roomcast_str *keys;
+    /**
+     * How many keys.
+     */
+    size_t key_count;
+    /**
+     * Instead of the room's flush interval, in milliseconds; `ROOMCAST_EACH_TURN` for none; 0 for
+     * the room's.
+     */
+    uint32_t flush_interval_ms;
+    /**
+     * Instead of the room's policy, one of `roomcast_slow_policy`; 0 for the room's.
+     */
+    uint32_t slow_policy;
+    /**
+     * There is a watch-list, though it is empty: nothing is sent until keys are watched. Where
+     * `key_count` is not 0 there is one anyway.
+     */
+    bool watches;
+} roomcast_join;
+
+/* ------------------------------------------------------------------------------------------
  * Verdicts
  * ------------------------------------------------------------------------------------------ */
 
@@ -1323,6 +1615,12 @@ typedef struct roomcast_accept {
      * How many rooms.
      */
     size_t room_count;
+    /**
+     * How it is a member of each, an array of `room_count` pointers; NULL among them, or instead
+     * of the array, is `roomcast_connection_join`. A room with a key that is too long is left out
+     * and logged.
+     */
+    const roomcast_join *const *joins;
     /**
      * The subprotocol, one of those offered; another is left out of the answer. May be empty.
      */
@@ -1387,6 +1685,20 @@ typedef struct roomcast_published {
 } roomcast_published;
 
 /**
+ * A tag of a publication. This struct never grows.
+ */
+typedef struct roomcast_tag {
+    /**
+     * Its name.
+     */
+    roomcast_str name;
+    /**
+     * Its value.
+     */
+    roomcast_str value;
+} roomcast_tag;
+
+/**
  * A publication with all that can be said of it. Set `struct_size`, and the rest to zero where it
  * is not needed.
  */
@@ -1428,6 +1740,26 @@ typedef struct roomcast_publication {
      * How many rooms.
      */
     size_t except_room_count;
+    /**
+     * What kind of event it is, for filters; none where `data` is NULL, which is not the same as
+     * the empty text. Like key and tags it is not on the wire.
+     */
+    roomcast_str event;
+    /**
+     * What it is about, at most `key_bytes_max` bytes; none where `data` is NULL. Newer news of
+     * the same key takes its place where a room conflates, and for members whose policy is
+     * `ROOMCAST_SLOW_POLICY_LATEST`; members may watch keys (`roomcast_join`).
+     */
+    roomcast_str key;
+    /**
+     * Names and values for filters, an array of `tag_count`. Of two with one name the first
+     * counts. With event, key and payload they count for `publication_bytes_max`.
+     */
+    const roomcast_tag *tags;
+    /**
+     * How many tags.
+     */
+    size_t tag_count;
 } roomcast_publication;
 
 /**
@@ -1455,16 +1787,32 @@ roomcast_status roomcast_engine_publish(const roomcast_engine *engine,
                                         roomcast_published *published);
 
 /**
- * Publishes to one or several rooms, with exclusions. It is numbered in each room, or refused in
- * all.
+ * Publishes to one or several rooms, with exclusions and labels. It is numbered in each room, or
+ * refused in all.
  *
  * @param publication what, where, and who is left out
  * @param published gets what became of it; may be NULL
- * @return as `roomcast_engine_publish`
+ * @return as `roomcast_engine_publish`; `ROOMCAST_STATUS_KEY`
  */
 roomcast_status roomcast_engine_publish_with(const roomcast_engine *engine,
                                              const roomcast_publication *publication,
                                              roomcast_published *published);
+
+/**
+ * Publishes to one room, as `roomcast_engine_publish_with`, and tells later what became of it:
+ * when all members in step have been offered it, `ROOMCAST_EVENT_DELIVERED` comes with its token.
+ * That may be before this call returns, on another thread. It costs a walk over the members, so
+ * track what matters.
+ *
+ * @param publication what, where (`room_count` is 1), and who is left out
+ * @param token gets the number by which the event is known, never used twice in the engine's life
+ * @param published gets what became of it; may be NULL
+ * @return as `roomcast_engine_publish_with`; then there is no event
+ */
+roomcast_status roomcast_engine_publish_tracked(const roomcast_engine *engine,
+                                                const roomcast_publication *publication,
+                                                uint64_t *token,
+                                                roomcast_published *published);
 
 /**
  * Sends a message to every open connection.
@@ -1501,6 +1849,252 @@ roomcast_status roomcast_user_send(const roomcast_engine *engine,
 roomcast_status roomcast_engine_corked(const roomcast_engine *engine,
                                        void *user_data,
                                        roomcast_work_fn work);
+
+/* ------------------------------------------------------------------------------------------
+ * Filters
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * What of a publication a filter looks at.
+ */
+typedef enum roomcast_field {
+    /**
+     * The tag of a name.
+     */
+    ROOMCAST_FIELD_TAG = 1,
+    /**
+     * Its event.
+     */
+    ROOMCAST_FIELD_EVENT = 2,
+    /**
+     * Its key.
+     */
+    ROOMCAST_FIELD_KEY = 3,
+} roomcast_field;
+
+/**
+ * What a filter asks of a value.
+ */
+typedef enum roomcast_question {
+    /**
+     * Is it one of these? Of none it never is.
+     */
+    ROOMCAST_QUESTION_ONE_OF = 1,
+    /**
+     * Is there one, whatever it is? Takes no values.
+     */
+    ROOMCAST_QUESTION_EXISTS = 2,
+    /**
+     * Does it begin with one of these?
+     */
+    ROOMCAST_QUESTION_STARTS_WITH = 3,
+    /**
+     * Does it end with one of these?
+     */
+    ROOMCAST_QUESTION_ENDS_WITH = 4,
+    /**
+     * Is one of these somewhere in it?
+     */
+    ROOMCAST_QUESTION_CONTAINS = 5,
+} roomcast_question;
+
+/**
+ * How a filter compares a value, which must be a number, with a bound.
+ */
+typedef enum roomcast_comparison {
+    /**
+     * It is less.
+     */
+    ROOMCAST_COMPARISON_LESS = 1,
+    /**
+     * It is less, or the same.
+     */
+    ROOMCAST_COMPARISON_LESS_OR_EQUAL = 2,
+    /**
+     * It is greater.
+     */
+    ROOMCAST_COMPARISON_GREATER = 3,
+    /**
+     * It is greater, or the same.
+     */
+    ROOMCAST_COMPARISON_GREATER_OR_EQUAL = 4,
+} roomcast_comparison;
+
+/**
+ * Decides about a publication (`roomcast_filter_new_native`).
+ *
+ * - Thread: one of the engine's own, or the one in `roomcast_engine_turn`; that of the call, in
+ *   `roomcast_filter_matches`. Several at a time, where there are several shards.
+ * - Pointers: all are valid until it returns.
+ * - Blocking: no. Meanwhile the connections of its shard wait.
+ * - Calls: as in `roomcast_event_fn`. Asked about one publication it must always answer the same:
+ *   it is asked once for all members that have the filter.
+ * - After the stop: none.
+ * - It must return: no C++ exception and no longjmp may leave it.
+ *
+ * @param user_data what `roomcast_filter_new_native` was given
+ * @param labels what the publication says of itself
+ * @param data its payload
+ * @return whether members with this filter are sent it
+ */
+typedef bool (*roomcast_predicate_fn)(void *user_data,
+                                      const roomcast_labels *labels,
+                                      roomcast_bytes data);
+
+/**
+ * What kind of event it is; none for NULL.
+ */
+roomcast_str roomcast_labels_event(const roomcast_labels *labels);
+
+/**
+ * What it is about; none for NULL.
+ */
+roomcast_str roomcast_labels_key(const roomcast_labels *labels);
+
+/**
+ * The value of the first tag of this name; none where there is none.
+ */
+roomcast_str roomcast_labels_tag(const roomcast_labels *labels,
+                                 roomcast_str name);
+
+/**
+ * One of the tags, in the order of the publication.
+ *
+ * @param index from 0 on
+ * @param name gets its name; may be NULL
+ * @param value gets its value; may be NULL
+ * @return whether there is such a tag
+ */
+bool roomcast_labels_tag_at(const roomcast_labels *labels,
+                            size_t index,
+                            roomcast_str *name,
+                            roomcast_str *value);
+
+/**
+ * Makes a filter from its text, in the syntax of CEL: `tags.side == "ask"`,
+ * `double(tags.price) > 100.5 && key in ["BTC", "ETH"]`, `has(tags.side)`,
+ * `event.startsWith("trade.")`. What a comparison asks of a label that is missing is unknown, also
+ * negated, and a filter that is unknown as a whole does not match.
+ *
+ * Of values that the host did not choose itself make a filter by `roomcast_filter_new_ask`, so
+ * that they cannot be read as syntax.
+ *
+ * @param text at most 16 KiB
+ * @param filter gets the filter
+ * @param why if not NULL, gets a sentence that says at which byte of the text it is wrong
+ * @param why_size bytes that `why` has place for
+ * @return `ROOMCAST_STATUS_FILTER` for a text that is no filter
+ */
+roomcast_status roomcast_filter_new(roomcast_str text,
+                                    roomcast_filter **filter,
+                                    char *why,
+                                    size_t why_size);
+
+/**
+ * Makes a filter of a function. It may be part of other filters, which ask it only where the rest
+ * has not decided.
+ *
+ * @param name says which predicate it is: two of one name are taken for the same
+ * @param user_data given to `call`
+ * @param call the function
+ * @param free called once with `user_data` when neither a filter that it is part of nor a member
+ *        needs it any more; may be NULL. Where this function fails, it is not called.
+ * @param filter gets the filter
+ * @return `ROOMCAST_STATUS_FILTER` for a name of more than 16 KiB
+ */
+roomcast_status roomcast_filter_new_native(roomcast_str name,
+                                           void *user_data,
+                                           roomcast_predicate_fn call,
+                                           roomcast_free_fn free,
+                                           roomcast_filter **filter);
+
+/**
+ * Makes a filter that matches what all of these match; everything, of none.
+ *
+ * @param filters an array of `count` filters, which stay the host's
+ * @param filter gets the filter
+ * @return `ROOMCAST_STATUS_FILTER` where it would be too large (256 questions) or too deep (32)
+ */
+roomcast_status roomcast_filter_new_all(const roomcast_filter *const *filters,
+                                        size_t count,
+                                        roomcast_filter **filter);
+
+/**
+ * Makes a filter that matches what one of these matches; nothing, of none.
+ *
+ * @param filters an array of `count` filters, which stay the host's
+ * @param filter gets the filter
+ * @return as `roomcast_filter_new_all`
+ */
+roomcast_status roomcast_filter_new_any(const roomcast_filter *const *filters,
+                                        size_t count,
+                                        roomcast_filter **filter);
+
+/**
+ * Makes the opposite of a filter. What is unknown to that is unknown to this, so neither matches.
+ *
+ * @param of stays the host's
+ * @param filter gets the filter
+ * @return as `roomcast_filter_new_all`
+ */
+roomcast_status roomcast_filter_new_not(const roomcast_filter *of,
+                                        roomcast_filter **filter);
+
+/**
+ * Makes a filter of a question.
+ *
+ * @param field one of `roomcast_field`
+ * @param tag the tag's name; of other fields it means nothing
+ * @param question one of `roomcast_question`
+ * @param values an array of `count` values
+ * @param filter gets the filter
+ * @return as `roomcast_filter_new_all`
+ */
+roomcast_status roomcast_filter_new_ask(uint32_t field,
+                                        roomcast_str tag,
+                                        uint32_t question,
+                                        const roomcast_str *values,
+                                        size_t count,
+                                        roomcast_filter **filter);
+
+/**
+ * Makes a filter that compares a value with a number. Of a value that is no number the answer is
+ * unknown.
+ *
+ * @param field one of `roomcast_field`
+ * @param tag the tag's name; of other fields it means nothing
+ * @param comparison one of `roomcast_comparison`
+ * @param bound what is compared with
+ * @param filter gets the filter
+ * @return `ROOMCAST_STATUS_FILTER` for an infinite bound and one that is no number
+ */
+roomcast_status roomcast_filter_new_compare(uint32_t field,
+                                            roomcast_str tag,
+                                            uint32_t comparison,
+                                            double bound,
+                                            roomcast_filter **filter);
+
+/**
+ * A filter's text in its canonical form, by which filters are compared; valid as long as the
+ * filter. `roomcast_filter_new` makes the same filter of it, unless a native predicate is in it.
+ * None for NULL.
+ */
+roomcast_str roomcast_filter_text(const roomcast_filter *filter);
+
+/**
+ * Whether a filter matches a publication. Rooms and exclusions mean nothing here.
+ *
+ * @param publication its labels and data
+ * @param matches gets the answer
+ */
+roomcast_status roomcast_filter_matches(const roomcast_filter *filter,
+                                        const roomcast_publication *publication,
+                                        bool *matches);
+
+/**
+ * Lets go of a filter; members that joined with it keep it. NULL does nothing.
+ */
+void roomcast_filter_free(roomcast_filter *filter);
 
 /* ------------------------------------------------------------------------------------------
  * Connections
@@ -1553,6 +2147,53 @@ roomcast_status roomcast_connection_join(const roomcast_engine *engine,
                                          uint64_t connection,
                                          roomcast_str room,
                                          roomcast_position *position);
+
+/**
+ * Makes a connection a member of a room, as `roomcast_connection_join`, with a filter, a
+ * watch-list, or another pace or policy than the room's. Of a member already it changes how it is
+ * one, between two publications.
+ *
+ * @param room the room's name
+ * @param join how; NULL for everything, as the room's options say
+ * @param position gets where in the room's sequence it begins; may be NULL
+ * @return also `ROOMCAST_STATUS_KEY`. A join beyond `room_filters_max` or `connection_filters_max`
+ *         has no effect and is counted (`joins_refused_filters`), keys beyond
+ *         `connection_keys_max` are not watched and counted (`watches_refused`).
+ */
+roomcast_status roomcast_connection_join_with(const roomcast_engine *engine,
+                                              uint64_t connection,
+                                              roomcast_str room,
+                                              const roomcast_join *join,
+                                              roomcast_position *position);
+
+/**
+ * Adds keys to the watch-list of a member that joined with one: it is sent what is published of
+ * them after this call. For others it does nothing.
+ *
+ * @param room the room's name
+ * @param keys an array of `count` keys
+ * @return `ROOMCAST_STATUS_GONE`, `_ROOM_NAME` or `_STOPPED`; `_KEY` for one that is longer than
+ *         `key_bytes_max`, and then none is added
+ */
+roomcast_status roomcast_connection_watch(const roomcast_engine *engine,
+                                          uint64_t connection,
+                                          roomcast_str room,
+                                          const roomcast_str *keys,
+                                          size_t count);
+
+/**
+ * Takes keys off the watch-list of a member: it is sent nothing that is published of them after
+ * this call.
+ *
+ * @param room the room's name
+ * @param keys an array of `count` keys
+ * @return as `roomcast_connection_watch`
+ */
+roomcast_status roomcast_connection_unwatch(const roomcast_engine *engine,
+                                            uint64_t connection,
+                                            roomcast_str room,
+                                            const roomcast_str *keys,
+                                            size_t count);
 
 /**
  * Ends a membership: what is published after this call is not sent to the connection. Not being a
@@ -1667,16 +2308,31 @@ roomcast_status roomcast_room_publish(const roomcast_engine *engine,
                                       roomcast_published *published);
 
 /**
- * Publishes to all members of a held room, with exclusions.
+ * Publishes to all members of a held room, with exclusions and labels.
  *
  * @param publication what, and who is left out; its `room_count` is 0
  * @param published gets what became of it; may be NULL
- * @return as `roomcast_room_publish`
+ * @return as `roomcast_room_publish`; `ROOMCAST_STATUS_KEY`
  */
 roomcast_status roomcast_room_publish_with(const roomcast_engine *engine,
                                            uint64_t room,
                                            const roomcast_publication *publication,
                                            roomcast_published *published);
+
+/**
+ * Publishes to all members of a held room, and tells later what became of it, as
+ * `roomcast_engine_publish_tracked`.
+ *
+ * @param publication what, and who is left out; its `room_count` is 0
+ * @param token gets the number by which the event is known
+ * @param published gets what became of it; may be NULL
+ * @return as `roomcast_room_publish_with`; then there is no event
+ */
+roomcast_status roomcast_room_publish_tracked(const roomcast_engine *engine,
+                                              uint64_t room,
+                                              const roomcast_publication *publication,
+                                              uint64_t *token,
+                                              roomcast_published *published);
 
 /**
  * Members of a held room now.
@@ -1943,6 +2599,10 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_path;
     /**
+     * Requests answered with 503 because `memory_bytes_max` was nearly used up.
+     */
+    uint64_t rejected_memory;
+    /**
      * Requests answered with 503 because the engine was stopping.
      */
     uint64_t rejected_stopping;
@@ -2037,6 +2697,18 @@ typedef struct roomcast_snapshot {
      */
     uint64_t deflate_bytes_out;
     /**
+     * Nanoseconds that compressing took.
+     */
+    uint64_t deflate_ns;
+    /**
+     * Publications that went as they are because those of their room do not shrink.
+     */
+    uint64_t deflate_passed;
+    /**
+     * Times that a room's publications were found not to shrink, so that the next ones pass.
+     */
+    uint64_t deflate_switched_off;
+    /**
      * Messages of peers inflated, those given up included.
      */
     uint64_t inflated;
@@ -2061,17 +2733,53 @@ typedef struct roomcast_snapshot {
      */
     uint64_t joins_refused;
     /**
+     * Joins without effect: `room_filters_max` or `connection_filters_max` filters are there.
+     */
+    uint64_t joins_refused_filters;
+    /**
+     * Keys not watched: their connections watch `connection_keys_max`.
+     */
+    uint64_t watches_refused;
+    /**
      * Memberships that ended.
      */
     uint64_t leaves;
     /**
-     * Publications that members jumped over under the policy `ROOMCAST_SLOW_POLICY_SKIP`.
+     * Publications times members that were not sent them, by their filters or their keys.
+     */
+    uint64_t filtered;
+    /**
+     * Times that a filter decided; once for each publication and distinct filter of a shard.
+     */
+    uint64_t filters_asked;
+    /**
+     * Publications that a newer one of the same key took the place of within an interval, once for
+     * each delivery group.
+     */
+    uint64_t conflated;
+    /**
+     * Publications that slow members were not sent, each told to the host.
      */
     uint64_t lagged;
+    /**
+     * Those of them for which the member was sent a newer one of the same key
+     * (`ROOMCAST_SLOW_POLICY_LATEST`).
+     */
+    uint64_t replaced;
+    /**
+     * Publications that volatile members were not sent, because their sockets took nothing or to
+     * save memory.
+     */
+    uint64_t volatile_dropped;
     /**
      * Connections given up as too slow.
      */
     uint64_t too_slow;
+    /**
+     * Publications that slow members were sent from the history of their room
+     * (`ROOMCAST_SLOW_POLICY_REPLAY`).
+     */
+    uint64_t replayed;
     /**
      * Bytes that tapes hold now.
      */
@@ -2084,6 +2792,60 @@ typedef struct roomcast_snapshot {
      * Bytes of commands that wait for shards now.
      */
     uint64_t inbox_bytes;
+    /**
+     * Bytes of messages of peers that have not arrived whole.
+     */
+    uint64_t assembly_bytes;
+    /**
+     * Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
+     * of the whole engine, untaken events and histories.
+     */
+    uint64_t memory_bytes;
+    /**
+     * Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used
+     * up.
+     */
+    uint64_t memory_cut;
+    /**
+     * Times that a shard went up the ladder of saving memory.
+     */
+    uint64_t memory_rungs_entered;
+    /**
+     * Times that a shard went down the ladder of saving memory.
+     */
+    uint64_t memory_rungs_left;
+    /**
+     * Shards that save memory by wider flush intervals.
+     */
+    uint64_t memory_widen;
+    /**
+     * Shards that send volatile members nothing, to save memory.
+     */
+    uint64_t memory_volatile_off;
+    /**
+     * Shards whose tapes may hold a quarter of `tape_bytes_max` only, to save memory.
+     */
+    uint64_t memory_short_tapes;
+    /**
+     * Shards that turn new connections away, to save memory.
+     */
+    uint64_t memory_no_connections;
+    /**
+     * Shards that take no publications, because `memory_bytes_max` is used up.
+     */
+    uint64_t memory_full;
+    /**
+     * Steps by which flush intervals are widened now, of all shards together.
+     */
+    uint64_t interval_steps;
+    /**
+     * Times that flush intervals were widened by a step because publications were late.
+     */
+    uint64_t intervals_widened;
+    /**
+     * Times that flush intervals were narrowed by a step.
+     */
+    uint64_t intervals_narrowed;
     /**
      * Bytes of the tables that hold connections now: sockets, readers, timers, addresses, rates,
      * and two memberships of each, free places included. Neither what waits (`tape_bytes`,
@@ -2122,6 +2884,18 @@ typedef struct roomcast_snapshot {
      */
     uint64_t refused;
     /**
+     * Reports of tracked publications that were dropped because `events_max` events waited.
+     */
+    uint64_t reports_dropped;
+    /**
+     * Bytes of events that wait for the host.
+     */
+    uint64_t event_bytes;
+    /**
+     * Bytes of the histories of rooms.
+     */
+    uint64_t history_bytes;
+    /**
      * Connections that ended, by `roomcast_close_reason`.
      */
     uint64_t closed[16];
@@ -2154,8 +2928,8 @@ roomcast_status roomcast_engine_snapshot(const roomcast_engine *engine,
                                          roomcast_snapshot *figures);
 
 /**
- * The figures of one shard alone, to see which one is hot. `rooms` and `refused` are the engine's
- * and 0 here.
+ * The figures of one shard alone, to see which one is hot. `rooms`, `refused`, `reports_dropped`,
+ * `event_bytes` and `history_bytes` are the engine's and 0 here.
  *
  * @param shard from 0 on
  * @param figures with `struct_size` set; gets the figures

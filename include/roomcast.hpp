@@ -44,7 +44,8 @@
  * are found in `events` or a `pending` may, as long as these are there.
  *
  * Exceptions do not leave handlers. One that would is told to `config::on_exception`, or else
- * logged, and the connection that it was about is closed with 1011 (or refused with 500).
+ * logged, and the connection that it was about is closed with 1011 (or refused with 500). Of the
+ * predicate of a filter it means that there is no match.
  *
  * One file, though a long one, so that it can be copied into a project.
  *
@@ -79,7 +80,9 @@ class connection;
 class engine;
 class engine_ref;
 class event;
+class filter;
 class pending;
+class publication;
 class room;
 class upgrade;
 
@@ -96,6 +99,8 @@ enum class status : std::uint32_t {
     overloaded = ROOMCAST_STATUS_OVERLOADED,
     payload_too_large = ROOMCAST_STATUS_PAYLOAD_TOO_LARGE,
     room_name = ROOMCAST_STATUS_ROOM_NAME,
+    key = ROOMCAST_STATUS_KEY,
+    filter = ROOMCAST_STATUS_FILTER,
     gone = ROOMCAST_STATUS_GONE,
     close_code = ROOMCAST_STATUS_CLOSE_CODE,
     not_upgrade = ROOMCAST_STATUS_NOT_UPGRADE,
@@ -144,7 +149,16 @@ enum class limit : std::uint32_t {
     message_rate_max = ROOMCAST_LIMIT_MESSAGE_RATE_MAX,
     message_burst_max = ROOMCAST_LIMIT_MESSAGE_BURST_MAX,
     deflate_level = ROOMCAST_LIMIT_DEFLATE_LEVEL,
-    deflate_bytes_min = ROOMCAST_LIMIT_DEFLATE_BYTES_MIN
+    deflate_bytes_min = ROOMCAST_LIMIT_DEFLATE_BYTES_MIN,
+    flush_interval_ms = ROOMCAST_LIMIT_FLUSH_INTERVAL_MS,
+    flush_interval_max_ms = ROOMCAST_LIMIT_FLUSH_INTERVAL_MAX_MS,
+    pressure_us = ROOMCAST_LIMIT_PRESSURE_US,
+    key_bytes_max = ROOMCAST_LIMIT_KEY_BYTES_MAX,
+    connection_keys_max = ROOMCAST_LIMIT_CONNECTION_KEYS_MAX,
+    room_filters_max = ROOMCAST_LIMIT_ROOM_FILTERS_MAX,
+    connection_filters_max = ROOMCAST_LIMIT_CONNECTION_FILTERS_MAX,
+    memory_bytes_max = ROOMCAST_LIMIT_MEMORY_BYTES_MAX,
+    history_bytes_max = ROOMCAST_LIMIT_HISTORY_BYTES_MAX
 };
 
 /** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */
@@ -154,7 +168,8 @@ enum class event_kind : std::uint32_t {
     message = ROOMCAST_EVENT_MESSAGE,
     closed = ROOMCAST_EVENT_CLOSED,
     backpressure = ROOMCAST_EVENT_BACKPRESSURE,
-    lagged = ROOMCAST_EVENT_LAGGED
+    lagged = ROOMCAST_EVENT_LAGGED,
+    delivered = ROOMCAST_EVENT_DELIVERED
 };
 
 /** Why a connection ended (`roomcast_close_reason`). */
@@ -175,8 +190,12 @@ enum class close_reason : std::uint32_t {
 
 /** What happens to members that are too slow (`roomcast_slow_policy`). */
 enum class slow_policy : std::uint32_t {
+    default_ = ROOMCAST_SLOW_POLICY_DEFAULT,
     disconnect = ROOMCAST_SLOW_POLICY_DISCONNECT,
-    skip = ROOMCAST_SLOW_POLICY_SKIP
+    skip = ROOMCAST_SLOW_POLICY_SKIP,
+    latest = ROOMCAST_SLOW_POLICY_LATEST,
+    volatile_ = ROOMCAST_SLOW_POLICY_VOLATILE,
+    replay = ROOMCAST_SLOW_POLICY_REPLAY
 };
 
 /** What happens to what a peer says beyond `message_rate_max` (`roomcast_message_rate_policy`). */
@@ -301,6 +320,16 @@ private:
 namespace detail {
 
 inline roomcast_str str(std::string_view text) noexcept { return {text.data(), text.size()}; }
+/** A text that is there, though it may be empty. */
+inline roomcast_str present(std::string_view text) noexcept {
+    return {text.data() ? text.data() : "", text.size()};
+}
+/** An interval as C has it, where 0 would say nothing. */
+inline std::uint32_t interval(std::chrono::milliseconds time) noexcept {
+    constexpr std::uint32_t most = ROOMCAST_EACH_TURN - 1;
+    if (time.count() <= 0) return ROOMCAST_EACH_TURN;
+    return time.count() < most ? static_cast<std::uint32_t>(time.count()) : most;
+}
 inline roomcast_bytes raw(bytes_view bytes) noexcept { return {bytes.data(), bytes.size()}; }
 inline std::string_view view(roomcast_str text) noexcept {
     return text.data ? std::string_view(text.data, text.len) : std::string_view();
@@ -410,12 +439,22 @@ private:
 
 /** What became of a publication: its `offset` and how many `members` the room had. */
 using published = roomcast_published;
+/** What became of a tracked publication: its `token`, and how many members it `reached`. */
+using delivery = roomcast_delivery;
 /** A place in a room's sequence of publications: `epoch` and `offset`. */
 using position = roomcast_position;
 /** How stopping went: `connections`, `cut`, `took_ms`. */
 using stop_report = roomcast_stop_report;
 /** The number of a connection, never reused in its engine's life. */
 using connection_id = std::uint64_t;
+
+/** A publication whose fate is told later (`config::on_delivered`). */
+struct tracked {
+    /** The number by which the report is known, never used twice in its engine's life. */
+    std::uint64_t token;
+    /** As from `publish`. */
+    roomcast::published published;
+};
 
 /** A room that exists, and how many members it has. */
 struct room_entry {
@@ -497,7 +536,323 @@ private:
     roomcast_page *raw_;
 };
 
+// ---- Filters ------------------------------------------------------------------------------------
+
+/**
+ * What a publication says of itself beside its data, as predicates see it. Valid until the
+ * predicate returns.
+ */
+class labels {
+    using text = std::optional<std::string_view>;
+
+public:
+    /** Of those that C has. */
+    explicit labels(const roomcast_labels *raw) noexcept : raw_(raw) {}
+
+    /** What kind of event it is. */
+    text event() const { return detail::maybe(roomcast_labels_event(raw_)); }
+    /** What it is about. */
+    text key() const { return detail::maybe(roomcast_labels_key(raw_)); }
+    /** The value of the first tag of this name. */
+    text tag(std::string_view name) const {
+        return detail::maybe(roomcast_labels_tag(raw_, detail::str(name)));
+    }
+    /** Names and values of all tags. */
+    std::vector<std::pair<std::string_view, std::string_view>> tags() const {
+        std::vector<std::pair<std::string_view, std::string_view>> all;
+        roomcast_str name, value;
+        for (std::size_t i = 0; roomcast_labels_tag_at(raw_, i, &name, &value); ++i)
+            all.emplace_back(detail::view(name), detail::view(value));
+        return all;
+    }
+
+private:
+    const roomcast_labels *raw_;
+};
+
+/** What of a publication a filter looks at: made of a tag's name, or the event, or the key. */
+class field {
+    template <class T>
+    using text = std::enable_if_t<std::is_convertible_v<const T &, std::string_view>, int>;
+
+public:
+    /** The tag of this name. */
+    template <class T, text<T> = 0>
+    field(const T &tag) noexcept : kind_(ROOMCAST_FIELD_TAG), tag_(tag) {}
+    /** The publication's event. */
+    static field event() noexcept { return {ROOMCAST_FIELD_EVENT, {}}; }
+    /** The publication's key. */
+    static field key() noexcept { return {ROOMCAST_FIELD_KEY, {}}; }
+
+private:
+    friend class filter;
+    field(std::uint32_t kind, std::string_view tag) noexcept : kind_(kind), tag_(tag) {}
+
+    std::uint32_t kind_;
+    std::string_view tag_;
+};
+
+/**
+ * Which publications of a room a member is sent, by their labels. A value that never changes: cheap
+ * to copy, for any thread and engine.
+ *
+ *     const auto bids = roomcast::filter::eq("side", "bid") && roomcast::filter::gt("price", 9.5);
+ *     const auto same = roomcast::filter::of("tags.side == 'bid' && double(tags.price) > 9.5");
+ *
+ * What a question asks of a label that is missing is unknown, also negated, and a filter that is
+ * unknown as a whole does not match. What cannot be a filter (too large, a bound that is no number)
+ * has another `status` than ok, and so has what is made of it; a join with it gives that.
+ */
+class filter {
+public:
+    /** Of a text in the syntax of CEL; says at which byte it is wrong. */
+    static result<filter> try_of(std::string_view text) {
+        char why[256] = "";
+        const filter made = took([&](roomcast_filter **raw) {
+            return roomcast_filter_new(detail::str(text), raw, why, sizeof why);
+        });
+        if (made.status_ != roomcast::status::ok) return {made.status_, why};
+        return made;
+    }
+#ifdef __cpp_exceptions
+    /** Throwing form of `try_of`. */
+    static filter of(std::string_view text) { return try_of(text).value(); }
+#endif
+    /** It has this value. */
+    static filter eq(const field &of, std::string_view value) { return one_of(of, {value}); }
+    /** It has one of these values. */
+    static filter one_of(const field &of, const std::vector<std::string_view> &values) {
+        return ask(of, ROOMCAST_QUESTION_ONE_OF, values);
+    }
+    /** The publication has it, of whatever value. */
+    static filter exists(const field &of) { return ask(of, ROOMCAST_QUESTION_EXISTS, {}); }
+    /** Its value begins with this. */
+    static filter starts_with(const field &of, std::string_view piece) {
+        return ask(of, ROOMCAST_QUESTION_STARTS_WITH, {piece});
+    }
+    /** Its value ends with this. */
+    static filter ends_with(const field &of, std::string_view piece) {
+        return ask(of, ROOMCAST_QUESTION_ENDS_WITH, {piece});
+    }
+    /** This is somewhere in its value. */
+    static filter contains(const field &of, std::string_view piece) {
+        return ask(of, ROOMCAST_QUESTION_CONTAINS, {piece});
+    }
+    /** Its value is a number less than this. */
+    static filter lt(const field &of, double bound) {
+        return compare(of, ROOMCAST_COMPARISON_LESS, bound);
+    }
+    /** Its value is a number, this or less. */
+    static filter lte(const field &of, double bound) {
+        return compare(of, ROOMCAST_COMPARISON_LESS_OR_EQUAL, bound);
+    }
+    /** Its value is a number greater than this. */
+    static filter gt(const field &of, double bound) {
+        return compare(of, ROOMCAST_COMPARISON_GREATER, bound);
+    }
+    /** Its value is a number, this or greater. */
+    static filter gte(const field &of, double bound) {
+        return compare(of, ROOMCAST_COMPARISON_GREATER_OR_EQUAL, bound);
+    }
+    /** What all of these match; everything, of none. */
+    static filter all(const std::vector<filter> &of) {
+        return gathered(of, roomcast_filter_new_all);
+    }
+    /** What one of these matches; nothing, of none. */
+    static filter any(const std::vector<filter> &of) {
+        return gathered(of, roomcast_filter_new_any);
+    }
+    /**
+     * A predicate, `bool(const labels &, bytes_view data)`, on the engine's threads, several at a
+     * time. Its name says which it is: two of one name are taken for the same, and asked once for
+     * all members that have it. What it throws is no match.
+     */
+    template <class F>
+    static filter native(std::string_view name, F call) {
+        auto mine = std::make_unique<F>(std::move(call));
+        const filter made = took([&](roomcast_filter **raw) {
+            return roomcast_filter_new_native(detail::str(name), mine.get(), &asked<F>,
+                                              [](void *data) { delete static_cast<F *>(data); },
+                                              raw);
+        });
+        if (made.raw()) static_cast<void>(mine.release());
+        return made;
+    }
+
+    /** What both match. */
+    friend filter operator&&(const filter &a, const filter &b) { return all({a, b}); }
+    /** What one of them matches. */
+    friend filter operator||(const filter &a, const filter &b) { return any({a, b}); }
+    /** What it does not match, but for what is unknown to it. */
+    filter operator!() const {
+        if (!raw()) return *this;
+        return took([this](roomcast_filter **made) {
+            return roomcast_filter_new_not(raw(), made);
+        });
+    }
+    /** Whether both are the same: by their texts. */
+    friend bool operator==(const filter &a, const filter &b) noexcept {
+        return a.status_ == b.status_ && a.text() == b.text();
+    }
+    /** Whether they are different. */
+    friend bool operator!=(const filter &a, const filter &b) noexcept { return !(a == b); }
+
+    /** `status::ok`, or why it is no filter. */
+    roomcast::status status() const noexcept { return status_; }
+    /** Its canonical text, valid as long as it or a copy is. */
+    std::string_view text() const noexcept { return detail::view(roomcast_filter_text(raw())); }
+    /** Whether it matches a publication. */
+    inline result<bool> try_matches(const publication &what) const;
+#ifdef __cpp_exceptions
+    /** Throwing form of `try_matches`. */
+    inline bool matches(const publication &what) const;
+#endif
+    /** The filter as C has it; null where it is none. */
+    const roomcast_filter *raw() const noexcept { return raw_.get(); }
+
+private:
+    filter() = default;
+
+    template <class Make>
+    static filter took(Make make) {
+        roomcast_filter *raw = nullptr;
+        filter made;
+        made.status_ = detail::code(make(&raw));
+        if (raw) made.raw_ = {raw, detail::freed_by<roomcast_filter_free>()};
+        return made;
+    }
+    static filter ask(const field &of, std::uint32_t question,
+                      const std::vector<std::string_view> &values) {
+        std::vector<roomcast_str> all;
+        for (const auto value : values) all.push_back(detail::str(value));
+        return took([&](roomcast_filter **raw) {
+            return roomcast_filter_new_ask(of.kind_, detail::str(of.tag_), question, all.data(),
+                                           all.size(), raw);
+        });
+    }
+    static filter compare(const field &of, std::uint32_t comparison, double bound) {
+        return took([&](roomcast_filter **raw) {
+            return roomcast_filter_new_compare(of.kind_, detail::str(of.tag_), comparison, bound,
+                                               raw);
+        });
+    }
+    template <class Gather>
+    static filter gathered(const std::vector<filter> &of, Gather gather) {
+        std::vector<const roomcast_filter *> all;
+        for (const filter &each : of) {
+            if (!each.raw()) return each;
+            all.push_back(each.raw());
+        }
+        return took([&](roomcast_filter **raw) { return gather(all.data(), all.size(), raw); });
+    }
+    template <class F>
+    static bool asked(void *data, const roomcast_labels *raw, roomcast_bytes bytes) noexcept {
+        const roomcast::labels given(raw);
+        const bytes_view payload(bytes.data, bytes.len);
+#ifdef __cpp_exceptions
+        try {
+            return (*static_cast<F *>(data))(given, payload);
+        } catch (...) {
+            return false;
+        }
+#else
+        return (*static_cast<F *>(data))(given, payload);
+#endif
+    }
+
+    std::shared_ptr<const roomcast_filter> raw_;
+    roomcast::status status_ = roomcast::status::invalid_argument;
+};
+
 // ---- Builders: they point to the texts that they are given --------------------------------------
+
+/** What holds for rooms whose names begin alike: `config::room_options`. */
+class room_options {
+public:
+    /** The time within which publications wait for each other, to leave together; 0 for none. */
+    room_options &flush_interval(std::chrono::milliseconds time) {
+        return raw_.flush_interval_ms = detail::interval(time), *this;
+    }
+    /** Of one key only the newest of each interval leaves; needs an interval. */
+    room_options &conflate(bool conflate = true) { return raw_.conflate = conflate, *this; }
+    /** What happens to members that are too slow. */
+    room_options &slow_policy(roomcast::slow_policy policy) {
+        return raw_.slow_policy = static_cast<std::uint32_t>(policy), *this;
+    }
+    /** How many publications it keeps, for members with `slow_policy::replay`. */
+    room_options &history(std::uint32_t publications) {
+        return raw_.history = publications, *this;
+    }
+    /** With false, publications are sent as they are. */
+    room_options &deflate(bool deflate) { return raw_.deflate_off = !deflate, *this; }
+
+private:
+    friend class config;
+
+    roomcast_room_options raw_{sizeof(roomcast_room_options), 0, 0, 0, false, false};
+};
+
+/** What holds for one listener: `config::listen`. */
+class listen_options {
+public:
+    /** With false, compression is not agreed on with peers that come through it. */
+    listen_options &deflate(bool deflate) { return raw_.deflate_off = !deflate, *this; }
+
+private:
+    friend class config;
+
+    roomcast_listen_options raw_{sizeof(roomcast_listen_options), false};
+};
+
+/**
+ * How a connection is a member of a room; as made, it is sent everything, as the room's options
+ * say. Keys are to be there until the call that it is given to:
+ *
+ *     connection.join("ticker", roomcast::join().keys({"BTC", "ETH"}).flush_interval(250ms));
+ */
+class join {
+public:
+    /** Only what this matches. */
+    join &filter(roomcast::filter filter) { return filter_ = std::move(filter), *this; }
+    /** Only what has one of its keys: one more of a watch-list. */
+    join &key(std::string_view key) {
+        raw_.watches = true;
+        return keys_.push_back(detail::str(key)), *this;
+    }
+    /** The same, of several; of none there is a list that is empty. */
+    join &keys(const std::vector<std::string_view> &keys) {
+        raw_.watches = true;
+        for (const auto each : keys) key(each);
+        return *this;
+    }
+    /** Instead of the room's interval; 0 for none. */
+    join &flush_interval(std::chrono::milliseconds time) {
+        return raw_.flush_interval_ms = detail::interval(time), *this;
+    }
+    /** Instead of the room's policy. */
+    join &slow_policy(roomcast::slow_policy policy) {
+        return raw_.slow_policy = static_cast<std::uint32_t>(policy), *this;
+    }
+
+private:
+    friend class accept;
+    friend class connection;
+
+    /** `status::ok`, or why its filter is none. */
+    status check() const noexcept { return filter_ ? filter_->status() : status::ok; }
+    roomcast_join raw() const noexcept {
+        roomcast_join raw = raw_;
+        raw.struct_size = sizeof raw;
+        raw.filter = filter_ ? filter_->raw() : nullptr;
+        raw.keys = keys_.data();
+        raw.key_count = keys_.size();
+        return raw;
+    }
+
+    std::optional<roomcast::filter> filter_;
+    std::vector<roomcast_str> keys_;
+    roomcast_join raw_{};
+};
 
 /** How a connection is accepted. Texts are to be there until the call that it is given to. */
 class accept {
@@ -505,7 +860,13 @@ public:
     /** Who it is, for `send_user`; one user may have many connections. */
     accept &user(std::string_view user) { return raw_.user = detail::str(user), *this; }
     /** A room to be in from the first moment; may be called several times. */
-    accept &room(std::string_view room) { return rooms_.push_back(detail::str(room)), *this; }
+    accept &room(std::string_view room) {
+        return rooms_.push_back(detail::str(room)), joins_.emplace_back(), *this;
+    }
+    /** The same, in this way. */
+    accept &room(std::string_view room, join how) {
+        return rooms_.push_back(detail::str(room)), joins_.emplace_back(std::move(how)), *this;
+    }
     /** One of the offered subprotocols. */
     accept &subprotocol(std::string_view name) {
         return raw_.subprotocol = detail::str(name), *this;
@@ -533,6 +894,15 @@ private:
         raw.struct_size = sizeof raw;
         raw.rooms = rooms_.data();
         raw.room_count = rooms_.size();
+        std::vector<roomcast_join> hows(joins_.size());
+        std::vector<const roomcast_join *> joins(joins_.size());
+        for (std::size_t i = 0; i < joins_.size(); ++i) {
+            if (!joins_[i]) continue;
+            if (const auto fault = joins_[i]->check(); fault != roomcast::status::ok) return fault;
+            hows[i] = joins_[i]->raw();
+            joins[i] = &hows[i];
+        }
+        raw.joins = joins.data();
         std::unique_ptr<detail::box> box;
         if (data_.held) {
             box = std::make_unique<detail::box>(data_);
@@ -546,6 +916,7 @@ private:
 
     roomcast_accept raw_{};
     std::vector<roomcast_str> rooms_;
+    std::vector<std::optional<join>> joins_;
     detail::box data_{nullptr, nullptr};
 };
 
@@ -572,9 +943,20 @@ public:
     publication &except_room(std::string_view room) {
         return except_rooms_.push_back(detail::str(room)), *this;
     }
+    /** What kind of event it is, for filters; not on the wire, as key and tags. */
+    publication &event(std::string_view event) {
+        return raw_.event = detail::present(event), *this;
+    }
+    /** What it is about: newer news of it may take its place, and members may watch it. */
+    publication &key(std::string_view key) { return raw_.key = detail::present(key), *this; }
+    /** A name and a value for filters. */
+    publication &tag(std::string_view name, std::string_view value) {
+        return tags_.push_back({detail::str(name), detail::str(value)}), *this;
+    }
 
 private:
     friend class engine_ref;
+    friend class filter;
     friend class room;
 
     roomcast_publication raw() const noexcept {
@@ -586,13 +968,25 @@ private:
         raw.except_count = except_.size();
         raw.except_rooms = except_rooms_.data();
         raw.except_room_count = except_rooms_.size();
+        raw.tags = tags_.data();
+        raw.tag_count = tags_.size();
         return raw;
     }
 
     roomcast_publication raw_{};
     std::vector<roomcast_str> rooms_, except_rooms_;
     std::vector<connection_id> except_;
+    std::vector<roomcast_tag> tags_;
 };
+
+inline result<bool> filter::try_matches(const publication &what) const {
+    bool out = false;
+    const roomcast_publication given = what.raw();
+    return detail::made(roomcast_filter_matches(raw(), &given, &out), out);
+}
+#ifdef __cpp_exceptions
+inline bool filter::matches(const publication &what) const { return try_matches(what).value(); }
+#endif
 
 // ---- The engine, seen from anywhere -------------------------------------------------------------
 
@@ -610,11 +1004,22 @@ public:
         return detail::made(roomcast_engine_publish(raw_, detail::str(room), what.kind(),
                                                     detail::raw(what.bytes()), &out), out);
     }
-    /** Publishes to one or several rooms, with exclusions: to all of them or to none. */
+    /** Publishes to one or several rooms, with exclusions and labels: to all of them or none. */
     result<published> try_publish(const publication &what) const {
         published out{};
         const roomcast_publication raw = what.raw();
         return detail::made(roomcast_engine_publish_with(raw_, &raw, &out), out);
+    }
+    /**
+     * Publishes to one room, and tells later what became of it (`config::on_delivered`), perhaps
+     * before this returns. It costs a walk over the members, so track what matters.
+     */
+    result<tracked> try_publish_tracked(const publication &what) const {
+        tracked out{};
+        const roomcast_publication raw = what.raw();
+        const roomcast_status status =
+            roomcast_engine_publish_tracked(raw_, &raw, &out.token, &out.published);
+        return detail::made(status, out);
     }
     /** Sends to every open connection. */
     result<void> try_send_all(const payload &what) const {
@@ -710,6 +1115,10 @@ public:
     }
     /** Throwing form of `try_publish`. */
     published publish(const publication &what) const { return try_publish(what).value(); }
+    /** Throwing form of `try_publish_tracked`. */
+    tracked publish_tracked(const publication &what) const {
+        return try_publish_tracked(what).value();
+    }
     /** Throwing form of `try_send_all`. */
     void send_all(const payload &what) const { try_send_all(what).value(); }
     /** Throwing form of `try_send_user`. */
@@ -855,6 +1264,25 @@ public:
         return detail::made(
             roomcast_connection_join(engine_.raw(), id_, detail::str(room), &out), out);
     }
+    /** The same in this way; of a member already it changes how it is one. */
+    result<position> try_join(std::string_view room, const roomcast::join &how) const {
+        if (const auto fault = how.check(); fault != status::ok) return fault;
+        position out{};
+        const roomcast_join raw = how.raw();
+        const auto status =
+            roomcast_connection_join_with(engine_.raw(), id_, detail::str(room), &raw, &out);
+        return detail::made(status, out);
+    }
+    /** Adds keys to its watch-list, where it joined with one: for what is published from now on. */
+    result<void> try_watch(std::string_view room,
+                           const std::vector<std::string_view> &keys) const {
+        return change_keys(roomcast_connection_watch, room, keys);
+    }
+    /** Takes keys off its watch-list. */
+    result<void> try_unwatch(std::string_view room,
+                             const std::vector<std::string_view> &keys) const {
+        return change_keys(roomcast_connection_unwatch, room, keys);
+    }
     /** Ends a membership; not being a member is no error. */
     result<void> try_leave(std::string_view room) const {
         return detail::code(roomcast_connection_leave(engine_.raw(), id_, detail::str(room)));
@@ -875,6 +1303,18 @@ public:
     bool send(const payload &what) const { return detail::reached(try_send(what)); }
     /** Throwing form of `try_join`. */
     bool join(std::string_view room) const { return detail::reached(try_join(room)); }
+    /** Throwing form of `try_join`. */
+    bool join(std::string_view room, const roomcast::join &how) const {
+        return detail::reached(try_join(room, how));
+    }
+    /** Throwing form of `try_watch`. */
+    bool watch(std::string_view room, const std::vector<std::string_view> &keys) const {
+        return detail::reached(try_watch(room, keys));
+    }
+    /** Throwing form of `try_unwatch`. */
+    bool unwatch(std::string_view room, const std::vector<std::string_view> &keys) const {
+        return detail::reached(try_unwatch(room, keys));
+    }
     /** Throwing form of `try_leave`. */
     bool leave(std::string_view room) const { return detail::reached(try_leave(room)); }
     /** Throwing form of `try_close`. */
@@ -897,6 +1337,15 @@ public:
     friend bool operator!=(const connection &a, const connection &b) noexcept { return !(a == b); }
 
 private:
+    template <class Change>
+    result<void> change_keys(Change change, std::string_view room,
+                             const std::vector<std::string_view> &keys) const {
+        std::vector<roomcast_str> all;
+        for (const auto key : keys) all.push_back(detail::str(key));
+        return detail::code(
+            change(engine_.raw(), id_, detail::str(room), all.data(), all.size()));
+    }
+
     engine_ref engine_;
     connection_id id_ = 0;
 };
@@ -962,11 +1411,19 @@ public:
         return detail::made(
             roomcast_room_publish(raw(), id_, what.kind(), detail::raw(what.bytes()), &out), out);
     }
-    /** With exclusions; the publication names no room. */
+    /** With exclusions and labels; the publication names no room. */
     result<published> try_publish(const publication &what) const {
         published out{};
         const roomcast_publication given = what.raw();
         return detail::made(roomcast_room_publish_with(raw(), id_, &given, &out), out);
+    }
+    /** The same, and what became of it is told, as by `engine_ref::try_publish_tracked`. */
+    result<tracked> try_publish_tracked(const publication &what) const {
+        tracked out{};
+        const roomcast_publication given = what.raw();
+        const roomcast_status status =
+            roomcast_room_publish_tracked(raw(), id_, &given, &out.token, &out.published);
+        return detail::made(status, out);
     }
     /** Members now. */
     result<std::size_t> try_members() const {
@@ -983,6 +1440,10 @@ public:
     published publish(const payload &what) const { return try_publish(what).value(); }
     /** Throwing form of `try_publish`. */
     published publish(const publication &what) const { return try_publish(what).value(); }
+    /** Throwing form of `try_publish_tracked`. */
+    tracked publish_tracked(const publication &what) const {
+        return try_publish_tracked(what).value();
+    }
     /** Throwing form of `try_members`. */
     std::size_t members() const { return try_members().value(); }
     /** Throwing form of `try_position`. */
@@ -1064,7 +1525,7 @@ public:
     event_kind kind() const noexcept { return static_cast<event_kind>(raw_->kind); }
     /** The engine that it comes from. */
     const engine_ref &engine() const noexcept { return engine_; }
-    /** The connection that it is about. */
+    /** The connection that it is about; of delivered, none, whose calls say `status::gone`. */
     roomcast::connection connection() const noexcept { return {engine_, raw_->connection}; }
     /** The user that it was accepted as; none where it is anonymous. */
     std::optional<std::string_view> user() const noexcept { return detail::maybe(raw_->user); }
@@ -1099,10 +1560,20 @@ public:
     std::string_view close_text() const noexcept { return detail::view(raw_->text); }
     /** Of backpressure: whether more waits than `outbox_high_bytes`. */
     bool high() const noexcept { return raw_->high; }
-    /** Of lagged: the room's name. */
+    /** Of lagged and delivered: the room's name. */
     std::string_view room() const noexcept { return detail::view(raw_->text); }
-    /** Of lagged: how many publications were jumped over. */
+    /** Of lagged: how many publications it was not sent. */
     std::uint64_t missed() const noexcept { return raw_->missed; }
+    /** Of lagged: the number of the first of them in the room. */
+    std::uint64_t missed_first() const noexcept { return raw_->missed_first; }
+    /** Of lagged: the number of the last of them. */
+    std::uint64_t missed_last() const noexcept { return raw_->missed_last; }
+    /** Of lagged: whether newer news of the key of each was sent instead, or will be. */
+    bool missed_replaced() const noexcept { return raw_->missed_replaced; }
+    /** Of delivered: what became of the publication. */
+    roomcast::delivery delivery() const noexcept {
+        return raw_->delivery ? *raw_->delivery : roomcast::delivery{};
+    }
 
 private:
     engine_ref engine_;
@@ -1180,7 +1651,7 @@ namespace detail {
 
 /** The host's lambdas, shared by a configuration and its engines; constant once one started. */
 struct handlers {
-    static constexpr std::uint32_t kinds = ROOMCAST_EVENT_LAGGED + 1;
+    static constexpr std::uint32_t kinds = ROOMCAST_EVENT_DELIVERED + 1;
 
     /** Runs a handler; false where an exception has ended it, which was told. */
     template <class F>
@@ -1218,11 +1689,13 @@ struct handlers {
 
     const function<void(const event &)> *find(std::uint32_t kind) const noexcept {
         const function<void(const event &)> *all[kinds] = {
-            nullptr, &connecting, &opened, &message, &closed, &backpressure, &lagged};
+            nullptr, &connecting,   &opened, &message,
+            &closed, &backpressure, &lagged, &delivered};
         return kind < kinds && all[kind] && *all[kind] ? all[kind] : nullptr;
     }
 
-    function<void(const event &)> connecting, opened, message, closed, backpressure, lagged;
+    function<void(const event &)> connecting, opened, message, closed, backpressure, lagged,
+        delivered;
     function<void(const request &, page &)> pages;
     function<void(log_level, std::string_view)> log;
     function<void(const std::exception_ptr &)> on_exception;
@@ -1292,6 +1765,21 @@ public:
     config &listen_unix(std::string_view path) {
         return note(roomcast_config_add_unix_listener(raw(), detail::str(path)), "listen_unix");
     }
+    /** Adds a TCP listener with options of its own. */
+    config &listen(std::string_view address, const listen_options &options) {
+        return note(roomcast_config_add_listener_with(raw(), detail::str(address), &options.raw_),
+                    "listen");
+    }
+    /** Adds a unix socket with options of its own. */
+    config &listen_unix(std::string_view path, const listen_options &options) {
+        return note(roomcast_config_add_unix_listener_with(raw(), detail::str(path),
+                                                           &options.raw_), "listen_unix");
+    }
+    /** Options of all rooms whose names begin so; of several prefixes the longest counts. */
+    config &room_options(std::string_view prefix, const roomcast::room_options &options) {
+        return note(roomcast_config_set_room_options(raw(), detail::str(prefix), &options.raw_),
+                    "room_options");
+    }
     /** How many threads serve connections; 0, the default, is one per core. */
     config &shards(std::size_t count) {
         return note(roomcast_config_set_shards(raw(), count), "shards");
@@ -1304,7 +1792,7 @@ public:
     config &reuse_port(bool reuse) {
         return note(roomcast_config_set_reuse_port(raw(), reuse), "reuse_port");
     }
-    /** What happens to members that are too slow. */
+    /** What happens to members that are too slow, where nothing else says otherwise. */
     config &slow_policy(roomcast::slow_policy policy) {
         return note(roomcast_config_set_slow_policy(raw(), static_cast<std::uint32_t>(policy)),
                     "slow_policy");
@@ -1379,6 +1867,9 @@ public:
     /** Is told that a connection has missed publications. */
     template <class F>
     config &on_lagged(F call) { return on(&detail::handlers::lagged, std::move(call)); }
+    /** Is told what became of a publication of `publish_tracked`. */
+    template <class F>
+    config &on_delivered(F call) { return on(&detail::handlers::delivered, std::move(call)); }
     /** Answers plain GET requests, `void(const request &, page &)`, on the engine's threads. */
     template <class F>
     config &pages(F call) { return set(&detail::handlers::pages, std::move(call)); }

@@ -25,6 +25,8 @@ CLASSES = {
     "Overloaded": ("Overloaded", "Refused"),
     "PayloadTooLarge": ("PayloadTooLarge", "Refused"),
     "RoomName": ("RoomNameError", "RoomcastError, ValueError"),
+    "Key": ("KeyTooLong", "RoomcastError, ValueError"),
+    "Filter": ("FilterError", "RoomcastError, ValueError"),
     "Gone": ("Gone", "RoomcastError"),
     "CloseCode": ("CloseCodeError", "RoomcastError, ValueError"),
     "NotUpgrade": ("NotUpgrade", "RoomcastError"),
@@ -58,12 +60,19 @@ class UsageError(RoomcastError, RuntimeError):
     """The API was used in a way that it does not allow; the message says which one is right."""
 '''
 
-NOT_UPGRADE = '''
+#: What classes have beside their status.
+EXTRAS = {
+    "NotUpgrade": '''
     #: The HTTP status to answer with: 400, 403, 405 or 426.
     http_status: int = 400
     #: What to tell the client.
     text: str = ""
-'''
+''',
+    "Filter": '''
+    #: The byte of the text, in UTF-8, at which it is wrong; None where that is no single place.
+    at: int | None = None
+''',
+}
 
 
 def errors(native: ModuleType) -> str:
@@ -73,10 +82,13 @@ def errors(native: ModuleType) -> str:
         if number == 0 or number in C_ALONE:
             continue
         cls, bases = CLASSES[name]
-        extra = NOT_UPGRADE if name == "NotUpgrade" else ""
-        sentence = text[0].upper() + text[1:]
+        extra = EXTRAS.get(name, "")
+        sentence = textwrap.fill(
+            f'"""{text[0].upper()}{text[1:]}."""',
+            width=100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False,
+        )
         parts.append(
-            f'\n\nclass {cls}({bases}):\n    """{sentence}."""\n\n'
+            f"\n\nclass {cls}({bases}):\n{sentence}\n\n"
             f"    status: ClassVar[int] = {number}\n{extra}"
         )
         numbers.append(f"    {number}: {cls},\n")
@@ -108,6 +120,7 @@ def limits(native: ModuleType) -> str:
     for name, text in native.limits():
         plain = " ".join(text.split()).replace("[`SlowPolicy`]", "``slow_policy``")
         plain = plain.replace("[`MessageRatePolicy`]", "``message_rate_policy``")
+        plain = plain.replace("[`RoomOptions::history`]", "``RoomOptions.history``")
         plain = plain.replace("`publish`", "publishing").replace("`stop`", "``stop``")
         plain = plain.replace("`Refused::Behind`", "``Behind``").replace(
             "`Refused::Overloaded`", "``Overloaded``"

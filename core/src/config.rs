@@ -30,9 +30,10 @@ pub enum SlowPolicy {
     /// (`volatile_dropped`) without a word to the host. For news that is worthless when it is late.
     Volatile,
     /// Catch up from the room's history ([`RoomOptions::history`]) when its socket takes bytes
-    /// again. What the history does not have any more it misses, and the host is told; so in a room
-    /// without a history this is `Skip`. Its order is kept within the room, but not with other
-    /// rooms while it catches up.
+    /// again. What the history does not have any more it misses, and the host is told: a range of
+    /// numbers, whether or not a filter would have kept some of them from it. So in a room without
+    /// a history this is `Skip`. Its order is kept within the room, but not with other rooms while
+    /// it catches up.
     Replay,
 }
 
@@ -680,7 +681,8 @@ impl Limits {
         )?;
         if self.memory_bytes_max > 0 {
             let (budget, tape) = (self.memory_bytes_max as u64, self.tape_bytes_max as u64);
-            at_least("memory_bytes_max", budget, 4 * tape)?;
+            let because = "it is at most a quarter of memory_bytes_max";
+            at_most("tape_bytes_max", tape, budget / 4, because)?;
         }
         at_least("handshakes_max", self.handshakes_max as u64, 1)?;
         at_least("turn_budget_us", self.turn_budget_us, 10)?;

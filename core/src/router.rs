@@ -643,7 +643,10 @@ impl Router {
         if own >= self.limits.connection_filters_max {
             return false;
         }
+        // A filter that only this member has goes when it changes it.
+        let last = before.filter(|&id| self.outbound.alive(id) == 1);
         let groups = self.outbound.groups_of(room);
+        let groups = groups.filter(|id| Some(*id) != last);
         let mut filters: Vec<u32> = groups.map(|id| self.outbound.terms(id).filter).collect();
         if number != 0 && filters.contains(&number) {
             return true;

@@ -11,6 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use roomcast::Status;
 
 use crate::events::roomcast_event;
+use crate::join::roomcast_join;
+use crate::options::{roomcast_listen_options, roomcast_room_options};
 use crate::publish::roomcast_publication;
 use crate::snapshot::roomcast_snapshot;
 use crate::status::roomcast_status;
@@ -46,6 +48,14 @@ impl roomcast_str {
 
     pub(crate) fn of_option(text: Option<&str>) -> Self {
         text.map_or(Self::NONE, Self::of)
+    }
+
+    /// The text, or None where there is none: NULL with length 0.
+    pub(crate) fn maybe(&self) -> Result<Option<&str>, Status> {
+        match self.data.is_null() && self.len == 0 {
+            true => Ok(None),
+            false => self.text().map(Some),
+        }
     }
 
     /// The text, for as long as this value lives: a parameter of the call that it came with.
@@ -104,6 +114,17 @@ impl<T> In<T> {
         // SAFETY: C passes an array of so many, which stays as it is during the call.
         unsafe { slice(self.0, len) }
     }
+
+    /// Whether it points to something.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// What it points to; None for NULL.
+    pub(crate) fn one(&self) -> Option<&T> {
+        // SAFETY: C passes NULL or what a call has given it, which stays during the call.
+        unsafe { self.0.as_ref() }
+    }
 }
 
 impl<T: Growing> In<T> {
@@ -160,6 +181,12 @@ unsafe impl Growing for roomcast_accept {}
 unsafe impl Growing for roomcast_publication {}
 // SAFETY: as above.
 unsafe impl Growing for roomcast_snapshot {}
+// SAFETY: as above.
+unsafe impl Growing for roomcast_join {}
+// SAFETY: as above.
+unsafe impl Growing for roomcast_room_options {}
+// SAFETY: as above.
+unsafe impl Growing for roomcast_listen_options {}
 // SAFETY: passed in arrays only; no box is a valid one.
 unsafe impl Growing for roomcast_event {}
 

@@ -3,7 +3,9 @@
 use std::ptr::from_ref;
 use std::sync::Arc;
 
-use roomcast::{Accept, CloseReason, Connection, Handler, Message, Pending, Request};
+use roomcast::{
+    Accept, CloseReason, Connection, Delivery, Handle, Handler, Message, Missed, Pending, Request,
+};
 
 use crate::boundary::Foreign;
 use crate::config::Callback;
@@ -84,7 +86,14 @@ impl Handler for Callbacks {
         });
     }
 
-    fn lagged(&self, connection: Connection<'_>, room: &str, missed: u64) {
+    fn lagged(&self, connection: Connection<'_>, room: &str, missed: Missed) {
         self.tell_of(kind::Lagged, connection, |event| event.lagged(room, missed));
+    }
+
+    fn delivered(&self, _: &Handle, room: &str, delivery: Delivery) {
+        if self.wants(kind::Delivered) {
+            let delivery = delivery.into();
+            self.tell(&roomcast_event::new(kind::Delivered, 0).delivered(room, &delivery));
+        }
     }
 }

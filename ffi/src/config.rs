@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use roomcast::{Config, LogLevel, MessageRatePolicy, Origins, SlowPolicy, Status};
+use roomcast::{Config, LogLevel, MessageRatePolicy, Origins, Status};
 
 use crate::boundary::{
     Foreign, In, Out, Why, give, given, guard, place, put, roomcast_free_fn, roomcast_str,
@@ -97,16 +97,6 @@ pub enum roomcast_log_level {
     Error = 3,
 }
 
-/// What happens to a member that takes no bytes until its room's tape has no place left.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum roomcast_slow_policy {
-    /// Its connection is closed with 4008, which invites the client to come back. The default.
-    Disconnect = 0,
-    /// It jumps ahead to the newest publication, and an event tells how much it missed.
-    Skip = 1,
-}
-
 /// What happens to what a peer says beyond `message_rate_max`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -147,7 +137,7 @@ pub extern "C" fn roomcast_config_free(config: Option<Box<roomcast_config>>) {
     });
 }
 
-fn change(
+pub(crate) fn change(
     config: Option<&mut roomcast_config>,
     change: impl FnOnce(&mut roomcast_config) -> Result<(), Status>,
 ) -> roomcast_status {
@@ -155,7 +145,7 @@ fn change(
 }
 
 /// Replaces the inner value by what a method of the builder makes of it.
-fn build(config: &mut roomcast_config, build: impl FnOnce(Config) -> Config) {
+pub(crate) fn build(config: &mut roomcast_config, build: impl FnOnce(Config) -> Config) {
     let inner = std::mem::replace(&mut config.config, Config::new());
     config.config = build(inner);
 }
@@ -223,25 +213,6 @@ pub extern "C" fn roomcast_config_set_reuse_port(
 ) -> roomcast_status {
     change(config, |config| {
         build(config, |c| c.reuse_port(reuse_port));
-        Ok(())
-    })
-}
-
-/// What happens to members that are too slow. Default `ROOMCAST_SLOW_POLICY_DISCONNECT`.
-///
-/// @param policy one of `roomcast_slow_policy`
-#[unsafe(no_mangle)]
-pub extern "C" fn roomcast_config_set_slow_policy(
-    config: Option<&mut roomcast_config>,
-    policy: u32,
-) -> roomcast_status {
-    change(config, |config| {
-        let policy = match policy {
-            p if p == roomcast_slow_policy::Disconnect as u32 => SlowPolicy::Disconnect,
-            p if p == roomcast_slow_policy::Skip as u32 => SlowPolicy::Skip,
-            _ => return Err(Status::InvalidArgument),
-        };
-        build(config, |c| c.slow_policy(policy));
         Ok(())
     })
 }

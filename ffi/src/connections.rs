@@ -2,10 +2,11 @@
 
 use roomcast::{CommandError, ConnectionId, Position, Status};
 
-use crate::boundary::{Out, give, place, put, roomcast_bytes, roomcast_str};
+use crate::boundary::{In, Out, give, place, put, roomcast_bytes, roomcast_str};
 use crate::engine::{engine_guard, roomcast_engine};
+use crate::join::{read_join, roomcast_join};
 use crate::lists::{roomcast_ids, roomcast_names};
-use crate::publish::payload;
+use crate::publish::{payload, texts};
 use crate::status::roomcast_status;
 
 /// A place in a room's sequence of publications. This struct never grows.
@@ -91,6 +92,77 @@ pub extern "C" fn roomcast_connection_join(
         let joined = engine.handle().join(there(engine, connection)?, room);
         put(position, joined.map_err(status)?.into());
         Ok(())
+    })
+}
+
+/// Makes a connection a member of a room, as `roomcast_connection_join`, with a filter, a
+/// watch-list, or another pace or policy than the room's. Of a member already it changes how it is
+/// one, between two publications.
+///
+/// @param room the room's name
+/// @param join how; NULL for everything, as the room's options say
+/// @param position gets where in the room's sequence it begins; may be NULL
+/// @return also `ROOMCAST_STATUS_KEY`. A join beyond `room_filters_max` or `connection_filters_max`
+///         has no effect and is counted (`joins_refused_filters`), keys beyond
+///         `connection_keys_max` are not watched and counted (`watches_refused`).
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_connection_join_with(
+    engine: Option<&roomcast_engine>,
+    connection: u64,
+    room: roomcast_str,
+    join: In<roomcast_join>,
+    position: Out<'_, roomcast_position>,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let (room, how) = (room.text()?, read_join(&join)?);
+        let joined = engine
+            .handle()
+            .join_with(there(engine, connection)?, room, how);
+        put(position, joined.map_err(status)?.into());
+        Ok(())
+    })
+}
+
+/// Adds keys to the watch-list of a member that joined with one: it is sent what is published of
+/// them after this call. For others it does nothing.
+///
+/// @param room the room's name
+/// @param keys an array of `count` keys
+/// @return `ROOMCAST_STATUS_GONE`, `_ROOM_NAME` or `_STOPPED`; `_KEY` for one that is longer than
+///         `key_bytes_max`, and then none is added
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_connection_watch(
+    engine: Option<&roomcast_engine>,
+    connection: u64,
+    room: roomcast_str,
+    keys: In<roomcast_str>,
+    count: usize,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let (room, keys) = (room.text()?, texts(keys.slice(count)?)?);
+        let id = there(engine, connection)?;
+        engine.handle().watch(id, room, keys).map_err(status)
+    })
+}
+
+/// Takes keys off the watch-list of a member: it is sent nothing that is published of them after
+/// this call.
+///
+/// @param room the room's name
+/// @param keys an array of `count` keys
+/// @return as `roomcast_connection_watch`
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_connection_unwatch(
+    engine: Option<&roomcast_engine>,
+    connection: u64,
+    room: roomcast_str,
+    keys: In<roomcast_str>,
+    count: usize,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let (room, keys) = (room.text()?, texts(keys.slice(count)?)?);
+        let id = there(engine, connection)?;
+        engine.handle().unwatch(id, room, keys).map_err(status)
     })
 }
 

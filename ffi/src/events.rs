@@ -2,9 +2,10 @@
 
 use std::ffi::c_void;
 
-use roomcast::{CloseReason, Kind};
+use roomcast::{CloseReason, Kind, Missed};
 
 use crate::boundary::{Foreign, roomcast_bytes, roomcast_str};
+use crate::delivery::roomcast_delivery;
 use crate::pull::Held;
 use crate::request::roomcast_request;
 
@@ -25,8 +26,14 @@ pub enum roomcast_event_kind {
     /// More than `outbox_high_bytes` wait for it (`high` is true), or less than half of that again
     /// (false). Between the two it is not read from.
     Backpressure = 5,
-    /// Under `ROOMCAST_SLOW_POLICY_SKIP` it jumped over `missed` publications of the room `text`.
+    /// It was too slow to be sent `missed` publications of the room `text`, and by its policy
+    /// (`roomcast_slow_policy`) goes on without them. Has `missed_first`, `missed_last` and
+    /// `missed_replaced`.
     Lagged = 6,
+    /// What became of a publication that was tracked (`roomcast_engine_publish_tracked`). Comes
+    /// once for each; has the room `text` and `delivery`, but no connection. In a queue in which
+    /// `events_max` events wait it is dropped, and counted (`reports_dropped`).
+    Delivered = 7,
 }
 
 /// Whether a payload is text or binary, on the wire as here.
@@ -79,8 +86,8 @@ pub struct roomcast_event {
     pub kind: u32,
     /// Of a message: one of `roomcast_kind`.
     pub message_kind: u32,
-    /// The connection: never reused in the engine's life, never 0. While it is connecting, what to
-    /// answer with, and the id that it will have.
+    /// The connection: never reused in the engine's life, and 0 in an event about none. While it is
+    /// connecting, what to answer with, and the id that it will have.
     pub connection: u64,
     /// What it was accepted with.
     pub connection_data: *mut c_void,
@@ -90,10 +97,17 @@ pub struct roomcast_event {
     pub message: roomcast_bytes,
     /// Of connecting: what is asked for.
     pub request: *const roomcast_request<'static>,
-    /// Of lagged: the room's name. Of closed: the peer's text or the rule that it broke, or NULL.
+    /// Of lagged and delivered: the room's name. Of closed: the peer's text or the rule that it
+    /// broke, or NULL.
     pub text: roomcast_str,
     /// Of lagged: how many publications were missed.
     pub missed: u64,
+    /// Of lagged: the number of the first of them in the room.
+    pub missed_first: u64,
+    /// Of lagged: the number of the last of them.
+    pub missed_last: u64,
+    /// Of delivered: what became of the publication.
+    pub delivery: *const roomcast_delivery,
     /// Of closed: one of `roomcast_close_reason`.
     pub close_reason: u32,
     /// Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame
@@ -101,6 +115,9 @@ pub struct roomcast_event {
     pub close_code: u32,
     /// Of backpressure: whether it is above the mark.
     pub high: bool,
+    /// Of lagged: whether it was sent, or is owed, a newer publication for the key of each that it
+    /// missed, so that these are old news (`ROOMCAST_SLOW_POLICY_LATEST`).
+    pub missed_replaced: bool,
     /// The library's: what `roomcast_events_free` lets go of.
     pub held: Option<Box<Held>>,
 }
@@ -117,9 +134,13 @@ impl roomcast_event {
             request: std::ptr::null(),
             text: roomcast_str::NONE,
             missed: 0,
+            missed_first: 0,
+            missed_last: 0,
+            delivery: std::ptr::null(),
             close_reason: 0,
             close_code: 0,
             high: false,
+            missed_replaced: false,
             held: None,
         }
     }
@@ -137,9 +158,18 @@ impl roomcast_event {
         self
     }
 
-    pub(crate) fn lagged(mut self, room: &str, missed: u64) -> Self {
+    pub(crate) fn lagged(mut self, room: &str, missed: Missed) -> Self {
         self.text = roomcast_str::of(room);
-        self.missed = missed;
+        self.missed = missed.count;
+        self.missed_first = missed.first;
+        self.missed_last = missed.last;
+        self.missed_replaced = missed.replaced;
+        self
+    }
+
+    pub(crate) fn delivered(mut self, room: &str, delivery: *const roomcast_delivery) -> Self {
+        self.text = roomcast_str::of(room);
+        self.delivery = delivery;
         self
     }
 

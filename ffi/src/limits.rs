@@ -107,6 +107,31 @@ pub enum roomcast_limit {
     DeflateLevel = 35,
     /// Payload bytes from which a message is compressed; shorter ones go as they are. Default 256.
     DeflateBytesMin = 36,
+    /// Milliseconds within which publications of a room wait for each other, to leave together,
+    /// where neither the room's options nor the member's say otherwise; 0 for each turn. Default 0.
+    FlushIntervalMs = 37,
+    /// Milliseconds up to which flush intervals widen while a shard is under pressure
+    /// (`pressure_us`) or near its memory budget. Default 1 s.
+    FlushIntervalMaxMs = 38,
+    /// Microseconds that publications may be late, in all turns of a tenth of a second, before
+    /// flush intervals widen by a step; they narrow again below half of it. 0 for never. Default 50
+    /// ms.
+    PressureUs = 39,
+    /// Bytes of a publication's key, and of a key that a member watches. Default 255.
+    KeyBytesMax = 40,
+    /// Keys of all rooms that one connection may watch. Default 4,096.
+    ConnectionKeysMax = 41,
+    /// Distinct filters that the members of one room may have on a shard; a join with one more has
+    /// no effect. Default 1,000.
+    RoomFiltersMax = 42,
+    /// Rooms that one connection may be in with a filter. Default 64.
+    ConnectionFiltersMax = 43,
+    /// Bytes that the whole engine may hold for tapes, histories, outboxes, inboxes, untaken events
+    /// and messages in the making, 0 for no such budget. Near it the engine degrades step by step;
+    /// at it publishing answers `ROOMCAST_STATUS_OVERLOADED`. Default 1 GiB.
+    MemoryBytesMax = 44,
+    /// Bytes of a room's history, where it has one (`roomcast_room_options`). Default 1 MiB.
+    HistoryBytesMax = 45,
 }
 
 pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
@@ -147,6 +172,15 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
         34 => "message_burst_max",
         35 => "deflate_level",
         36 => "deflate_bytes_min",
+        37 => "flush_interval_ms",
+        38 => "flush_interval_max_ms",
+        39 => "pressure_us",
+        40 => "key_bytes_max",
+        41 => "connection_keys_max",
+        42 => "room_filters_max",
+        43 => "connection_filters_max",
+        44 => "memory_bytes_max",
+        45 => "history_bytes_max",
         _ => return None,
     };
     Some(name)
@@ -194,6 +228,15 @@ pub extern "C" fn roomcast_limit_name(limit: u32) -> *const c_char {
         34 => c"message_burst_max",
         35 => c"deflate_level",
         36 => c"deflate_bytes_min",
+        37 => c"flush_interval_ms",
+        38 => c"flush_interval_max_ms",
+        39 => c"pressure_us",
+        40 => c"key_bytes_max",
+        41 => c"connection_keys_max",
+        42 => c"room_filters_max",
+        43 => c"connection_filters_max",
+        44 => c"memory_bytes_max",
+        45 => c"history_bytes_max",
         _ => return std::ptr::null(),
     };
     name.as_ptr()
@@ -238,6 +281,15 @@ pub(crate) fn limit_value(limits: &Limits, limit: u32) -> Option<u64> {
         34 => limits.message_burst_max as u64,
         35 => limits.deflate_level as u64,
         36 => limits.deflate_bytes_min as u64,
+        37 => limits.flush_interval_ms as u64,
+        38 => limits.flush_interval_max_ms as u64,
+        39 => limits.pressure_us as u64,
+        40 => limits.key_bytes_max as u64,
+        41 => limits.connection_keys_max as u64,
+        42 => limits.room_filters_max as u64,
+        43 => limits.connection_filters_max as u64,
+        44 => limits.memory_bytes_max as u64,
+        45 => limits.history_bytes_max as u64,
         _ => return None,
     };
     Some(value)

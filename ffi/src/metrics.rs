@@ -54,8 +54,8 @@ pub extern "C" fn roomcast_engine_snapshot(
     })
 }
 
-/// The figures of one shard alone, to see which one is hot. `rooms` and `refused` are the engine's
-/// and 0 here.
+/// The figures of one shard alone, to see which one is hot. `rooms`, `refused`, `reports_dropped`,
+/// `event_bytes` and `history_bytes` are the engine's and 0 here.
 ///
 /// @param shard from 0 on
 /// @param figures with `struct_size` set; gets the figures

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use roomcast::{ConnectionId, Kind, Publication, Published, Status};
 
-use crate::boundary::{In, Out, given, put, roomcast_bytes, roomcast_str};
+use crate::boundary::{In, Out, given, place, put, roomcast_bytes, roomcast_str};
 use crate::engine::{engine_guard, holding_guard, roomcast_engine};
 use crate::events::read_kind;
 use crate::status::roomcast_status;
@@ -30,6 +30,16 @@ impl From<Published> for roomcast_published {
     }
 }
 
+/// A tag of a publication. This struct never grows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct roomcast_tag {
+    /// Its name.
+    pub name: roomcast_str,
+    /// Its value.
+    pub value: roomcast_str,
+}
+
 /// A publication with all that can be said of it. Set `struct_size`, and the rest to zero where it
 /// is not needed.
 #[repr(C)]
@@ -53,6 +63,18 @@ pub struct roomcast_publication {
     pub except_rooms: In<roomcast_str>,
     /// How many rooms.
     pub except_room_count: usize,
+    /// What kind of event it is, for filters; none where `data` is NULL, which is not the same as
+    /// the empty text. Like key and tags it is not on the wire.
+    pub event: roomcast_str,
+    /// What it is about, at most `key_bytes_max` bytes; none where `data` is NULL. Newer news of
+    /// the same key takes its place where a room conflates, and for members whose policy is
+    /// `ROOMCAST_SLOW_POLICY_LATEST`; members may watch keys (`roomcast_join`).
+    pub key: roomcast_str,
+    /// Names and values for filters, an array of `tag_count`. Of two with one name the first
+    /// counts. With event, key and payload they count for `publication_bytes_max`.
+    pub tags: In<roomcast_tag>,
+    /// How many tags.
+    pub tag_count: usize,
 }
 
 /// A payload as it is published, checked to be UTF-8 where it is text.
@@ -68,24 +90,48 @@ pub(crate) fn payload(kind: u32, data: &roomcast_bytes) -> Result<Publication<'_
     }
 }
 
-/// Reads a whole publication and does something with it and its rooms.
-pub(crate) fn with_publication(
-    publication: &In<roomcast_publication>,
-    work: impl FnOnce(&[&str], Publication<'_>) -> Result<Published, Status>,
-) -> Result<Published, Status> {
-    let publication = given(publication.growing()?)?;
-    let rooms = texts(publication.rooms.slice(publication.room_count)?)?;
-    let except_rooms = publication
-        .except_rooms
-        .slice(publication.except_room_count)?;
-    let except_rooms = texts(except_rooms)?;
-    let except = publication.except.slice(publication.except_count)?;
-    let except: Vec<_> = except.iter().copied().map(ConnectionId::from_u64).collect();
-    let made = payload(publication.kind, &publication.data)?;
-    work(&rooms, made.except(&except).except_rooms(&except_rooms))
+/// A whole publication, read.
+pub(crate) struct Given<'a> {
+    pub(crate) rooms: &'a [&'a str],
+    pub(crate) event: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) tags: &'a [(&'a str, &'a str)],
+    /// All of it but the rooms.
+    pub(crate) publication: Publication<'a>,
 }
 
-fn texts(texts: &[roomcast_str]) -> Result<Vec<&str>, Status> {
+/// Reads a whole publication and does something with it.
+pub(crate) fn with_publication<R>(
+    publication: &In<roomcast_publication>,
+    work: impl FnOnce(Given<'_>) -> Result<R, Status>,
+) -> Result<R, Status> {
+    let given = given(publication.growing()?)?;
+    let rooms = texts(given.rooms.slice(given.room_count)?)?;
+    let except_rooms = texts(given.except_rooms.slice(given.except_room_count)?)?;
+    let except = given.except.slice(given.except_count)?;
+    let except: Vec<_> = except.iter().copied().map(ConnectionId::from_u64).collect();
+    let (event, key) = (given.event.maybe()?, given.key.maybe()?);
+    let tags = given.tags.slice(given.tag_count)?.iter();
+    let tags = tags.map(|tag| Ok((tag.name.text()?, tag.value.text()?)));
+    let tags = tags.collect::<Result<Vec<_>, Status>>()?;
+    let mut made = payload(given.kind, &given.data)?;
+    made = made.except(&except).except_rooms(&except_rooms).tags(&tags);
+    if let Some(event) = event {
+        made = made.event(event);
+    }
+    if let Some(key) = key {
+        made = made.key(key);
+    }
+    work(Given {
+        rooms: &rooms,
+        event,
+        key,
+        tags: &tags,
+        publication: made,
+    })
+}
+
+pub(crate) fn texts(texts: &[roomcast_str]) -> Result<Vec<&str>, Status> {
     texts.iter().map(roomcast_str::text).collect()
 }
 
@@ -114,12 +160,12 @@ pub extern "C" fn roomcast_engine_publish(
     })
 }
 
-/// Publishes to one or several rooms, with exclusions. It is numbered in each room, or refused in
-/// all.
+/// Publishes to one or several rooms, with exclusions and labels. It is numbered in each room, or
+/// refused in all.
 ///
 /// @param publication what, where, and who is left out
 /// @param published gets what became of it; may be NULL
-/// @return as `roomcast_engine_publish`
+/// @return as `roomcast_engine_publish`; `ROOMCAST_STATUS_KEY`
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_publish_with(
     engine: Option<&roomcast_engine>,
@@ -128,16 +174,46 @@ pub extern "C" fn roomcast_engine_publish_with(
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
         let handle = engine.handle();
-        let publish = |rooms: &[&str], publication: Publication<'_>| {
-            let done = match rooms {
+        let done = with_publication(&publication, |given| {
+            let done = match given.rooms {
                 [] => return Err(Status::InvalidArgument),
-                [room] => handle.publish(room, publication),
-                rooms => handle.publish_union(rooms, publication),
+                [room] => handle.publish(room, given.publication),
+                rooms => handle.publish_union(rooms, given.publication),
             };
             done.map_err(|refused| refused.status())
-        };
-        let done = with_publication(&publication, publish)?;
+        })?;
         put(published, done.into());
+        Ok(())
+    })
+}
+
+/// Publishes to one room, as `roomcast_engine_publish_with`, and tells later what became of it:
+/// when all members in step have been offered it, `ROOMCAST_EVENT_DELIVERED` comes with its token.
+/// That may be before this call returns, on another thread. It costs a walk over the members, so
+/// track what matters.
+///
+/// @param publication what, where (`room_count` is 1), and who is left out
+/// @param token gets the number by which the event is known, never used twice in the engine's life
+/// @param published gets what became of it; may be NULL
+/// @return as `roomcast_engine_publish_with`; then there is no event
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_engine_publish_tracked(
+    engine: Option<&roomcast_engine>,
+    publication: In<roomcast_publication>,
+    token: Out<'_, u64>,
+    published: Out<'_, roomcast_published>,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let place = place(token)?;
+        let done = with_publication(&publication, |given| {
+            let [room] = given.rooms else {
+                return Err(Status::InvalidArgument);
+            };
+            let done = engine.handle().publish_tracked(room, given.publication);
+            done.map_err(|refused| refused.status())
+        })?;
+        place.write(done.token);
+        put(published, done.published.into());
         Ok(())
     })
 }

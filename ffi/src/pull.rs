@@ -9,6 +9,7 @@ use roomcast::{
 };
 
 use crate::boundary::{Foreign, Out, OutArray, Places, guard, place};
+use crate::delivery::roomcast_delivery;
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::events::{roomcast_event, roomcast_event_kind as kind};
 use crate::request::roomcast_request;
@@ -29,6 +30,7 @@ enum What {
     Message(Bytes),
     Closed(Arc<CloseReason>),
     Room(Arc<str>),
+    Delivered(Arc<str>, Arc<roomcast_delivery>),
 }
 
 /// Events that are taken from the queue at a time.
@@ -69,6 +71,7 @@ impl Gate for Kinds {
             EventKind::Closed => self.has(kind::Closed),
             EventKind::Backpressure => self.has(kind::Backpressure),
             EventKind::Lagged => self.has(kind::Lagged),
+            EventKind::Delivered => self.has(kind::Delivered),
             _ => false,
         }
     }
@@ -207,6 +210,12 @@ fn owned_event(engine: &roomcast_engine, queue: &Arc<Events>, event: Event) -> r
             let room: Arc<str> = room.into();
             let made = of_peer(kind::Lagged, &peer).lagged(&room, missed);
             (made, Some(peer), What::Room(room))
+        }
+        Event::Delivered { room, delivery } => {
+            let (room, delivery) = (Arc::<str>::from(room), Arc::new(delivery.into()));
+            let made = roomcast_event::new(kind::Delivered, 0);
+            let made = made.delivered(&room, Arc::as_ptr(&delivery));
+            (made, None, What::Delivered(room, delivery))
         }
         // The gate lets no other kind in.
         _ => (roomcast_event::new(kind::Opened, 0), None, What::Nothing),

@@ -1,6 +1,6 @@
 //! Rooms: by name, and held by a number, which is the quick way to publish to one often.
 
-use roomcast::{Publication, Room, Status};
+use roomcast::{Room, Status};
 
 use crate::boundary::{In, Out, give, given, place, put, roomcast_bytes, roomcast_str};
 use crate::connections::roomcast_position;
@@ -126,11 +126,11 @@ pub extern "C" fn roomcast_room_publish(
     })
 }
 
-/// Publishes to all members of a held room, with exclusions.
+/// Publishes to all members of a held room, with exclusions and labels.
 ///
 /// @param publication what, and who is left out; its `room_count` is 0
 /// @param published gets what became of it; may be NULL
-/// @return as `roomcast_room_publish`
+/// @return as `roomcast_room_publish`; `ROOMCAST_STATUS_KEY`
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_room_publish_with(
     engine: Option<&roomcast_engine>,
@@ -139,14 +139,43 @@ pub extern "C" fn roomcast_room_publish_with(
     published: Out<'_, roomcast_published>,
 ) -> roomcast_status {
     engine_guard(engine, |engine| {
-        let publish = |rooms: &[&str], publication: Publication<'_>| {
-            given(rooms.is_empty().then_some(()))?;
+        let done = with_publication(&publication, |what| {
+            given(what.rooms.is_empty().then_some(()))?;
             held(engine, room, |room| {
-                room.publish(publication).map_err(|e| e.status())
+                room.publish(what.publication).map_err(|e| e.status())
             })
-        };
-        let done = with_publication(&publication, publish)?;
+        })?;
         put(published, done.into());
+        Ok(())
+    })
+}
+
+/// Publishes to all members of a held room, and tells later what became of it, as
+/// `roomcast_engine_publish_tracked`.
+///
+/// @param publication what, and who is left out; its `room_count` is 0
+/// @param token gets the number by which the event is known
+/// @param published gets what became of it; may be NULL
+/// @return as `roomcast_room_publish_with`; then there is no event
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_room_publish_tracked(
+    engine: Option<&roomcast_engine>,
+    room: u64,
+    publication: In<roomcast_publication>,
+    token: Out<'_, u64>,
+    published: Out<'_, roomcast_published>,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let place = place(token)?;
+        let done = with_publication(&publication, |what| {
+            given(what.rooms.is_empty().then_some(()))?;
+            held(engine, room, |room| {
+                let tracked = room.publish_tracked(what.publication);
+                tracked.map_err(|e| e.status())
+            })
+        })?;
+        place.write(done.token);
+        put(published, done.published.into());
         Ok(())
     })
 }

@@ -40,6 +40,8 @@ pub struct roomcast_snapshot {
     pub rejected_invalid: u64,
     /// Requests answered with 404: there is no such page.
     pub rejected_path: u64,
+    /// Requests answered with 503 because `memory_bytes_max` was nearly used up.
+    pub rejected_memory: u64,
     /// Requests answered with 503 because the engine was stopping.
     pub rejected_stopping: u64,
     /// Requests answered with an error status by the engine, or by the host's verdict, for
@@ -88,6 +90,12 @@ pub struct roomcast_snapshot {
     pub deflate_bytes_in: u64,
     /// Payload bytes of those after.
     pub deflate_bytes_out: u64,
+    /// Nanoseconds that compressing took.
+    pub deflate_ns: u64,
+    /// Publications that went as they are because those of their room do not shrink.
+    pub deflate_passed: u64,
+    /// Times that a room's publications were found not to shrink, so that the next ones pass.
+    pub deflate_switched_off: u64,
     /// Messages of peers inflated, those given up included.
     pub inflated: u64,
     /// Payload bytes of those before.
@@ -100,18 +108,66 @@ pub struct roomcast_snapshot {
     pub joins: u64,
     /// Joins without effect: the connection was in `connection_rooms_max` rooms.
     pub joins_refused: u64,
+    /// Joins without effect: `room_filters_max` or `connection_filters_max` filters are there.
+    pub joins_refused_filters: u64,
+    /// Keys not watched: their connections watch `connection_keys_max`.
+    pub watches_refused: u64,
     /// Memberships that ended.
     pub leaves: u64,
-    /// Publications that members jumped over under the policy `ROOMCAST_SLOW_POLICY_SKIP`.
+    /// Publications times members that were not sent them, by their filters or their keys.
+    pub filtered: u64,
+    /// Times that a filter decided; once for each publication and distinct filter of a shard.
+    pub filters_asked: u64,
+    /// Publications that a newer one of the same key took the place of within an interval, once for
+    /// each delivery group.
+    pub conflated: u64,
+    /// Publications that slow members were not sent, each told to the host.
     pub lagged: u64,
+    /// Those of them for which the member was sent a newer one of the same key
+    /// (`ROOMCAST_SLOW_POLICY_LATEST`).
+    pub replaced: u64,
+    /// Publications that volatile members were not sent, because their sockets took nothing or to
+    /// save memory.
+    pub volatile_dropped: u64,
     /// Connections given up as too slow.
     pub too_slow: u64,
+    /// Publications that slow members were sent from the history of their room
+    /// (`ROOMCAST_SLOW_POLICY_REPLAY`).
+    pub replayed: u64,
     /// Bytes that tapes hold now.
     pub tape_bytes: u64,
     /// Bytes that wait for single connections now.
     pub outbox_bytes: u64,
     /// Bytes of commands that wait for shards now.
     pub inbox_bytes: u64,
+    /// Bytes of messages of peers that have not arrived whole.
+    pub assembly_bytes: u64,
+    /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
+    /// of the whole engine, untaken events and histories.
+    pub memory_bytes: u64,
+    /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used
+    /// up.
+    pub memory_cut: u64,
+    /// Times that a shard went up the ladder of saving memory.
+    pub memory_rungs_entered: u64,
+    /// Times that a shard went down the ladder of saving memory.
+    pub memory_rungs_left: u64,
+    /// Shards that save memory by wider flush intervals.
+    pub memory_widen: u64,
+    /// Shards that send volatile members nothing, to save memory.
+    pub memory_volatile_off: u64,
+    /// Shards whose tapes may hold a quarter of `tape_bytes_max` only, to save memory.
+    pub memory_short_tapes: u64,
+    /// Shards that turn new connections away, to save memory.
+    pub memory_no_connections: u64,
+    /// Shards that take no publications, because `memory_bytes_max` is used up.
+    pub memory_full: u64,
+    /// Steps by which flush intervals are widened now, of all shards together.
+    pub interval_steps: u64,
+    /// Times that flush intervals were widened by a step because publications were late.
+    pub intervals_widened: u64,
+    /// Times that flush intervals were narrowed by a step.
+    pub intervals_narrowed: u64,
     /// Bytes of the tables that hold connections now: sockets, readers, timers, addresses, rates,
     /// and two memberships of each, free places included. Neither what waits (`tape_bytes`,
     /// `outbox_bytes`), further memberships and the members of rooms, messages in the making, nor
@@ -133,6 +189,12 @@ pub struct roomcast_snapshot {
     pub rooms: u64,
     /// Publications and messages that were refused, by any handle.
     pub refused: u64,
+    /// Reports of tracked publications that were dropped because `events_max` events waited.
+    pub reports_dropped: u64,
+    /// Bytes of events that wait for the host.
+    pub event_bytes: u64,
+    /// Bytes of the histories of rooms.
+    pub history_bytes: u64,
     /// Connections that ended, by `roomcast_close_reason`.
     pub closed: [u64; 16],
     /// How long turns took, without the wait.
@@ -168,6 +230,7 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         rejected_head_timeout: from.rejected_head_timeout,
         rejected_invalid: from.rejected_invalid,
         rejected_path: from.rejected_path,
+        rejected_memory: from.rejected_memory,
         rejected_stopping: from.rejected_stopping,
         rejected_http: from.rejected_http,
         accept_exhausted: from.accept_exhausted,
@@ -191,18 +254,42 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         deflated: from.deflated,
         deflate_bytes_in: from.deflate_bytes_in,
         deflate_bytes_out: from.deflate_bytes_out,
+        deflate_ns: from.deflate_ns,
+        deflate_passed: from.deflate_passed,
+        deflate_switched_off: from.deflate_switched_off,
         inflated: from.inflated,
         inflate_bytes_in: from.inflate_bytes_in,
         inflate_bytes_out: from.inflate_bytes_out,
         intake_paused: from.intake_paused,
         joins: from.joins,
         joins_refused: from.joins_refused,
+        joins_refused_filters: from.joins_refused_filters,
+        watches_refused: from.watches_refused,
         leaves: from.leaves,
+        filtered: from.filtered,
+        filters_asked: from.filters_asked,
+        conflated: from.conflated,
         lagged: from.lagged,
+        replaced: from.replaced,
+        volatile_dropped: from.volatile_dropped,
         too_slow: from.too_slow,
+        replayed: from.replayed,
         tape_bytes: from.tape_bytes,
         outbox_bytes: from.outbox_bytes,
         inbox_bytes: from.inbox_bytes,
+        assembly_bytes: from.assembly_bytes,
+        memory_bytes: from.memory_bytes,
+        memory_cut: from.memory_cut,
+        memory_rungs_entered: from.memory_rungs_entered,
+        memory_rungs_left: from.memory_rungs_left,
+        memory_widen: from.memory_widen,
+        memory_volatile_off: from.memory_volatile_off,
+        memory_short_tapes: from.memory_short_tapes,
+        memory_no_connections: from.memory_no_connections,
+        memory_full: from.memory_full,
+        interval_steps: from.interval_steps,
+        intervals_widened: from.intervals_widened,
+        intervals_narrowed: from.intervals_narrowed,
         connection_bytes: from.connection_bytes,
         turns: from.turns,
         busy_ns: from.busy_ns,
@@ -211,6 +298,9 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         reads_paused: from.reads_paused,
         rooms: from.rooms,
         refused: from.refused,
+        reports_dropped: from.reports_dropped,
+        event_bytes: from.event_bytes,
+        history_bytes: from.history_bytes,
         closed,
         turn: (&from.turn).into(),
         turn_lag: (&from.turn_lag).into(),

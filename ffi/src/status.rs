@@ -21,12 +21,16 @@ pub enum roomcast_status {
     OnShard = 4,
     /// The room is behind its publishers (room_ahead_bytes_max).
     Behind = 10,
-    /// A shard is overloaded (inbox_bytes_max, shard_tape_bytes_max).
+    /// Overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max).
     Overloaded = 11,
-    /// The payload is larger than publication_bytes_max.
+    /// The payload and its labels are larger than publication_bytes_max.
     PayloadTooLarge = 12,
     /// The room name is empty or longer than room_name_bytes_max.
     RoomName = 13,
+    /// The key is longer than key_bytes_max.
+    Key = 14,
+    /// The filter is not valid.
+    Filter = 15,
     /// No such connection.
     Gone = 20,
     /// Close codes are 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999.
@@ -59,6 +63,8 @@ impl From<Status> for roomcast_status {
             Status::Overloaded => roomcast_status::Overloaded,
             Status::PayloadTooLarge => roomcast_status::PayloadTooLarge,
             Status::RoomName => roomcast_status::RoomName,
+            Status::Key => roomcast_status::Key,
+            Status::Filter => roomcast_status::Filter,
             Status::Gone => roomcast_status::Gone,
             Status::CloseCode => roomcast_status::CloseCode,
             Status::NotUpgrade => roomcast_status::NotUpgrade,
@@ -85,9 +91,11 @@ pub extern "C" fn roomcast_status_text(status: u32) -> *const c_char {
         3 => c"the engine is stopping or has stopped",
         4 => c"this call waits for a shard and cannot be made on a shard's thread",
         10 => c"the room is behind its publishers (room_ahead_bytes_max)",
-        11 => c"a shard is overloaded (inbox_bytes_max, shard_tape_bytes_max)",
-        12 => c"the payload is larger than publication_bytes_max",
+        11 => c"overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max)",
+        12 => c"the payload and its labels are larger than publication_bytes_max",
         13 => c"the room name is empty or longer than room_name_bytes_max",
+        14 => c"the key is longer than key_bytes_max",
+        15 => c"the filter is not valid",
         20 => c"no such connection",
         21 => c"close codes are 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999",
         30 => c"the request is not a WebSocket upgrade",

@@ -10,6 +10,7 @@ use roomcast::{Accept, ConnectionId, Pending, Status};
 
 use crate::boundary::{Foreign, In, given, roomcast_free_fn, roomcast_str};
 use crate::engine::{engine_guard, holding_guard, roomcast_engine};
+use crate::join::{read_join, roomcast_join};
 use crate::status::roomcast_status;
 
 /// Connections that wait for the host's verdict, by id. Whoever was not answered in time is
@@ -77,6 +78,10 @@ pub struct roomcast_accept {
     pub rooms: In<roomcast_str>,
     /// How many rooms.
     pub room_count: usize,
+    /// How it is a member of each, an array of `room_count` pointers; NULL among them, or instead
+    /// of the array, is `roomcast_connection_join`. A room with a key that is too long is left out
+    /// and logged.
+    pub joins: In<In<roomcast_join>>,
     /// The subprotocol, one of those offered; another is left out of the answer. May be empty.
     pub subprotocol: roomcast_str,
     /// Data of the host's, found again in every event of the connection.
@@ -93,8 +98,17 @@ pub(crate) fn read_accept(accept: &In<roomcast_accept>) -> Result<(Accept, Optio
         return Ok((made, None));
     };
     let (user, subprotocol) = (accept.user.text()?, accept.subprotocol.text()?);
-    for room in accept.rooms.slice(accept.room_count)? {
-        made = made.room(room.text()?);
+    let rooms = accept.rooms.slice(accept.room_count)?;
+    let joins = match accept.joins.is_given() {
+        true => accept.joins.slice(accept.room_count)?,
+        false => &[],
+    };
+    for (at, room) in rooms.iter().enumerate() {
+        let (room, join) = (room.text()?, joins.get(at).filter(|join| join.is_given()));
+        made = match join {
+            Some(join) => made.room_with(room, read_join(join)?),
+            None => made.room(room),
+        };
     }
     if !user.is_empty() {
         made = made.user(user);

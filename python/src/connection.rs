@@ -16,8 +16,11 @@ use roomcast::{Accept, ConnectionId, Handle, Peer, Pending, Status};
 
 use crate::client::{Client, Gone, Registry, Ticket};
 use crate::errors;
+use crate::join::{How, Join, memberships};
 use crate::link::Link;
+use crate::named::strings;
 use crate::payload;
+use crate::policy::SlowPolicy;
 use crate::running::Running;
 use crate::values::Position;
 
@@ -156,18 +159,6 @@ impl Connection {
         let pending = self.inner.lock().pending.take();
         pending.ok_or_else(|| errors::error(py, Status::Answered, Status::Answered.text()))
     }
-
-    /// The rooms of a verdict, checked before it is given: afterwards nobody could be told.
-    fn check_rooms(&self, py: Python<'_>, rooms: &[String]) -> PyResult<()> {
-        let most = self.link.handle(py)?.limits().room_name_bytes_max;
-        match rooms
-            .iter()
-            .any(|name| name.is_empty() || name.len() > most)
-        {
-            true => Err(errors::error(py, Status::RoomName, Status::RoomName.text())),
-            false => Ok(()),
-        }
-    }
 }
 
 /// How a connection is accepted, from the arguments of `accept`.
@@ -175,7 +166,7 @@ pub(crate) fn accept(
     client: &Arc<Client>,
     gone: &Arc<Gone>,
     user: Option<String>,
-    rooms: Vec<String>,
+    rooms: Vec<(String, Option<roomcast::Join>)>,
     subprotocol: Option<String>,
 ) -> Accept {
     let mut accept = Accept::new().data(Arc::new(Ticket {
@@ -191,7 +182,12 @@ pub(crate) fn accept(
         accept = accept.subprotocol(name);
     }
     client.on_open();
-    rooms.into_iter().fold(accept, Accept::room)
+    rooms
+        .into_iter()
+        .fold(accept, |accept, (room, how)| match how {
+            Some(how) => accept.room_with(room, how),
+            None => accept.room(room),
+        })
 }
 
 /// `user` as given: `str`, or a number that becomes one.
@@ -342,8 +338,8 @@ impl Connection {
     ) -> PyResult<()> {
         let (py, own) = (slf.py(), slf.get());
         let user = self::user(user)?;
-        let rooms = rooms.map_or(Ok(Vec::new()), room_names)?;
-        own.check_rooms(py, &rooms)?;
+        let limits = own.link.handle(py)?.limits();
+        let rooms = rooms.map_or(Ok(Vec::new()), |rooms| memberships(limits, rooms))?;
         let pending = own.verdict(py)?;
         // Known from now on; whoever has gone by then is forgotten with the ticket.
         own.registry.add(own.id, slf.clone().unbind());
@@ -368,12 +364,44 @@ impl Connection {
         sent.map_err(|refused| errors::refused(py, refused))
     }
 
-    /// Makes it a member of a room: it is sent everything that is published from now on.
-    fn join(&self, py: Python<'_>, room: &str) -> PyResult<Position> {
-        let joined = self.decided(py)?.join(self.id, room);
-        joined
-            .map(Into::into)
-            .map_err(|error| errors::command(py, error))
+    /// Makes it a member of a room: it is sent everything published from now on that it asks for.
+    #[pyo3(signature = (
+        room, how=None, *, filter=None, keys=None, flush_interval_ms=None, slow_policy=None
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    fn join(
+        &self,
+        py: Python<'_>,
+        room: &str,
+        how: Option<&Bound<'_, Join>>,
+        filter: Option<&Bound<'_, PyAny>>,
+        keys: Option<&Bound<'_, PyAny>>,
+        flush_interval_ms: Option<&Bound<'_, PyAny>>,
+        slow_policy: Option<SlowPolicy>,
+    ) -> PyResult<Position> {
+        let how = How {
+            how,
+            filter,
+            keys,
+            flush_interval_ms,
+            slow_policy,
+        };
+        how.join(py, self.decided(py)?, self.id, room)
+    }
+
+    /// Adds keys to its watch-list in a room that it joined with one.
+    fn watch(&self, py: Python<'_>, room: &str, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        let watched = self.decided(py)?.watch(self.id, room, strings(keys)?);
+        watched.map_err(|error| errors::command(py, error))
+    }
+
+    /// Takes keys off its watch-list in a room.
+    fn unwatch(&self, py: Python<'_>, room: &str, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        let ended = self.decided(py)?.unwatch(self.id, room, strings(keys)?);
+        ended.map_err(|error| errors::command(py, error))
     }
 
     /// Ends a membership.
@@ -477,14 +505,6 @@ impl Drop for Connection {
 /// White space of HTTP (RFC 9110 §5.6.3), and no byte of a longer character.
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
-}
-
-/// One room name, or several.
-pub(crate) fn room_names(rooms: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    match rooms.extract::<String>() {
-        Ok(one) => Ok(vec![one]),
-        Err(_) => rooms.try_iter()?.map(|room| room?.extract()).collect(),
-    }
 }
 
 fn first_values<'py>(

@@ -12,19 +12,22 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use roomcast::{CommandError, Config, Handle, Refused, Status};
 
 use crate::client::Gone;
-use crate::connection::{self, Connection, room_names};
+use crate::connection::{self, Connection};
 use crate::errors;
 use crate::event::PulledEvent;
+use crate::join::{How, Join};
 use crate::link::Link;
+use crate::named::strings;
 use crate::payload;
-use crate::publish::{self, Exclusions};
+use crate::policy::SlowPolicy;
+use crate::publish::{self, Beside};
 use crate::room::Room;
 use crate::running::{Door, Hooks, Running};
 use crate::settings;
 use crate::sockets;
 use crate::stats;
 use crate::upgrade::{self, Upgrade};
-use crate::values::{Position, Published, StopReport};
+use crate::values::{Position, Published, StopReport, Tracked};
 
 #[pyclass(subclass, frozen, weakref, module = "roomcast._roomcast")]
 pub(crate) struct Core {
@@ -228,41 +231,89 @@ impl Core {
     }
 
     /// Publishes to all members of a room. Any thread; never waits for a peer.
-    #[pyo3(signature = (room, data, *, exclude=None, exclude_rooms=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        room, data, *, event=None, key=None, tags=None, exclude=None, exclude_rooms=None
+    ))]
     fn publish(
         &self,
         py: Python<'_>,
         room: &str,
         data: &Bound<'_, PyAny>,
+        event: Option<&str>,
+        key: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         exclude_rooms: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Published> {
         let running = self.running(py)?;
         let handle = running.link.handle(py)?;
-        let exclusions = Exclusions::new(exclude, exclude_rooms)?;
-        publish::with(py, data, &exclusions, |publication| {
+        let beside = Beside::new(event, key, tags, exclude, exclude_rooms)?;
+        let published = publish::with(py, data, &beside, |publication| {
             handle.publish(room, publication)
-        })
+        });
+        published.map(Into::into)
+    }
+
+    /// As `publish`; what became of it is told later.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        room, data, *, event=None, key=None, tags=None, exclude=None, exclude_rooms=None
+    ))]
+    fn publish_tracked(
+        &self,
+        py: Python<'_>,
+        room: &str,
+        data: &Bound<'_, PyAny>,
+        event: Option<&str>,
+        key: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
+        exclude: Option<&Bound<'_, PyAny>>,
+        exclude_rooms: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Tracked> {
+        let running = self.running(py)?;
+        let handle = running.link.handle(py)?;
+        let beside = Beside::new(event, key, tags, exclude, exclude_rooms)?;
+        let tracked = publish::with(py, data, &beside, |publication| {
+            handle.publish_tracked(room, publication)
+        });
+        tracked.map(Into::into)
     }
 
     /// Publishes to all members of several rooms; whoever is in more than one is sent it once.
-    #[pyo3(signature = (rooms, data, *, exclude=None, exclude_rooms=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        rooms, data, *, event=None, key=None, tags=None, exclude=None, exclude_rooms=None
+    ))]
     fn publish_union(
         &self,
         py: Python<'_>,
         rooms: &Bound<'_, PyAny>,
         data: &Bound<'_, PyAny>,
+        event: Option<&str>,
+        key: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         exclude_rooms: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Published> {
         let running = self.running(py)?;
         let handle = running.link.handle(py)?;
-        let exclusions = Exclusions::new(exclude, exclude_rooms)?;
-        let rooms = room_names(rooms)?;
+        let beside = Beside::new(event, key, tags, exclude, exclude_rooms)?;
+        let rooms = strings(rooms)?;
         let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
-        publish::with(py, data, &exclusions, |publication| {
+        let published = publish::with(py, data, &beside, |publication| {
             handle.publish_union(&rooms, publication)
-        })
+        });
+        published.map(Into::into)
     }
 
     /// Publishes several, given as (room, data), in order. Of each: what became of it, or the error
@@ -274,14 +325,15 @@ impl Core {
     ) -> PyResult<Bound<'py, PyList>> {
         let running = self.running(py)?;
         let handle = running.link.handle(py)?;
-        let exclusions = Exclusions::default();
+        let beside = Beside::default();
         let _together = handle.cork();
         publish::many(py, items, |item| {
             let (room, data): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
             let room: &str = room.extract()?;
-            publish::with(py, &data, &exclusions, |publication| {
+            let published = publish::with(py, &data, &beside, |publication| {
                 handle.publish(room, publication)
-            })
+            });
+            published.map(Into::into)
         })
     }
 
@@ -317,11 +369,59 @@ impl Core {
         self.send_with(py, data, |handle, message| handle.send_all(message))
     }
 
-    /// Makes a connection a member of a room: it is sent everything published from now on.
-    fn join(&self, py: Python<'_>, who: &Bound<'_, PyAny>, room: &str) -> PyResult<Position> {
-        let id = connection::id(who)?;
-        self.with(py, |handle| handle.join(id, room))
-            .map(Into::into)
+    /// Makes a connection a member of a room: it is sent everything published from now on that it
+    /// asks for.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        who, room, how=None, *, filter=None, keys=None, flush_interval_ms=None, slow_policy=None
+    ))]
+    fn join(
+        &self,
+        py: Python<'_>,
+        who: &Bound<'_, PyAny>,
+        room: &str,
+        how: Option<&Bound<'_, Join>>,
+        filter: Option<&Bound<'_, PyAny>>,
+        keys: Option<&Bound<'_, PyAny>>,
+        flush_interval_ms: Option<&Bound<'_, PyAny>>,
+        slow_policy: Option<SlowPolicy>,
+    ) -> PyResult<Position> {
+        let how = How {
+            how,
+            filter,
+            keys,
+            flush_interval_ms,
+            slow_policy,
+        };
+        let running = self.running(py)?;
+        how.join(py, running.link.handle(py)?, connection::id(who)?, room)
+    }
+
+    /// Adds keys to the watch-list of a member that joined with one.
+    fn watch(
+        &self,
+        py: Python<'_>,
+        who: &Bound<'_, PyAny>,
+        room: &str,
+        keys: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let (id, keys) = (connection::id(who)?, strings(keys)?);
+        self.with(py, |handle| handle.watch(id, room, keys))
+    }
+
+    /// Takes keys off the watch-list of a member.
+    fn unwatch(
+        &self,
+        py: Python<'_>,
+        who: &Bound<'_, PyAny>,
+        room: &str,
+        keys: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let (id, keys) = (connection::id(who)?, strings(keys)?);
+        self.with(py, |handle| handle.unwatch(id, room, keys))
     }
 
     /// Ends a membership.

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use roomcast::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
+use roomcast::{AdoptError, CommandError, ConfigError, FilterError, Refused, StartError, Status};
 
 static BY_STATUS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static USAGE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -52,6 +52,14 @@ pub(crate) fn command(py: Python<'_>, command: CommandError) -> PyErr {
 
 pub(crate) fn config(py: Python<'_>, config: &ConfigError) -> PyErr {
     error(py, Status::Config, &config.to_string())
+}
+
+pub(crate) fn filter(py: Python<'_>, filter: &FilterError) -> PyErr {
+    let error = error(py, Status::Filter, &filter.to_string());
+    if let FilterError::Syntax { at, .. } = filter {
+        let _ = error.value(py).setattr("at", *at);
+    }
+    error
 }
 
 pub(crate) fn start(py: Python<'_>, start: &StartError) -> PyErr {

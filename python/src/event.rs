@@ -4,23 +4,25 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::connection::Connection;
-use crate::values::CloseReason;
+use crate::values::{CloseReason, Delivery, Missed};
 
 /// Something that happened. `kind` says which of the other fields mean anything.
 #[pyclass(frozen, get_all, name = "Event", module = "roomcast")]
 pub(crate) struct PulledEvent {
-    /// "connect", "open", "message", "close", "lag" or "backpressure".
+    /// "connect", "open", "message", "close", "lag", "backpressure" or "delivered".
     pub(crate) kind: &'static str,
-    /// Which.
+    /// Which; a delivery is of none.
     pub(crate) connection: Option<Py<Connection>>,
     /// Of a message: the payload.
     data: Option<Py<PyAny>>,
     /// Of a close: why.
     reason: Option<CloseReason>,
-    /// Of a lag: the room.
+    /// Of a lag and of a delivery: the room.
     room: Option<String>,
-    /// Of a lag: how many publications of it the connection jumped over.
-    missed: u64,
+    /// Of a lag: which publications of it the connection was not sent.
+    missed: Option<Missed>,
+    /// Of a delivery: what became of the publication.
+    delivery: Option<Delivery>,
     /// Of backpressure: whether more than `outbox_high_bytes` wait.
     high: bool,
 }
@@ -33,7 +35,8 @@ impl PulledEvent {
             data: None,
             reason: None,
             room: None,
-            missed: 0,
+            missed: None,
+            delivery: None,
             high: false,
         }
     }
@@ -66,11 +69,19 @@ impl PulledEvent {
         }
     }
 
-    pub(crate) fn lagged(room: String, missed: u64) -> Self {
+    pub(crate) fn lagged(room: String, missed: Missed) -> Self {
         PulledEvent {
             room: Some(room),
-            missed,
+            missed: Some(missed),
             ..Self::of("lag")
+        }
+    }
+
+    pub(crate) fn delivered(room: String, delivery: Delivery) -> Self {
+        PulledEvent {
+            room: Some(room),
+            delivery: Some(delivery),
+            ..Self::of("delivered")
         }
     }
 }

@@ -12,8 +12,14 @@ mod errors;
 mod event;
 #[cfg(feature = "internal-testing")]
 mod figures;
+mod filter;
+mod join;
+mod labels;
 mod link;
+mod named;
+mod options;
 mod payload;
+mod policy;
 mod publish;
 mod room;
 mod running;
@@ -42,7 +48,13 @@ mod _roomcast {
     #[pymodule_export]
     use crate::figures::{Flood, Publisher};
     #[pymodule_export]
+    use crate::filter::{Field, Filter};
+    #[pymodule_export]
+    use crate::join::Join;
+    #[pymodule_export]
     use crate::link::on_fork;
+    #[pymodule_export]
+    use crate::options::{ListenOptions, RoomOptions};
     #[pymodule_export]
     use crate::room::Room;
     #[pymodule_export]
@@ -50,7 +62,7 @@ mod _roomcast {
     #[pymodule_export]
     use crate::upgrade::Upgrade;
     #[pymodule_export]
-    use crate::values::{CloseReason, Position, Published, StopReport};
+    use crate::values::{CloseReason, Delivery, Missed, Position, Published, StopReport, Tracked};
 
     use pyo3::prelude::*;
 

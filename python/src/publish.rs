@@ -5,31 +5,42 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList};
-use roomcast::{ConnectionId, Publication, Published as Numbered, Refused};
+use roomcast::{ConnectionId, Publication, Refused};
 
-use crate::connection::{self, Connection, room_names};
+use crate::connection::{self, Connection};
 use crate::errors;
+use crate::labels::Tags;
+use crate::named::strings;
 use crate::payload;
 use crate::values::Published;
 
 /// Above this, other Python threads run while the payload is copied.
 const DETACH_BYTES: usize = 64 * 1024;
 
-/// Who is left out.
+/// What is said of a publication beside its data, and who is left out.
 #[derive(Default)]
-pub(crate) struct Exclusions {
+pub(crate) struct Beside<'a> {
+    event: Option<&'a str>,
+    key: Option<&'a str>,
+    tags: Tags,
     connections: Vec<ConnectionId>,
     rooms: Vec<String>,
 }
 
-impl Exclusions {
+impl<'a> Beside<'a> {
     pub(crate) fn new(
-        connections: Option<&Bound<'_, PyAny>>,
-        rooms: Option<&Bound<'_, PyAny>>,
+        event: Option<&'a str>,
+        key: Option<&'a str>,
+        tags: Option<&Bound<'_, PyAny>>,
+        exclude: Option<&Bound<'_, PyAny>>,
+        exclude_rooms: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        Ok(Exclusions {
-            connections: connections.map_or(Ok(Vec::new()), ids)?,
-            rooms: rooms.map_or(Ok(Vec::new()), room_names)?,
+        Ok(Beside {
+            event,
+            key,
+            tags: Tags::new(tags)?,
+            connections: exclude.map_or(Ok(Vec::new()), ids)?,
+            rooms: exclude_rooms.map_or(Ok(Vec::new()), strings)?,
         })
     }
 }
@@ -43,26 +54,32 @@ fn ids(who: &Bound<'_, PyAny>) -> PyResult<Vec<ConnectionId>> {
 }
 
 /// Makes the publication, and gives it to `publish`.
-pub(crate) fn with(
+pub(crate) fn with<T: Send>(
     py: Python<'_>,
     data: &Bound<'_, PyAny>,
-    exclusions: &Exclusions,
-    publish: impl Fn(Publication<'_>) -> Result<Numbered, Refused> + Sync,
-) -> PyResult<Published> {
+    beside: &Beside<'_>,
+    publish: impl Fn(Publication<'_>) -> Result<T, Refused> + Sync,
+) -> PyResult<T> {
     let encoded = payload::encoded(data)?;
     let data = payload::data(&encoded)?;
-    let rooms: Vec<&str> = exclusions.rooms.iter().map(String::as_str).collect();
-    let publication = data
+    let rooms: Vec<&str> = beside.rooms.iter().map(String::as_str).collect();
+    let tags = beside.tags.pairs();
+    let mut publication = data
         .publication()
-        .except(&exclusions.connections)
+        .tags(&tags)
+        .except(&beside.connections)
         .except_rooms(&rooms);
+    if let Some(event) = beside.event {
+        publication = publication.event(event);
+    }
+    if let Some(key) = beside.key {
+        publication = publication.key(key);
+    }
     let published = match data.len() > DETACH_BYTES {
         true => py.detach(|| publish(publication)),
         false => publish(publication),
     };
-    published
-        .map(Into::into)
-        .map_err(|refused| errors::refused(py, refused))
+    published.map_err(|refused| errors::refused(py, refused))
 }
 
 /// Publishes each item. One that is refused stands in the answer as its error; a wrong type is the

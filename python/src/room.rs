@@ -7,8 +7,8 @@ use pyo3::types::PyList;
 use roomcast::{Handle, Refused};
 
 use crate::link::Link;
-use crate::publish::{self, Exclusions};
-use crate::values::{Position, Published};
+use crate::publish::{self, Beside};
+use crate::values::{Position, Published, Tracked};
 
 /// A held room. While this object exists, the room does too, with its numbering.
 #[pyclass(frozen, module = "roomcast")]
@@ -50,19 +50,55 @@ impl Room {
     }
 
     /// Publishes to all members. Any thread; never waits for a peer.
-    #[pyo3(signature = (data, *, exclude=None, exclude_rooms=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        data, *, event=None, key=None, tags=None, exclude=None, exclude_rooms=None
+    ))]
     fn publish(
         &self,
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
+        event: Option<&str>,
+        key: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         exclude_rooms: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Published> {
         self.link.handle(py)?;
-        let exclusions = Exclusions::new(exclude, exclude_rooms)?;
-        publish::with(py, data, &exclusions, |publication| {
+        let beside = Beside::new(event, key, tags, exclude, exclude_rooms)?;
+        let published = publish::with(py, data, &beside, |publication| {
             self.held().publish(publication)
-        })
+        });
+        published.map(Into::into)
+    }
+
+    /// As `publish`; what became of it is told later.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        data, *, event=None, key=None, tags=None, exclude=None, exclude_rooms=None
+    ))]
+    fn publish_tracked(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        event: Option<&str>,
+        key: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
+        exclude: Option<&Bound<'_, PyAny>>,
+        exclude_rooms: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Tracked> {
+        self.link.handle(py)?;
+        let beside = Beside::new(event, key, tags, exclude, exclude_rooms)?;
+        let tracked = publish::with(py, data, &beside, |publication| {
+            self.held().publish_tracked(publication)
+        });
+        tracked.map(Into::into)
     }
 
     /// Publishes several, in order. Of each: what became of it, or the error that refused it.
@@ -72,11 +108,12 @@ impl Room {
         items: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
         let _together = self.link.handle(py)?.cork();
-        let exclusions = Exclusions::default();
+        let beside = Beside::default();
         publish::many(py, items, |item| {
-            publish::with(py, item, &exclusions, |publication| {
+            let published = publish::with(py, item, &beside, |publication| {
                 self.held().publish(publication)
-            })
+            });
+            published.map(Into::into)
         })
     }
 

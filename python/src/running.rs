@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use roomcast::{Engine, Event, EventKind, Gate, LogLevel, Peer, Pending, Request};
 
 use crate::client::{Client, Gone, Registry, Ticket};
@@ -20,7 +20,7 @@ use crate::connection::{Call, Connection, Rest};
 use crate::event::PulledEvent;
 use crate::link::Link;
 use crate::payload;
-use crate::values::CloseReason;
+use crate::values::{CloseReason, Delivery, Missed};
 
 /// A handler, and whether it is a coroutine function.
 struct Handler {
@@ -66,13 +66,14 @@ impl Hooks {
 }
 
 /// The kind of an event, as Python calls it; of the log none.
-const KINDS: [(EventKind, &str); 6] = [
+const KINDS: [(EventKind, &str); 7] = [
     (EventKind::Connecting, "connect"),
     (EventKind::Opened, "open"),
     (EventKind::Message, "message"),
     (EventKind::Closed, "close"),
     (EventKind::Backpressure, "backpressure"),
     (EventKind::Lagged, "lag"),
+    (EventKind::Delivered, "delivered"),
 ];
 
 /// Decides on the shards' threads, without Python, what is queued for it.
@@ -307,8 +308,13 @@ impl Running {
             }
             Event::Lagged { peer, room, missed } => {
                 let room = PyString::new(py, &room).into_any().unbind();
-                let missed = missed.into_pyobject(py)?.into_any().unbind();
+                let missed = Py::new(py, Missed::from(missed))?.into_any();
                 self.about(py, hooks, "lag", Rest::Two(room, missed), peer)
+            }
+            Event::Delivered { room, delivery } => {
+                let room = PyString::new(py, &room).into_any().unbind();
+                let delivery = Py::new(py, Delivery::from(delivery))?.into_any();
+                self.call_alone(py, hooks, "delivered", Rest::Two(room, delivery))
             }
             _ => Ok(()),
         }
@@ -372,11 +378,10 @@ impl Running {
             Rest::Two(one, two) => handler.call1((connection, one, two)),
         };
         let result = match result {
-            Ok(result) if !result.is_none() && result.hasattr("__await__")? => {
+            Ok(result) if is_awaitable(&result)? => {
                 // A plain function that has called an async one: its result is awaited.
-                let given = py.import("roomcast._dispatch")?.getattr("given")?;
                 let call = Call {
-                    handler: given.unbind(),
+                    handler: given(py)?.unbind(),
                     rest: Rest::One(result.unbind()),
                     ..call
                 };
@@ -389,7 +394,7 @@ impl Running {
             other => other.map(|_| ()),
         };
         self.release(call.peer.as_ref());
-        result.or_else(|error| self.report(py, hooks, connection, call.kind, error))
+        result.or_else(|error| self.report(py, hooks, Some(connection), call.kind, error))
     }
 
     fn spawn(
@@ -404,21 +409,51 @@ impl Running {
         if let Err(error) = hooks.spawn.bind(py).call1(arguments) {
             // What waits behind it meets the same fate.
             while connection.get().next_call().is_some() {}
-            return self.report(py, hooks, connection, call.kind, error);
+            return self.report(py, hooks, Some(connection), call.kind, error);
         }
         Ok(())
+    }
+
+    /// Calls a handler about no connection: in nobody's order, and holding nobody up.
+    fn call_alone(
+        &self,
+        py: Python<'_>,
+        hooks: &Hooks,
+        kind: &'static str,
+        rest: Rest,
+    ) -> PyResult<()> {
+        let Some(handler) = hooks.handlers.get(kind) else {
+            return Ok(());
+        };
+        let spawn = |function: &Bound<'_, PyAny>, rest: Bound<'_, PyTuple>| {
+            let arguments = (py.None(), kind, function, rest);
+            hooks.spawn.bind(py).call1(arguments).map(drop)
+        };
+        let (function, rest) = (handler.function.bind(py), rest.tuple(py)?);
+        let told = match handler.is_async {
+            true => spawn(function, rest),
+            false => function
+                .call1(rest)
+                .and_then(|result| match is_awaitable(&result)? {
+                    true => spawn(&given(py)?, PyTuple::new(py, [result])?),
+                    false => Ok(()),
+                }),
+        };
+        told.or_else(|error| self.report(py, hooks, None, kind, error))
     }
 
     fn report(
         &self,
         py: Python<'_>,
         hooks: &Hooks,
-        connection: &Py<Connection>,
+        connection: Option<&Py<Connection>>,
         kind: &str,
         error: PyErr,
     ) -> PyResult<()> {
         if !error.is_instance_of::<PyException>(py) {
-            connection.get().abandon();
+            if let Some(connection) = connection {
+                connection.get().abandon();
+            }
             return Err(error);
         }
         hooks.report.bind(py).call1((connection, kind, error))?;
@@ -466,7 +501,12 @@ impl Running {
                 (peer, PulledEvent::closed(CloseReason::from(&reason)))
             }
             Event::Backpressure { peer, high } => (peer, PulledEvent::backpressure(high)),
-            Event::Lagged { peer, room, missed } => (peer, PulledEvent::lagged(room, missed)),
+            Event::Lagged { peer, room, missed } => {
+                (peer, PulledEvent::lagged(room, missed.into()))
+            }
+            Event::Delivered { room, delivery } => {
+                return Ok(Some(PulledEvent::delivered(room, delivery.into())));
+            }
             _ => return Ok(None),
         };
         event.connection = self.object(py, &peer)?;
@@ -477,6 +517,16 @@ impl Running {
         self.lent.lock().push(peer);
         Ok(event.connection.is_some().then_some(event))
     }
+}
+
+/// Whether a handler's result is still to be awaited.
+fn is_awaitable(result: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(!result.is_none() && result.hasattr("__await__")?)
+}
+
+/// The handler of a call that has begun already.
+fn given(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("roomcast._dispatch")?.getattr("given")
 }
 
 /// Before its last event is told, so that it shows there.

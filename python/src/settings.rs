@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
-use roomcast::{Config, Limits, MessageRatePolicy, Origins, Page, SlowPolicy};
+use roomcast::{Config, Limits, MessageRatePolicy, Origins, Page};
 
 use crate::errors;
+use crate::named::{named, strings};
+use crate::options::{ListenOptions, RoomOptions};
+use crate::policy::SlowPolicy;
 
 /// Reads what `Engine.__init__` was given. Every name is known by then but those of the limits.
 pub(crate) fn config(settings: &Bound<'_, PyDict>) -> PyResult<Config> {
@@ -18,12 +21,25 @@ pub(crate) fn config(settings: &Bound<'_, PyDict>) -> PyResult<Config> {
     for (name, value) in settings {
         let name: String = name.extract()?;
         config = match name.as_str() {
-            "listen" => strings(&value)?.into_iter().fold(config, Config::listen),
-            "listen_unix" => paths(&value)?.into_iter().fold(config, Config::listen_unix),
+            "listen" => {
+                let all = named::<String, ListenOptions>(&name, &value)?.into_iter();
+                all.fold(config, |config, (address, options)| match options {
+                    Some(options) => config.listen_with(address, options.get().options()),
+                    None => config.listen(address),
+                })
+            }
+            "listen_unix" => {
+                let all = named::<PathBuf, ListenOptions>(&name, &value)?.into_iter();
+                all.fold(config, |config, (path, options)| match options {
+                    Some(options) => config.listen_unix_with(path, options.get().options()),
+                    None => config.listen_unix(path),
+                })
+            }
             "shards" => config.shards(number(&name, &value)?),
             "own_threads" => config.own_threads(value.extract()?),
             "reuse_port" => config.reuse_port(value.extract()?),
-            "slow_policy" => config.slow_policy(slow_policy(&value)?),
+            "slow_policy" => config.slow_policy(value.extract::<SlowPolicy>()?.0),
+            "room_options" => with_room_options(config, &value)?,
             "message_rate_policy" => config.message_rate_policy(message_rate_policy(&value)?),
             "origins" => config.origins(origins(&value)?),
             "health_path" => config.health_path(value.extract()?),
@@ -58,7 +74,8 @@ fn limit(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(number::<u64>(name, value)?.to_string())
 }
 
-fn number<T: TryFrom<u64>>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
+/// A whole number, as given for a setting of this name.
+pub(crate) fn number<T: TryFrom<u64>>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
     let wrong = || format!("{name} is {value}, but must be a whole number that is not negative");
     if value.is_instance_of::<PyBool>() {
         return Err(PyTypeError::new_err(wrong()));
@@ -69,33 +86,23 @@ fn number<T: TryFrom<u64>>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<T> 
             false => PyTypeError::new_err(wrong()),
         }
     })?;
-    T::try_from(value).map_err(|_| PyValueError::new_err(wrong()))
+    T::try_from(value).map_err(|_| {
+        PyValueError::new_err(format!(
+            "{name} is {value}, which is more than there can be"
+        ))
+    })
 }
 
-/// One string, or several.
-fn strings(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    match value.cast::<PyString>() {
-        Ok(one) => Ok(vec![one.extract()?]),
-        Err(_) => value.try_iter()?.map(|one| one?.extract()).collect(),
+/// Options by the beginnings of rooms' names.
+fn with_room_options(config: Config, value: &Bound<'_, PyAny>) -> PyResult<Config> {
+    if value.is_none() {
+        return Ok(config);
     }
-}
-
-/// One path (`str` or `os.PathLike`), or several.
-fn paths(value: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
-    match value.extract::<PathBuf>() {
-        Ok(one) => Ok(vec![one]),
-        Err(_) => value.try_iter()?.map(|one| one?.extract()).collect(),
-    }
-}
-
-fn slow_policy(value: &Bound<'_, PyAny>) -> PyResult<SlowPolicy> {
-    match value.extract::<String>()?.as_str() {
-        "disconnect" => Ok(SlowPolicy::Disconnect),
-        "skip" => Ok(SlowPolicy::Skip),
-        other => Err(PyValueError::new_err(format!(
-            "slow_policy is {other:?}, but must be \"disconnect\" or \"skip\""
-        ))),
-    }
+    let all = named::<String, RoomOptions>("room_options", value)?.into_iter();
+    Ok(all.fold(config, |config, (prefix, options)| {
+        let options = options.map_or_else(Default::default, |options| options.get().options());
+        config.room_options(prefix, options)
+    }))
 }
 
 fn message_rate_policy(value: &Bound<'_, PyAny>) -> PyResult<MessageRatePolicy> {

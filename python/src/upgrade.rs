@@ -8,8 +8,9 @@ use pyo3::types::PyBytes;
 use roomcast::{Status, Upgraded};
 
 use crate::client::Client;
-use crate::connection::{self, room_names};
+use crate::connection;
 use crate::errors;
+use crate::join::memberships;
 use crate::running::Running;
 use crate::sockets;
 
@@ -63,7 +64,7 @@ impl Upgrade {
         &self,
         py: Python<'_>,
         user: Option<String>,
-        rooms: Vec<String>,
+        rooms: Vec<(String, Option<roomcast::Join>)>,
         subprotocol: Option<String>,
     ) -> PyResult<()> {
         let upgrade = self.running.engine().upgrade(&self.parts);
@@ -97,7 +98,8 @@ impl Upgrade {
         rooms: Option<&Bound<'_, PyAny>>,
         subprotocol: Option<String>,
     ) -> PyResult<()> {
-        let rooms = rooms.map_or(Ok(Vec::new()), room_names)?;
+        let limits = self.running.link.handle(py)?.limits();
+        let rooms = rooms.map_or(Ok(Vec::new()), |rooms| memberships(limits, rooms))?;
         self.make(py, connection::user(user)?, rooms, subprotocol)
     }
 

@@ -3,6 +3,18 @@
 use pyo3::prelude::*;
 use roomcast::{CloseReason as Reason, Position as Place, Published as Numbered};
 
+/// A value as Python would write it, from those of its parts that are not None.
+pub(crate) fn shown(class: &str, value: &Bound<'_, PyAny>, parts: &[&str]) -> PyResult<String> {
+    let mut words = Vec::with_capacity(parts.len());
+    for part in parts {
+        let value = value.getattr(*part)?;
+        if !value.is_none() {
+            words.push(format!("{part}={}", value.repr()?.to_str()?));
+        }
+    }
+    Ok(format!("{class}({})", words.join(", ")))
+}
+
 /// What became of a publication.
 #[pyclass(frozen, eq, hash, get_all, module = "roomcast")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +37,99 @@ impl Published {
     fn __repr__(&self) -> String {
         let offset = self.offset.map_or("None".into(), |o| o.to_string());
         format!("Published(offset={offset}, members={})", self.members)
+    }
+}
+
+/// A publication whose fate will be reported.
+#[pyclass(frozen, eq, hash, get_all, module = "roomcast")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Tracked {
+    token: u64,
+    offset: Option<u64>,
+    members: usize,
+}
+
+impl From<roomcast::Tracked> for Tracked {
+    fn from(tracked: roomcast::Tracked) -> Self {
+        Tracked {
+            token: tracked.token,
+            offset: tracked.published.offset,
+            members: tracked.published.members,
+        }
+    }
+}
+
+#[pymethods]
+impl Tracked {
+    fn __repr__(&self) -> String {
+        let offset = self.offset.map_or("None".into(), |o| o.to_string());
+        let (token, members) = (self.token, self.members);
+        format!("Tracked(token={token}, offset={offset}, members={members})")
+    }
+}
+
+/// What became of a tracked publication.
+#[pyclass(frozen, eq, hash, get_all, module = "roomcast")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Delivery {
+    token: u64,
+    offset: Option<u64>,
+    reached: usize,
+    filtered: usize,
+    skipped: usize,
+    conflated: usize,
+    lagging: usize,
+}
+
+impl From<roomcast::Delivery> for Delivery {
+    fn from(delivery: roomcast::Delivery) -> Self {
+        Delivery {
+            token: delivery.token,
+            offset: delivery.offset,
+            reached: delivery.reached,
+            filtered: delivery.filtered,
+            skipped: delivery.skipped,
+            conflated: delivery.conflated,
+            lagging: delivery.lagging,
+        }
+    }
+}
+
+#[pymethods]
+impl Delivery {
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let mut parts = vec!["token", "offset", "reached", "filtered"];
+        parts.extend(["skipped", "conflated", "lagging"]);
+        shown("Delivery", slf.as_any(), &parts)
+    }
+}
+
+/// What a slow member was not sent, of one room.
+#[pyclass(frozen, eq, hash, get_all, module = "roomcast")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Missed {
+    count: u64,
+    first: u64,
+    last: u64,
+    replaced: bool,
+}
+
+impl From<roomcast::Missed> for Missed {
+    fn from(missed: roomcast::Missed) -> Self {
+        Missed {
+            count: missed.count,
+            first: missed.first,
+            last: missed.last,
+            replaced: missed.replaced,
+        }
+    }
+}
+
+#[pymethods]
+impl Missed {
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let parts = ["count", "first", "last", "replaced"];
+        shown("Missed", slf.as_any(), &parts)
     }
 }
 

@@ -168,9 +168,10 @@ def table() -> str:
         words = " ".join(text.split())
         words = words.replace("[`SlowPolicy`]", "`slow_policy`").replace("`Refused::", "`")
         words = words.replace("[`MessageRatePolicy`]", "`message_rate_policy`")
+        words = words.replace("[`RoomOptions::history`]", "`RoomOptions.history`")
         found = re.fullmatch(r"(.*) Default ([^.]+)\.(.*)", words)
         assert found, words
-        default = re.sub(r"^(\d+) s$", r"\1,000", found[2])
+        default = re.sub(r"^(\d+) m?s$", r"\1,000", found[2])
         lines.append(f"| `{name}` | {default} | {found[1]}{found[3]} |")
     return "\n".join(lines) + "\n"
 

@@ -316,7 +316,7 @@ def test_lag_and_backpressure_are_told(roomcast_engine: Any, roomcast_client: An
         room_ahead_bytes_max=32 * 1024,
         outbox_high_bytes=8 * 1024,
     )
-    lags: list[tuple[str, int]] = []
+    lags: list[tuple[str, roomcast.Missed]] = []
     pressure: list[bool] = []
     engine.on_connect(lambda c: c.accept(rooms=["a"]))
     engine.on_lag(lambda c, room, missed: lags.append((room, missed)))
@@ -337,10 +337,12 @@ def test_lag_and_backpressure_are_told(roomcast_engine: Any, roomcast_client: An
         for _ in range(50):
             engine.send(ident, b"y" * 4096)
         until(lambda: pressure)
-    assert lags[0][0] == "a" and lags[0][1] > 0
+    room, missed = lags[0]
+    assert room == "a" and missed.count == missed.last - missed.first + 1 > 0
+    assert not missed.replaced
     assert pressure[0] is True
     until(lambda: pressure[-1] is False)
-    assert engine.stats()["lagged"] >= lags[0][1]
+    assert engine.stats()["lagged"] >= missed.count
 
 
 def test_wrong_handlers_are_told_at_once(roomcast_engine: Any) -> None:

@@ -124,9 +124,40 @@ def test_publishing_keeps_no_reference(roomcast_engine: Any) -> None:
     engine = roomcast_engine()
     engine.start()
     data, text, room = b"x" * 1000, "y" * 1000, engine.room("a")
-    before = sys.getrefcount(data), sys.getrefcount(text), sys.getrefcount(engine)
+    name, value = "".join(["na", "me"]), "".join(["val", "ue"])
+    objects = [data, text, name, value, engine]
+    before = [sys.getrefcount(one) for one in objects]
     for _ in range(1000):
-        engine.publish("a", data)
-        room.publish(text)
+        engine.publish("a", data, event=name, key=value, tags={name: value})
+        engine.publish_tracked("a", data, tags=[(name, value)])
+        room.publish(text, key=name)
         engine.publish_many([("a", data), ("b", text)])
-    assert (sys.getrefcount(data), sys.getrefcount(text), sys.getrefcount(engine)) == before
+        roomcast.Filter.eq(name, value).matches(tags={name: value})
+    assert [sys.getrefcount(one) for one in objects] == before
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_reports_leave_nothing(roomcast_engine: Any, asynchronous: bool) -> None:
+    engine = roomcast_engine()
+    told = 0
+
+    def plain(room: str, delivery: roomcast.Delivery) -> None:
+        nonlocal told
+        told += 1
+
+    async def waits(room: str, delivery: roomcast.Delivery) -> None:
+        await asyncio.sleep(0)
+        plain(room, delivery)
+
+    engine.on_delivered(waits if asynchronous else plain)
+    async with engine:
+        room = engine.room("a")
+        for reports in (2_000, 12_000):
+            while told < reports:
+                wanted = told + 500
+                for _ in range(500):
+                    room.publish_tracked("x")
+                await auntil(lambda: told == wanted)
+            if reports == 2_000:
+                first = settled()
+        check(first, settled())

@@ -120,15 +120,15 @@ def test_lag_makes_a_slow_peer(roomcast_engine: Any, roomcast_client: Any, loopb
 
 def test_lag_skips(roomcast_engine: Any, roomcast_client: Any) -> None:
     engine: roomcast.Engine = roomcast_engine(slow_policy="skip", **SMALL)
-    missed: list[int] = []
+    lags: list[roomcast.Missed] = []
     engine.on_connect(lambda conn: conn.accept(rooms=["x"]))
-    engine.on_lag(lambda conn, room, count: missed.append(count))
+    engine.on_lag(lambda conn, room, missed: lags.append(missed))
     engine.start()
     client: Client = roomcast_client(engine)
     quick: Client = roomcast_client(engine)
     assert (client.status, quick.status) == (101, 101)
     with client.lag():
-        while not missed:
+        while not lags:
             engine.publish("x", b"." * 8192)
             quick.receive()
     engine.publish("x", "last")

@@ -25,7 +25,7 @@ def test_every_figure_is_known(roomcast_engine: Any) -> None:
     engine.start()
     stats = engine.stats()
     assert {name for name in stats if not _reason(name)} == {*_GAUGES, *_COUNTERS, *_NESTED}
-    assert {"full", "address", "user", "origin"} < {_reason(name) for name in stats}
+    assert {"full", "address", "user", "origin", "memory"} < {_reason(name) for name in stats}
     for shard in stats["shards"]:
         assert set(shard) == {name for name, value in stats.items() if isinstance(value, int)}
 

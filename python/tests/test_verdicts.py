@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -186,16 +187,48 @@ def test_what_the_engine_logs_comes_through_logging(
     roomcast_engine: Any, roomcast_client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="roomcast")
+    engine = roomcast_engine(
+        memory_bytes_max=256 * 1024,
+        tape_bytes_max=64 * 1024,
+        publication_bytes_max=16 * 1024,
+        room_ahead_bytes_max=32 * 1024,
+    )
+    rooms = [str(number) for number in range(20)]
+    engine.on_connect(lambda c: c.accept(rooms=rooms))
+    engine.start()
+    client = roomcast_client(engine)
+    assert client.status == 101
+
+    def is_logged() -> bool:
+        for room in rooms:
+            with contextlib.suppress(roomcast.Refused):
+                engine.publish(room, b"x" * 1024)
+        return bool(caplog.records)
+
+    with client.lag():
+        until(is_logged)
+    record = caplog.records[0]
+    assert record.levelno == logging.WARNING and "memory_bytes_max" in record.getMessage()
+
+
+def test_rooms_of_an_upgrade_are_checked_before_its_verdict(roomcast_engine: Any) -> None:
     engine = roomcast_engine(room_name_bytes_max=4)
     engine.start()
     upgrade = engine.upgrade("GET", "/", UPGRADE)
-    upgrade.accept(rooms=["much too long"])
+    with pytest.raises(roomcast.RoomNameError):
+        upgrade.accept(rooms=["much too long"])
+    with pytest.raises(roomcast.KeyTooLong):
+        upgrade.accept(rooms={"a": roomcast.Join(keys=["k" * 256])})
+    upgrade.accept(rooms={"a": roomcast.Join(filter="has(tags.x)"), "b": None})
     assert upgrade.response.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
     ours, theirs = socket.socketpair()
     upgrade.adopt(theirs)
-    until(lambda: engine.stats()["opened"] == 1)
-    ours.close()
     assert theirs.fileno() == -1, "the object was detached"
+    until(lambda: engine.rooms() == {"a": 1, "b": 1})
+    engine.publish("a", "no")
+    engine.publish("a", "yes", tags={"x": ""})
+    assert ours.recv(5) == b"\x81\x03yes"
+    ours.close()
 
 
 UPGRADE = [

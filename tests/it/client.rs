@@ -308,6 +308,12 @@ impl Client {
         frame.text().to_string()
     }
 
+    /// All text messages before this one.
+    pub fn texts_before(&mut self, last: &str) -> Vec<String> {
+        let text = std::iter::from_fn(|| Some(self.text()));
+        text.take_while(|text| text != last).collect()
+    }
+
     /// Reads on to the close frame, answers it, and expects the end of the stream.
     pub fn closed(&mut self) -> (u16, String) {
         let closed = self.close_frame();

@@ -11,7 +11,7 @@ use roomcast::{Config, ConnectionId, Publication};
 use crate::client::{BINARY, CLOSE, Client, Frame, PATIENCE, PING, TEXT, masked};
 use crate::house::{Open, Told, config, open, open_with, until};
 
-const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate";
+pub const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate";
 const NARROW: &str = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10";
 
 fn compressing() -> Config {
@@ -19,7 +19,7 @@ fn compressing() -> Config {
 }
 
 /// A client with an offer, in rooms; what the server answered, and its id.
-fn offering(house: &Open, path: &str, offer: &str) -> (Client, String, ConnectionId) {
+pub fn offering(house: &Open, path: &str, offer: &str) -> (Client, String, ConnectionId) {
     let asked = Client::ask(house.address(), &format!("/{path}"), &[offer]);
     let (mut client, response) = asked.expect("to be let in");
     let id = client.id();
@@ -31,7 +31,7 @@ fn offering(house: &Open, path: &str, offer: &str) -> (Client, String, Connectio
     (client, answer.unwrap_or_default(), id)
 }
 
-fn inflate(data: &[u8], window_bits: u8) -> Vec<u8> {
+pub fn inflate(data: &[u8], window_bits: u8) -> Vec<u8> {
     let mut inflater = Decompress::new_with_window_bits(false, window_bits);
     let mut out = Vec::with_capacity(4 << 20);
     for input in [data, &[0, 0, 0xff, 0xff]] {

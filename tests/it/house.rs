@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use roomcast::{
-    Accept, CloseReason, Config, Connection, ConnectionId, Engine, Handler, Message, Missed,
-    Pending, Request,
+    Accept, CloseReason, Config, Connection, ConnectionId, Delivery, Engine, Handle, Handler,
+    Message, Missed, Pending, Request,
 };
 
 use crate::client::{Client, PATIENCE};
@@ -22,7 +22,8 @@ pub enum Told {
     Message(ConnectionId, String),
     Closed(ConnectionId, CloseReason),
     Backpressure(ConnectionId, bool),
-    Lagged(ConnectionId, String, u64),
+    Lagged(ConnectionId, String, Missed),
+    Delivered(String, Delivery),
 }
 
 #[derive(Default)]
@@ -56,6 +57,34 @@ impl Log {
             Told::Closed(who, reason) if *who == id => Some(reason.clone()),
             _ => None,
         })
+    }
+
+    /// What a slow connection was not sent, as told by now.
+    pub fn missed(&self, id: ConnectionId) -> Vec<Missed> {
+        let told = self.all();
+        let missed = told.iter().filter_map(|told| match told {
+            Told::Lagged(who, _, missed) if *who == id => Some(*missed),
+            _ => None,
+        });
+        missed.collect()
+    }
+
+    /// The report of a tracked publication.
+    pub fn delivery(&self, token: u64) -> Delivery {
+        self.wait("a report", |told| match told {
+            Told::Delivered(_, delivery) if delivery.token == token => Some(*delivery),
+            _ => None,
+        })
+    }
+
+    /// All reports by now.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        let told = self.all();
+        let reports = told.iter().filter_map(|told| match told {
+            Told::Delivered(_, delivery) => Some(*delivery),
+            _ => None,
+        });
+        reports.collect()
     }
 
     pub fn all(&self) -> Vec<Told> {
@@ -103,8 +132,12 @@ impl Handler for House {
     }
 
     fn lagged(&self, connection: Connection<'_>, room: &str, missed: Missed) {
-        let told = Told::Lagged(connection.id(), room.to_string(), missed.count);
+        let told = Told::Lagged(connection.id(), room.to_string(), missed);
         self.log.add(told);
+    }
+
+    fn delivered(&self, _: &Handle, room: &str, delivery: Delivery) {
+        self.log.add(Told::Delivered(room.to_string(), delivery));
     }
 }
 

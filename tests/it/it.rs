@@ -8,9 +8,13 @@
 mod client;
 mod house;
 
+mod acting;
 mod adopt;
+mod batching;
+mod budget_memory;
 mod budgets;
 mod closing;
+mod compress_choice;
 mod cork;
 mod deflate;
 mod doors;
@@ -21,9 +25,13 @@ mod hostile;
 mod life;
 mod limits;
 mod order;
+mod policies;
 mod pull;
+mod replay;
 mod rooms;
+mod selecting;
 mod slow;
 mod stress;
+mod tracking;
 mod turns;
 mod verdicts;

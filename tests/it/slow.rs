@@ -93,7 +93,7 @@ fn a_slow_reader_skips_and_the_host_is_told_how_many() {
         let counts = house.log.all().into_iter().map(|told| match told {
             Told::Lagged(who, room, missed) => {
                 assert_eq!((who, room.as_str()), (id, "r"));
-                missed
+                missed.count
             }
             _ => 0,
         });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use roomcast::{
-    Accept, CloseReason, Connection, ConnectionId, Handler, Message, Pending, Publication,
+    Accept, CloseReason, Connection, ConnectionId, Handler, Message, Missed, Pending, Publication,
     Published, Refused, Request,
 };
 
@@ -182,9 +182,9 @@ impl Handler for Host {
         peer.closed.push(reason.clone());
     }
 
-    fn lagged(&self, connection: Connection<'_>, _: &str, missed: u64) {
+    fn lagged(&self, connection: Connection<'_>, _: &str, missed: Missed) {
         assert!(connection.user().is_some(), "whoever is told of is known");
-        self.crowd().of(connection.id()).lagged += missed;
+        self.crowd().of(connection.id()).lagged += missed.count;
     }
 
     fn backpressure(&self, connection: Connection<'_>, _: bool) {

@@ -7,11 +7,17 @@
 mod accepts;
 mod budget;
 mod crowd;
+mod desk;
 mod found;
 mod frames;
+mod news;
+mod paced;
 mod refusals;
+mod relief;
+mod reports;
 mod storm;
 mod timeouts;
+mod watching;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -32,10 +32,27 @@ struct Source {
     to: u64,
     /// Index of the next mark.
     at: usize,
-    /// Some of its frames may not be sent: dead ones or, to who is behind under `latest`, old ones.
-    is_thin: bool,
-    /// Old ones are not sent.
-    is_newest: bool,
+}
+
+/// Which frames of a source are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thin {
+    All,
+    /// Those that no newer one of their key has taken the place of before they were offered.
+    Alive,
+    /// The newest of each key: who is behind needs no more under the policy `latest`.
+    Newest,
+}
+
+impl Thin {
+    /// What becomes of this frame, which the connection was not sent yet.
+    fn fate(self, mark: Option<(Mark, u64)>) -> Fate {
+        match mark {
+            Some((mark, _)) if mark.is_dead() => Fate::PassedOver,
+            Some((mark, _)) if mark.is_old() && self == Thin::Newest => Fate::Replaced,
+            _ => Fate::Sent,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +90,8 @@ struct Piece {
 #[derive(Default)]
 pub(super) struct Merge {
     sources: SmallVec<[Source; 8]>,
+    /// Of each source, where some of them are not sent whole; else empty.
+    thin: SmallVec<[Thin; 8]>,
     pieces: Vec<Piece>,
     joined: Vec<u8>,
     frames: u64,
@@ -111,17 +130,15 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if link.is(LINK_BLOCKED | LINK_DONE) {
             return;
         }
+        let (bare, watches) = (link.outbox.is_none(), link.is(LINK_WATCHES));
         self.collect_sources(slot, limit);
-        if self.links[slot as usize].is(LINK_WATCHES) && self.is_to_be_written(slot) {
-            // What waits for it becomes private, and so takes along what waits in other rooms.
-            if self.take_along(slot) {
-                self.collect_sources(slot, limit);
-            }
-        }
-        let bare = self.links[slot as usize].outbox.is_none();
+        let bare = match watches {
+            true => !self.collect_watched(slot, limit),
+            false => bare,
+        };
         match self.merge.sources.len() {
             0 if bare => {}
-            1 if bare && !self.merge.sources[0].is_thin => self.write_one_source(slot, wire),
+            1 if bare && self.merge.thin.is_empty() => self.write_one_source(slot, wire),
             _ => {
                 if !(bare && self.same_as_before()) {
                     self.merge_pieces(slot);
@@ -132,10 +149,16 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.settle(slot);
     }
 
-    /// Whether there is more to write than what may go between any two frames.
-    fn is_to_be_written(&self, slot: u32) -> bool {
+    /// Where something is to be written to one who watches keys, what waits for it becomes private,
+    /// and so takes along what waits in other rooms. Whether it has an outbox now.
+    #[inline(never)]
+    fn collect_watched(&mut self, slot: u32, limit: u64) -> bool {
         let outbox = self.links[slot as usize].outbox.as_deref();
-        !self.merge.sources.is_empty() || outbox.is_some_and(|o| !o.queue.is_empty())
+        let has_private = outbox.is_some_and(|outbox| !outbox.queue.is_empty());
+        if (has_private || !self.merge.sources.is_empty()) && self.take_along(slot) {
+            self.collect_sources(slot, limit);
+        }
+        self.links[slot as usize].outbox.is_some()
     }
 
     /// What is unsent on the tapes of the connection's rooms. Frames that wait for their interval
@@ -148,56 +171,81 @@ impl<R: RoomRef + Clone> Outbound<R> {
             true => limit,
             false => u64::MAX,
         };
-        let has_private = outbox.is_some_and(|outbox| !outbox.queue.is_empty());
         self.merge.sources.clear();
-        let (mut unsent, mut waits) = (0, false);
+        self.merge.thin.clear();
         for (i, m) in link.memberships.iter().enumerate() {
             if !self.pool.is_taped(m.group) {
                 continue;
             }
             let group = &self.groups[m.group as usize];
-            let head = group.head.min(limit);
+            let to = group.head.min(limit);
             let from = match link.memberships.len() {
                 1 => self.cursor_of(slot, m),
                 _ => m.cursor,
             };
-            if from >= head {
-                continue;
+            if from < to {
+                let (membership, group) = (i as u32, m.group);
+                self.merge.sources.push(Source {
+                    membership,
+                    group,
+                    from,
+                    to,
+                    at: 0,
+                });
             }
-            unsent += 1;
-            let to = match group.held && !has_private {
-                true => group.cursor.clamp(from, head),
-                false => head,
+        }
+        if self.specials > 0 {
+            self.narrow_sources(slot);
+        }
+    }
+
+    /// Some of the sources wait for their intervals, or have frames that not everybody is sent.
+    #[inline(never)]
+    fn narrow_sources(&mut self, slot: u32) {
+        let outbox = self.links[slot as usize].outbox.as_deref();
+        let has_private = outbox.is_some_and(|outbox| !outbox.queue.is_empty());
+        let (mut waits, mut is_thin) = (false, false);
+        for source in &mut self.merge.sources {
+            let group = &self.groups[source.group as usize];
+            let policy = group.terms.policy;
+            let has_dead = || group.tape.as_ref().is_some_and(|tape| tape.dead().0 > 0);
+            let thin = match policy == SlowPolicy::Latest && source.from < group.cursor {
+                true => Thin::Newest,
+                false if group.keyed && has_dead() => Thin::Alive,
+                false => Thin::All,
             };
-            waits |= to < head;
-            let (membership, id) = (i as u32, m.group);
-            let is_newest = group.terms.policy == SlowPolicy::Latest && from < group.cursor;
-            let dead = group.tape.as_ref().map_or(0, |tape| tape.dead().0);
-            self.merge.sources.push(Source {
-                membership,
-                group: id,
-                from,
-                to,
-                at: 0,
-                is_thin: is_newest || dead > 0,
-                is_newest,
-            });
+            is_thin |= thin != Thin::All;
+            self.merge.thin.push(thin);
+            if group.held && !has_private {
+                let to = group.cursor.clamp(source.from, source.to);
+                waits |= to < std::mem::replace(&mut source.to, to);
+            }
+        }
+        if !is_thin {
+            self.merge.thin.clear();
         }
         if waits {
-            self.let_wait(unsent);
+            self.let_wait();
         }
     }
 
     /// Some of the sources wait for their intervals.
-    fn let_wait(&mut self, unsent: usize) {
+    fn let_wait(&mut self) {
         let sources = &mut self.merge.sources;
-        if unsent > 1 && sources.iter().any(|source| source.from < source.to) {
+        if sources.len() > 1 && sources.iter().any(|source| source.from < source.to) {
             // What is due must not overtake what waits in another room.
             for source in sources {
                 source.to = self.groups[source.group as usize].head;
             }
-        } else {
-            sources.retain(|source| source.from < source.to);
+            return;
+        }
+        for at in (0..sources.len()).rev() {
+            if sources[at].from == sources[at].to {
+                sources.remove(at);
+                if !self.merge.thin.is_empty() {
+                    self.merge.thin.remove(at);
+                }
+            }
         }
     }
 
@@ -231,7 +279,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if wrote == Wrote::Bytes(len) {
             self.tally.bytes += len as u64;
             self.tally.frames += frames;
-            self.links[slot as usize].memberships[membership as usize].cursor = to;
+            self.links[slot as usize].memberships.as_mut_slice()[membership as usize].cursor = to;
             return;
         }
         self.account_one(slot, wrote);
@@ -240,6 +288,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// As after a write of the slice that the group's sweep sends, to a member just taken out.
     pub(super) fn account_short(&mut self, id: GroupId, slot: u32, wrote: Wrote) {
         self.merge.sources.clear();
+        self.merge.thin.clear();
         let group = &self.groups[id as usize];
         let to = group.tape.as_ref().map_or(group.head, |t| t.sweep.cut);
         let from = self.links[slot as usize].memberships[0].cursor;
@@ -249,8 +298,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
             from,
             to,
             at: 0,
-            is_thin: false,
-            is_newest: false,
         });
         self.tally.writes += 1;
         self.account_one(slot, wrote);
@@ -322,14 +369,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let mut sent_sequence = 0;
         let mut private = outbox.into_iter().flat_map(|o| &o.queue).peekable();
         loop {
-            let mut first: Option<(u64, usize, Mark, u64)> = None;
+            let mut first: Option<(u64, usize, u64, u64)> = None;
             for (i, s) in merge.sources.iter().enumerate() {
                 let tape = self.groups[s.group as usize].tape.as_ref();
                 if let Some((mark, end)) = tape.and_then(|t| t.mark(s.at))
                     && mark.start < s.to
                     && first.is_none_or(|f| mark.sequence < f.0)
                 {
-                    first = Some((mark.sequence, i, mark, end));
+                    first = Some((mark.sequence, i, mark.start, end));
                 }
             }
             if let Some(p) = private.peek()
@@ -348,22 +395,27 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 private.next();
                 continue;
             }
-            let Some((sequence, source, mark, end)) = first else {
+            let Some((sequence, source, start, end)) = first else {
                 break;
             };
-            merge.sources[source].at += 1;
-            let twice = sequence == sent_sequence;
-            let fate = match twice || mark.is_dead() || holes.contains(&sequence) {
+            let from = &mut merge.sources[source];
+            let mut fate = match sequence == sent_sequence || holes.contains(&sequence) {
                 true => Fate::PassedOver,
-                false if mark.is_old() && merge.sources[source].is_newest => Fate::Replaced,
                 false => Fate::Sent,
             };
+            if let Some(thin) = merge.thin.get(source)
+                && fate == Fate::Sent
+            {
+                let tape = self.groups[from.group as usize].tape.as_ref();
+                fate = thin.fate(tape.and_then(|tape| tape.mark(from.at)));
+            }
+            from.at += 1;
             merge.last_sequence = sequence;
             if fate == Fate::Sent {
                 sent_sequence = sequence;
                 merge.frames += 1;
             }
-            push_tape(&mut merge.pieces, source, mark.start, end, fate);
+            push_tape(&mut merge.pieces, source, start, end, fate);
         }
     }
 
@@ -465,12 +517,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
             fate,
         } = what
         {
-            let Source {
-                membership, group, ..
-            } = self.merge.sources[source];
-            link.memberships[membership as usize].cursor = to;
+            let membership = self.merge.sources[source].membership;
+            link.memberships.as_mut_slice()[membership as usize].cursor = to;
             if fate == Fate::Replaced {
-                self.notice_replaced(slot, group, from, to);
+                self.notice_replaced(slot, source, from, to);
             }
             return;
         }
@@ -561,22 +611,23 @@ impl<R: RoomRef + Clone> Outbound<R> {
             if outbox.is_drained() && link.flags & LINK_CLOSING != 0 {
                 self.notices.push(Notice::Drained(slot));
             }
-            if outbox.is_drained()
+            if !outbox.replays.is_empty() {
+                self.ask_for_replay(slot);
+            } else if outbox.is_drained()
                 && outbox.holes.is_empty()
-                && outbox.replays.is_empty()
                 && let Some(empty) = link.outbox.take()
                 && self.outboxes.len() < 256
             {
                 self.outboxes.push(empty);
             }
         }
-        self.ask_for_replay(slot);
         self.put_back(slot);
     }
 
     /// Frames of a room were not sent because newer ones of their keys are.
-    fn notice_replaced(&mut self, slot: u32, id: GroupId, from: u64, to: u64) {
-        let group = &self.groups[id as usize];
+    #[inline(never)]
+    fn notice_replaced(&mut self, slot: u32, source: usize, from: u64, to: u64) {
+        let group = &self.groups[self.merge.sources[source].group as usize];
         let mut missed = Missed::none(true);
         if let Some(tape) = &group.tape {
             let marks = tape.marks(from).take_while(|mark| mark.start < to);

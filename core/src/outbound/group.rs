@@ -43,6 +43,8 @@ pub(crate) struct Group<R> {
     pub(crate) queued: bool,
     /// Waits for the end of its flush interval.
     pub(crate) held: bool,
+    /// It matters which publications have the same key.
+    pub(crate) keyed: bool,
     /// What its members are sent, and when: a room has one group for each terms here, in a chain.
     pub(crate) terms: Terms,
     /// The next one, or [`NO_GROUP`].
@@ -85,6 +87,7 @@ impl<R: RoomRef> Group<R> {
             laggards: 0,
             queued: false,
             held: false,
+            keyed: terms.is_keyed(),
             terms,
             next,
             extra: None,

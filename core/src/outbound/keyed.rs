@@ -181,7 +181,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// The interval ends.
     pub(super) fn deliver_waiting(&mut self, id: GroupId) {
         let group = &mut self.groups[id as usize];
-        group.held = false;
+        self.specials -= usize::from(std::mem::take(&mut group.held));
         let watch = &mut group.extra().watch;
         if watch.waiting_cost() > 0 {
             let due = watch.take_waiting();

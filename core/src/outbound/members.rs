@@ -47,7 +47,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     fn add_group(&mut self, room: &R, terms: Terms) -> GroupId {
         let next = room.first_group(self.shard).unwrap_or(NO_GROUP);
-        let id = self.groups.insert(Group::new(room.clone(), terms, next)) as GroupId;
+        let group = Group::new(room.clone(), terms, next);
+        self.specials += usize::from(group.keyed);
+        let id = self.groups.insert(group) as GroupId;
         room.set_first_group(self.shard, Some(id));
         id
     }
@@ -246,6 +248,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     pub(super) fn remove_group(&mut self, id: GroupId) {
         self.untrack_all(id);
         let mut group = self.groups.remove(id as usize);
+        self.specials -= usize::from(group.held) + usize::from(group.keyed);
         if let Some(tape) = group.tape.take() {
             let (dead, dead_bytes) = tape.dead();
             let frames = tape.count(group.cursor, group.head) - dead;

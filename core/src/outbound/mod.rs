@@ -198,6 +198,8 @@ pub(crate) struct Outbound<R> {
     large: VecDeque<GroupId>,
     dirty: VecDeque<u32>,
     pacer: Pacer,
+    /// Groups that are held, and groups that are keyed: where there are none, a flush need not ask.
+    specials: usize,
     /// Steps by which intervals are widened.
     steps: u32,
     /// Volatile groups are sent nothing, to save memory.
@@ -226,6 +228,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             large: VecDeque::new(),
             dirty: VecDeque::new(),
             pacer: Pacer::default(),
+            specials: 0,
             steps: 0,
             volatile_off: false,
             shortened: 0,
@@ -338,7 +341,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         if tape.sweep.next_since_ns == 0 {
             tape.sweep.next_since_ns = stamp.since_ns.max(1);
         }
-        let is_keyed = group.terms.is_keyed();
+        let is_keyed = group.keyed;
         self.on_applied(id, stamp.offset);
         if let Some(tracker) = stamp.tracker {
             self.track(id, stamp, tracker);
@@ -361,7 +364,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     fn enqueue(&mut self, id: GroupId) {
         let group = &mut self.groups[id as usize];
         group.queued = true;
-        group.held = false;
+        self.specials -= usize::from(std::mem::take(&mut group.held));
         match group.members.len() <= SMALL {
             true => self.small.push_back(id),
             false => self.large.push_back(id),

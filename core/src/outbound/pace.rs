@@ -58,6 +58,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
         let due_ms = pacer::end_of(since_ns, group.terms.interval_ms(steps, max_ms));
         group.held = true;
+        self.specials += 1;
         group.extra().due_ms = due_ms;
         self.pacer.hold(id, due_ms);
     }

@@ -50,6 +50,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     }
 
     /// After a flush: who has nothing left to be sent is ready for more of the history.
+    #[inline(never)]
     pub(super) fn ask_for_replay(&mut self, slot: u32) {
         let link = &mut self.links[slot as usize];
         if link.is(LINK_BLOCKED | LINK_DONE | LINK_CLOSING) {

@@ -194,7 +194,6 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Sends the slice to plain members until one is not, the end, or the budget's.
     fn walk<W: Wire>(&mut self, id: GroupId, wire: &mut W, budget: &mut Budget) -> Stop {
         let group = &mut self.groups[id as usize];
-        let is_volatile = group.terms.policy == SlowPolicy::Volatile;
         let tape = group.tape.as_mut().expect("a sweep has a tape");
         let (from, cut, first) = (group.cursor, tape.sweep.cut, tape.sweep.at);
         let Some(slice) = tape.contiguous(from, cut) else {
@@ -207,14 +206,14 @@ impl<R: RoomRef + Clone> Outbound<R> {
                 break Stop::End;
             };
             if word & OWN != 0 {
-                if word == TOMB || (word & BLOCKED != 0 && !is_volatile) {
-                    at += 1;
-                    continue;
+                if word & BLOCKED == 0 {
+                    break Stop::Exception(word);
                 }
-                match word & BLOCKED {
-                    0 => break Stop::Exception(word),
-                    _ => break Stop::Volatile(word & SLOT),
+                if word != TOMB && group.terms.policy == SlowPolicy::Volatile {
+                    break Stop::Volatile(word & SLOT);
                 }
+                at += 1;
+                continue;
             }
             match wire.write(word, slice) {
                 Wrote::Bytes(n) if n == slice.len() => sent += 1,
@@ -268,8 +267,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
 
     /// Ends a sweep. True when the group has more and waits for the next.
     fn finish<W: Wire>(&mut self, id: GroupId, wire: &mut W) -> bool {
-        let cut = self.groups[id as usize].offered();
-        self.report_swept(id, cut);
+        if self.groups[id as usize].extra.is_some() {
+            self.report_swept(id);
+        }
         let (steps, max_ms) = (self.steps, self.bounds.interval_max_ms);
         let group = &mut self.groups[id as usize];
         group.queued = false;

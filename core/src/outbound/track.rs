@@ -117,8 +117,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
     }
 
     /// A sweep has ended: what it offered is reported.
-    pub(super) fn report_swept(&mut self, id: GroupId, cut: u64) {
+    #[inline(never)]
+    pub(super) fn report_swept(&mut self, id: GroupId) {
         let group = &mut self.groups[id as usize];
+        let cut = group.offered();
         let Some(extra) = group.extra.as_mut().filter(|e| !e.tracked.is_empty()) else {
             return;
         };

@@ -18,6 +18,7 @@ pub(super) struct Sockets<'a, N: Net> {
 }
 
 impl<N: Net> Sockets<'_, N> {
+    #[inline(always)]
     fn wrote(result: io::Result<usize>) -> Wrote {
         match result {
             Ok(n) => Wrote::Bytes(n),
@@ -28,7 +29,8 @@ impl<N: Net> Sockets<'_, N> {
 }
 
 impl<N: Net> Wire for Sockets<'_, N> {
-    #[inline]
+    // The walk over members is this call; left to itself, some builds do not inline it.
+    #[inline(always)]
     fn write(&mut self, slot: u32, bytes: &[u8]) -> Wrote {
         let Some(socket) = &mut self.sockets[slot as usize] else {
             return Wrote::Failed;

@@ -182,6 +182,7 @@ impl Net for SimNet {
         Ok(n)
     }
 
+    #[inline]
     fn write(&mut self, socket: &mut SimSocket, bytes: &[u8]) -> io::Result<usize> {
         if socket.null {
             return Ok(bytes.len());

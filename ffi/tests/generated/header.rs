@@ -10,13 +10,16 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Texts, bytes and finalizers", &["boundary"]),
     ("Limits", &["limits"]),
     ("Requests", &["request"]),
-    ("Events", &["events"]),
+    ("Events", &["delivery", "events"]),
     ("Pages", &["pages"]),
     ("Configuration", &["config"]),
+    ("Options of rooms and listeners", &["options"]),
     ("The engine", &["engine"]),
     ("Taking events", &["pull"]),
+    ("Ways to be a member", &["join"]),
     ("Verdicts", &["verdict"]),
     ("Publishing", &["publish"]),
+    ("Filters", &["labels", "filter"]),
     ("Connections", &["connections"]),
     ("Rooms", &["rooms"]),
     ("Lists and texts", &["lists"]),
@@ -120,7 +123,7 @@ fn aligned(text: &str) -> String {
             lines += &format!("{:column$}{}", "", line.trim_start());
         } else {
             lines += line;
-            column = line.find('(').map_or(0, |at| at + 1);
+            column = line.rfind('(').map_or(0, |at| at + 1);
         }
         lines += "\n";
     }
@@ -146,13 +149,16 @@ fn plain_sources() -> Vec<PathBuf> {
 fn plain(text: &str) -> String {
     let mut text = text.replace("Option<Box<Held>>", "*mut c_void");
     for lifetime in ["<'_>", "<'a>", "<'static>"] {
-        text = text.replace(&format!("roomcast_request{lifetime}"), "roomcast_request");
+        for handle in ["roomcast_request", "roomcast_labels"] {
+            text = text.replace(&format!("{handle}{lifetime}"), handle);
+        }
     }
     for (wrapper, pointer) in [
         (": Out<'_, ", ": *mut "),
         (": OutGrowing<", ": *mut "),
         (": OutArray<", ": *mut "),
         (": In<", ": *const "),
+        (": *const In<", ": *const *const "),
     ] {
         text = unwrapped(&text, wrapper, pointer);
     }

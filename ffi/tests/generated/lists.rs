@@ -30,6 +30,9 @@ fn in_c(text: &str) -> String {
         .replace("`send`", "sending")
         .replace("`Refused::Behind`", "`ROOMCAST_STATUS_BEHIND`")
         .replace("`Refused::Overloaded`", "`ROOMCAST_STATUS_OVERLOADED`")
+        .replace("[`RoomOptions::history`]", "`roomcast_room_options`")
+        .replace("(policy `latest`)", "(`ROOMCAST_SLOW_POLICY_LATEST`)")
+        .replace("(policy `replay`)", "(`ROOMCAST_SLOW_POLICY_REPLAY`)")
         .replace("`stop`", "`roomcast_engine_stop`")
 }
 
@@ -38,6 +41,18 @@ fn camel(name: &str) -> String {
         .split('_')
         .map(|part| part[..1].to_uppercase() + &part[1..]);
     parts.collect()
+}
+
+/// The other way round.
+pub(super) fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
 }
 
 pub(super) fn statuses() -> String {
@@ -158,10 +173,7 @@ pub(super) fn snapshot() -> String {
              /// `sizeof(roomcast_snapshot)`, set by the host before the call.\n    \
              pub struct_size: usize,\n";
     for (name, about) in Snapshot::NAMES.iter().zip(Snapshot::TEXTS) {
-        text += &doc(
-            "    ",
-            &in_c(&about.replace("`skip`", "`ROOMCAST_SLOW_POLICY_SKIP`")),
-        );
+        text += &doc("    ", &in_c(about));
         let _ = writeln!(text, "    pub {name}: u64,");
     }
     text +=

@@ -48,11 +48,11 @@ def log(level: int, text: str) -> None:
         logger.log(level, text)
 
 
-def report(connection: Connection, kind: str, error: Exception) -> None:
+def report(connection: Connection | None, kind: str, error: Exception) -> None:
     """A handler has raised: answers a connection that waits for its verdict, and logs. It does not
     raise itself."""
     rejects = kind == "connect" and isinstance(error, Reject)
-    if kind == "connect":
+    if kind == "connect" and connection is not None:
         status, text = 500, "the host has failed"
         if isinstance(error, Reject):
             status, text = error.status, error.text
@@ -60,20 +60,22 @@ def report(connection: Connection, kind: str, error: Exception) -> None:
             connection.refuse(status, text)
     if not rejects:
         with contextlib.suppress(Exception):
-            logger.error("on_%s has failed for %r", kind, connection, exc_info=error)
+            about = "" if connection is None else f" for {connection!r}"
+            logger.error("on_%s has failed%s", kind, about, exc_info=error)
 
 
-def given(_: Connection, awaitable: Any) -> Any:
+def given(*arguments: Any) -> Any:
     """The handler of a call that has begun: a plain function has returned this awaitable."""
-    return awaitable
+    return arguments[-1]
 
 
 class Work:
-    """What one task does: the calls of one connection, one after the other, until none is due."""
+    """What one task does: the calls of one connection, one after the other, until none is due; or
+    one call about no connection."""
 
     __slots__ = ("_call", "_connection", "begun")
 
-    def __init__(self, connection: Connection, call: Call) -> None:
+    def __init__(self, connection: Connection | None, call: Call) -> None:
         self._connection = connection
         self._call: Call | None = call
         self.begun = False
@@ -85,10 +87,11 @@ class Work:
         while self._call is not None:
             kind, handler, arguments = self._call
             try:
-                result = handler(connection, *arguments)
+                about = () if connection is None else (connection,)
+                result = handler(*about, *arguments)
                 if type(result) is CoroutineType or hasattr(result, "__await__"):
                     result = await result
-                if kind == "connect":
+                if kind == "connect" and connection is not None:
                     connection._settle(result)
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
@@ -98,15 +101,16 @@ class Work:
                 report(connection, kind, RuntimeError(f"cancelled: {error}"))
             except Exception as error:
                 report(connection, kind, error)
-            self._call = connection._next()
+            self._call = None if connection is None else connection._next()
 
     def rest(self) -> Call | None:
         """Of a task that was cancelled: the next call that is due, behind the one that is lost."""
+        connection = self._connection
         if self.begun and self._call is not None:
-            if self._call[0] == "connect":
+            if self._call[0] == "connect" and connection is not None:
                 with contextlib.suppress(Answered):
-                    self._connection.refuse(503, "the host was interrupted")
-            self._call = self._connection._next()
+                    connection.refuse(503, "the host was interrupted")
+            self._call = None if connection is None else connection._next()
         return self._call
 
 
@@ -122,7 +126,7 @@ class Dispatcher:
         """Starts to tell, when the engine has started."""
 
     def spawn(
-        self, connection: Connection, kind: str, handler: Handler, rest: tuple[Any, ...]
+        self, connection: Connection | None, kind: str, handler: Handler, rest: tuple[Any, ...]
     ) -> None:
         """Has an async handler called."""
         if handler is given and hasattr(rest[0], "close"):
@@ -286,11 +290,11 @@ class LoopDispatcher(Dispatcher):
         self._fd = -1
 
     def spawn(
-        self, connection: Connection, kind: str, handler: Handler, rest: tuple[Any, ...]
+        self, connection: Connection | None, kind: str, handler: Handler, rest: tuple[Any, ...]
     ) -> None:
         self._work(connection, (kind, handler, rest))
 
-    def _work(self, connection: Connection, call: Call) -> None:
+    def _work(self, connection: Connection | None, call: Call) -> None:
         work = Work(connection, call)
         if sys.version_info >= (3, 12):
             # What does not have to wait is done without another round of the loop.
@@ -303,7 +307,9 @@ class LoopDispatcher(Dispatcher):
             self._tasks.add(task)
             task.add_done_callback(partial(self._on_work_done, work, connection))
 
-    def _on_work_done(self, work: Work, connection: Connection, task: asyncio.Task[None]) -> None:
+    def _on_work_done(
+        self, work: Work, connection: Connection | None, task: asyncio.Task[None]
+    ) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is None:
             return
@@ -313,7 +319,7 @@ class LoopDispatcher(Dispatcher):
             self._work(connection, call)
         else:
             while call is not None:
-                call = connection._next()
+                call = None if connection is None else connection._next()
 
     def finish(self, seconds: float) -> None:
         engine = self._engine()

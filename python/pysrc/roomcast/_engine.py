@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeAlias, TypeVar, Unpack
 
 from ._dispatch import (
     BATCH,
@@ -30,12 +30,19 @@ from ._dispatch import (
 )
 from ._events import Events
 from ._limits import Limits
-from ._roomcast import Core, Event, StopReport, on_fork
+from ._roomcast import Core, Event, ListenOptions, RoomOptions, StopReport, on_fork
+from ._types import SlowPolicy
 from .errors import UsageError
 
 os.register_at_fork(after_in_child=on_fork)
 
 F = TypeVar("F", bound=Callable[..., Any])
+A = TypeVar("A")
+
+#: An address, several, or addresses with the options of each.
+Listeners: TypeAlias = (
+    A | Iterable[A | tuple[A, ListenOptions | None]] | Mapping[A, ListenOptions | None]
+)
 
 _started: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -56,13 +63,18 @@ class Engine(Core):
     engine that has stopped may be started again.
 
     Args:
-        listen: ``"host:port"``, or several; port 0 is a free one (ask ``addresses``).
-        listen_unix: path of a unix socket, or several.
+        listen: ``"host:port"``, or several; port 0 is a free one (ask ``addresses``). For options
+            of a listener, pairs of an address and ``ListenOptions``, or a mapping.
+        listen_unix: path of a unix socket, or several; with options in the same way.
         shards: threads that serve connections; 0 is one for each core.
         own_threads: False has no threads: ``turn`` serves, on the thread that calls it.
         reuse_port: lets several processes listen on the same port (SO_REUSEPORT).
-        slow_policy: what happens to members that are too slow: they are disconnected (4008), or
-            skip ahead and ``on_lag`` is told.
+        slow_policy: what happens to members that are too slow: "disconnect" closes them with 4008,
+            "skip" has them go on at the newest publication, "latest" keeps the newest of each key,
+            "volatile" drops what their sockets do not take at once, "replay" has them catch up from
+            the room's history.
+        room_options: ``RoomOptions`` by how the names of rooms begin: of several that fit, those
+            of the longest.
         message_rate_policy: what happens to what a peer says beyond ``message_rate_max``: it is
             dropped, unseen and counted, or closes the connection (1008).
         origins: which web pages may connect: those of the same host, those listed too, or any.
@@ -90,13 +102,14 @@ class Engine(Core):
 
     def __init__(
         self,
-        listen: str | Iterable[str] = (),
+        listen: Listeners[str] = (),
         *,
-        listen_unix: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+        listen_unix: Listeners[str | os.PathLike[str]] = (),
         shards: int = 0,
         own_threads: bool = True,
         reuse_port: bool = False,
-        slow_policy: Literal["disconnect", "skip"] = "disconnect",
+        slow_policy: SlowPolicy = "disconnect",
+        room_options: Mapping[str, RoomOptions] | None = None,
         message_rate_policy: Literal["refuse", "close"] = "refuse",
         origins: Literal["same-host", "any"] | Iterable[str] = "same-host",
         health_path: str | None = "/health",
@@ -120,6 +133,7 @@ class Engine(Core):
             "own_threads": own_threads,
             "reuse_port": reuse_port,
             "slow_policy": slow_policy,
+            "room_options": room_options,
             "message_rate_policy": message_rate_policy,
             "origins": origins,
             "health_path": health_path,
@@ -161,9 +175,14 @@ class Engine(Core):
         return self._on("close", handler)
 
     def on_lag(self, handler: F) -> F:
-        """``handler(connection, room, missed)``: under ``slow_policy="skip"`` it jumped over so
-        many publications of a room."""
+        """``handler(connection, room, missed)``: it was too slow to be sent publications of a room,
+        and by its policy goes on without them. ``missed`` says how many and which."""
         return self._on("lag", handler)
+
+    def on_delivered(self, handler: F) -> F:
+        """``handler(room, delivery)``: what became of a publication of ``publish_tracked``, when
+        all members in step have been offered it. Async handlers do not wait for each other."""
+        return self._on("delivered", handler)
 
     def on_backpressure(self, handler: F) -> F:
         """``handler(connection, high)``: more than ``outbox_high_bytes`` wait for it (True), or

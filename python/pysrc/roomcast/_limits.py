@@ -96,6 +96,41 @@ class Limits(TypedDict, total=False):
     #: Rooms that one connection may be in. Default 1,024.
     connection_rooms_max: int
 
+    #: Milliseconds within which publications of a room wait for each other, to leave together,
+    #: where neither the room's options nor the member's say otherwise; 0 for each turn. Default
+    #: 0.
+    flush_interval_ms: int
+
+    #: Milliseconds up to which flush intervals widen while a shard is under pressure
+    #: (`pressure_us`) or near its memory budget. Default 1 s.
+    flush_interval_max_ms: int
+
+    #: Microseconds that publications may be late, in all turns of a tenth of a second, before
+    #: flush intervals widen by a step; they narrow again below half of it. 0 for never. Default
+    #: 50 ms.
+    pressure_us: int
+
+    #: Bytes of a publication's key, and of a key that a member watches. Default 255.
+    key_bytes_max: int
+
+    #: Keys of all rooms that one connection may watch. Default 4,096.
+    connection_keys_max: int
+
+    #: Distinct filters that the members of one room may have on a shard; a join with one more
+    #: has no effect. Default 1,000.
+    room_filters_max: int
+
+    #: Rooms that one connection may be in with a filter. Default 64.
+    connection_filters_max: int
+
+    #: Bytes of a room's history, where it has one (``RoomOptions.history``). Default 1 MiB.
+    history_bytes_max: int
+
+    #: Bytes that the whole engine may hold for tapes, histories, outboxes, inboxes, untaken
+    #: events and messages in the making, 0 for no such budget. Near it the engine degrades step
+    #: by step; at it publishing answers ``Overloaded``. Default 1 GiB.
+    memory_bytes_max: int
+
     #: Microseconds that one turn of a shard spends writing before it looks at its sockets and
     #: its inbox again. Default 1,000.
     turn_budget_us: int

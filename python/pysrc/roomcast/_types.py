@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 if TYPE_CHECKING:
-    from ._roomcast import Connection
+    from ._roomcast import Connection, Filter, Join
 
 #: Bytes that can be read without asking for a copy.
 ReadableBuffer: TypeAlias = bytes | bytearray | memoryview
@@ -15,3 +16,19 @@ Data: TypeAlias = str | ReadableBuffer | dict[str, Any] | list[Any] | tuple[Any,
 
 #: A connection, or its id.
 Who: TypeAlias = Union["Connection", int]
+
+#: Names and values that filters look at.
+Tags: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+#: A filter, or its text.
+FilterLike: TypeAlias = Union["Filter", str]
+
+#: Rooms to be in, each as it is, or with how it is joined.
+Rooms: TypeAlias = Union[
+    str, Iterable[Union[str, tuple[str, "Join | None"]]], Mapping[str, "Join | None"]
+]
+
+#: What happens to members that are too slow: they are disconnected with 4008; skip ahead to the
+#: newest publication; are sent the newest of each key; are just not sent what they cannot take; or
+#: catch up from the room's history.
+SlowPolicy: TypeAlias = Literal["disconnect", "skip", "latest", "volatile", "replay"]

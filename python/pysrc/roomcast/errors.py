@@ -52,13 +52,13 @@ class Behind(Refused):
 
 
 class Overloaded(Refused):
-    """A shard is overloaded (inbox_bytes_max, shard_tape_bytes_max)."""
+    """Overloaded (inbox_bytes_max, shard_tape_bytes_max or memory_bytes_max)."""
 
     status: ClassVar[int] = 11
 
 
 class PayloadTooLarge(Refused):
-    """The payload is larger than publication_bytes_max."""
+    """The payload and its labels are larger than publication_bytes_max."""
 
     status: ClassVar[int] = 12
 
@@ -67,6 +67,21 @@ class RoomNameError(RoomcastError, ValueError):
     """The room name is empty or longer than room_name_bytes_max."""
 
     status: ClassVar[int] = 13
+
+
+class KeyTooLong(RoomcastError, ValueError):
+    """The key is longer than key_bytes_max."""
+
+    status: ClassVar[int] = 14
+
+
+class FilterError(RoomcastError, ValueError):
+    """The filter is not valid."""
+
+    status: ClassVar[int] = 15
+
+    #: The byte of the text, in UTF-8, at which it is wrong; None where that is no single place.
+    at: int | None = None
 
 
 class Gone(RoomcastError):
@@ -108,6 +123,8 @@ BY_STATUS: Final[dict[int, type[RoomcastError]]] = {
     11: Overloaded,
     12: PayloadTooLarge,
     13: RoomNameError,
+    14: KeyTooLong,
+    15: FilterError,
     20: Gone,
     21: CloseCodeError,
     30: NotUpgrade,

@@ -77,6 +77,21 @@ int main() {
     expect(room && *room->try_members() == 1, "a held room");
     expect(static_cast<bool>(engine.try_corked([&] { expect(bool(room->try_publish("x")), "x"); })),
            "corked");
+    std::vector<roomcast::connection> there = *engine.try_connections();
+    expect(there.size() == 1, "one connection");
+    const auto written = roomcast::filter::try_of("key == 'a'");
+    expect(static_cast<bool>(written), "a filter");
+    expect(!roomcast::filter::try_of("key = 'a'"), "no filter");
+    const auto native = roomcast::filter::native(
+        "none", [](const roomcast::labels &labels, roomcast::bytes_view) { return !labels.key(); });
+    const auto joined = there[0].try_join(
+        "keys",
+        roomcast::join().filter(roomcast::filter::eq(roomcast::field::key(), "a") || native));
+    expect(static_cast<bool>(joined), "joining with a filter");
+    const auto tracked =
+        engine.try_publish_tracked(roomcast::publication("seen").to("keys").key("a"));
+    expect(static_cast<bool>(tracked), "tracking");
+    expect(reads(ends[1], in, "seen"), "what matches comes");
     const auto missing = roomcast::engine::try_start(roomcast::config().listen("nowhere"));
     expect(!missing && missing.text().find("nowhere") != std::string_view::npos, "why");
     expect(static_cast<bool>(engine.try_stop()), "stopping");

@@ -16,6 +16,8 @@ static_assert(std::is_nothrow_move_assignable_v<rc::room>);
 static_assert(!std::is_copy_constructible_v<rc::events>);
 static_assert(!std::is_copy_constructible_v<rc::upgrade>);
 static_assert(std::is_trivially_copyable_v<rc::connection>);
+static_assert(std::is_copy_assignable_v<rc::filter>);
+static_assert(!std::is_convertible_v<rc::filter, bool>);
 static_assert(std::is_copy_constructible_v<rc::pending>);
 static_assert(std::is_convertible_v<rc::engine &, rc::engine_ref>);
 static_assert(!std::is_convertible_v<std::string, rc::bytes_view>);
@@ -57,14 +59,6 @@ TEST_CASE("an error says its status or the sentence that it was given") {
 }
 
 TEST_CASE("statuses and limits have the library's numbers") {
-    unsigned statuses = 0, limits = 0;
-    for (unsigned i = 0; i < 300; ++i) {
-        const std::string known = roomcast_status_text(i);
-        if (known != "unknown status") ++statuses;
-        if (roomcast_limit_name(i)) ++limits;
-    }
-    CHECK(statuses == 18);
-    CHECK(limits == static_cast<unsigned>(rc::limit::deflate_bytes_min));
     CHECK(std::string(roomcast_limit_name(static_cast<unsigned>(rc::limit::turn_budget_us)))
           == "turn_budget_us");
     CHECK(std::string(rc::text(rc::status::gone)) == "no such connection");

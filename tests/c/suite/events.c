@@ -13,6 +13,8 @@ TEST(a_message_has_all_its_fields, PLAIN, 20) {
     struct seen opened = host_wait(&host, ROOMCAST_EVENT_OPENED, id, 0);
     TEXT("ann", S(opened.user));
     EQ(0, opened.message_kind | opened.reason | opened.code | opened.missed | opened.high);
+    EQ(0, opened.missed_first | opened.missed_last | opened.missed_replaced);
+    CHECK(!opened.has_delivery);
     ws_say(&ws, "h\xc3\xa9llo");
     ws_frame(&ws, true, WS_BINARY, "\0\1\2", 3);
     ws_frame(&ws, true, WS_TEXT, "", 0);
@@ -163,19 +165,11 @@ TEST(more_than_the_rate_of_messages_ends_by_name, PLAIN, 20) {
     host_free(&host);
 }
 
-/* A peer that reads nothing, and an engine that sees it soon. */
-static void prepare_slow(struct host *host) {
-    host_prepare(host);
-    OK(roomcast_config_set_limit(host->config, ROOMCAST_LIMIT_PUBLICATION_BYTES_MAX, 65536));
-    OK(roomcast_config_set_limit(host->config, ROOMCAST_LIMIT_TAPE_BYTES_MAX, 262144));
-    OK(roomcast_config_set_limit(host->config, ROOMCAST_LIMIT_ROOM_AHEAD_BYTES_MAX, 131072));
-}
-
 TEST(backpressure_is_told_high_and_low, PLAIN, 30) {
     static char part[60000];
     struct host host;
     struct ws ws;
-    prepare_slow(&host);
+    host_prepare_slow(&host);
     OK(roomcast_config_set_limit(host.config, ROOMCAST_LIMIT_OUTBOX_BYTES_MAX, 16 << 20));
     OK(roomcast_config_set_limit(host.config, ROOMCAST_LIMIT_OUTBOX_HIGH_BYTES, 100000));
     host_start(&host);
@@ -219,7 +213,7 @@ static size_t flood(struct host *host, uint64_t id, uint32_t kind) {
 TEST(too_slow_is_closed_with_4008, PLAIN, 30) {
     struct host host;
     struct ws ws;
-    prepare_slow(&host);
+    host_prepare_slow(&host);
     host_start(&host);
     uint64_t id = host_join(&host, &ws, "/slow");
     flood(&host, id, ROOMCAST_EVENT_CLOSED);
@@ -233,7 +227,7 @@ TEST(too_slow_is_closed_with_4008, PLAIN, 30) {
 TEST(lagged_tells_room_and_number, PLAIN, 30) {
     struct host host;
     struct ws ws;
-    prepare_slow(&host);
+    host_prepare_slow(&host);
     OK(roomcast_config_set_slow_policy(host.config, ROOMCAST_SLOW_POLICY_SKIP));
     host_start(&host);
     uint64_t id = host_join(&host, &ws, "/slow");
@@ -241,6 +235,8 @@ TEST(lagged_tells_room_and_number, PLAIN, 30) {
     struct seen seen = host_wait(&host, ROOMCAST_EVENT_LAGGED, id, 0);
     TEXT("slow", S(seen.text));
     CHECK(seen.missed > 0 && seen.missed < taken);
+    EQ(seen.missed, seen.missed_last - seen.missed_first + 1);
+    CHECK(!seen.missed_replaced);
     UNTIL(roomcast_engine_publish(host.engine, S("slow"), TEXT_KIND, B("end"), NULL) ==
           ROOMCAST_STATUS_OK);
     size_t heard = 0, missed = 0;

@@ -40,7 +40,9 @@ TEST(a_known_load_is_counted, PLAIN, 20) {
     CHECK(figures.publications >= 10 && figures.sends >= 1);
     CHECK(figures.bytes_in > 0 && figures.bytes_out > 33 * 3 && figures.writes > 0);
     CHECK(figures.turns > 0 && figures.turn.count > 0 && figures.busy_ns > 0);
-    CHECK(figures.turn_lag.count > 0 && figures.connection_bytes > 0);
+    CHECK(figures.turn_lag.count > 0);
+    /* Taken now and then, not each turn. */
+    UNTIL(host_figures(&host).connection_bytes > 0);
     uint64_t deliveries = 0, shards = 0;
     roomcast_snapshot one = {.struct_size = sizeof one};
     while (roomcast_engine_shard_snapshot(host.engine, shards, &one) == ROOMCAST_STATUS_OK) {

@@ -1,5 +1,5 @@
-/* Finalizers of connections call every function of the header, then stop or free the engine: on
- * the engine's threads, and in its turn. */
+/* Finalizers of connections and predicates call every function of the header, then stop or free the
+ * engine: on the engine's threads, and in its turn. */
 #include "reentry.h"
 
 /* A connection's data. */
@@ -34,6 +34,34 @@ static bool accept_with_data(struct host *host, const roomcast_engine *engine,
     return true;
 }
 
+static bool never(void *data, const roomcast_labels *labels, roomcast_bytes bytes) {
+    (void)data, (void)labels, (void)bytes;
+    return false;
+}
+
+/* The member has the filter last, and it goes with it. */
+static bool accept_with_filter(struct host *host, const roomcast_engine *engine,
+                               const roomcast_event *event) {
+    if (event->kind != ROOMCAST_EVENT_CONNECTING) return false;
+    const roomcast_str room = roomcast_str_of("r");
+    roomcast_filter *filter = NULL;
+    roomcast_accept accept;
+    roomcast_join join;
+    const roomcast_join *joins = &join;
+    OK(roomcast_filter_new_native(S("last"), host->hook_data, never, on_last, &filter));
+    memset(&join, 0, sizeof join);
+    join.struct_size = sizeof join;
+    join.filter = filter;
+    memset(&accept, 0, sizeof accept);
+    accept.struct_size = sizeof accept;
+    accept.rooms = &room;
+    accept.room_count = 1;
+    accept.joins = &joins;
+    OK(roomcast_connection_accept(engine, event->connection, &accept));
+    roomcast_filter_free(filter);
+    return true;
+}
+
 static void come_and_go(uint16_t port) {
     struct ws ws;
     ws_ask(&ws, ws_tcp(port), "/r", NULL);
@@ -44,14 +72,15 @@ static void come_and_go(uint16_t port) {
 }
 
 /* Without the end that frees: callbacks would come to `host` behind it. */
-TEST(a_finalizer_on_a_shard_calls_everything, PLAIN, 60) {
+static void finalize_on_a_shard(bool (*hook)(struct host *, const roomcast_engine *,
+                                             const roomcast_event *)) {
     for (int end = REENTRY_GO_ON; end <= REENTRY_STOP; end++) {
         struct host host = {0};
         struct last last = {0};
         host_prepare(&host);
         last.end = (enum reentry_end)end;
         last.on_shard = true;
-        host.hook = accept_with_data;
+        host.hook = hook;
         host.hook_data = &last;
         host_start(&host);
         last.engine = host.engine;
@@ -67,7 +96,8 @@ static void *come_and_go_thread(void *port) {
     return NULL;
 }
 
-TEST(a_finalizer_in_a_turn_calls_everything, PLAIN, 60) {
+static void finalize_in_a_turn(bool (*hook)(struct host *, const roomcast_engine *,
+                                            const roomcast_event *)) {
     for (int end = REENTRY_GO_ON; end <= REENTRY_FREE; end++) {
         struct host host = {0};
         struct last last = {0};
@@ -77,7 +107,7 @@ TEST(a_finalizer_in_a_turn_calls_everything, PLAIN, 60) {
         OK(roomcast_config_set_own_threads(host.config, false));
         last.end = (enum reentry_end)end;
         last.on_shard = last.turned = true;
-        host.hook = accept_with_data;
+        host.hook = hook;
         host.hook_data = &last;
         host_start(&host);
         last.engine = host.engine;
@@ -92,4 +122,15 @@ TEST(a_finalizer_in_a_turn_calls_everything, PLAIN, 60) {
         host_free(&host);
         CHECK(pthread_join(peer, NULL) == 0);
     }
+}
+
+TEST(data_goes_on_a_shard_and_calls_everything, PLAIN, 60) {
+    finalize_on_a_shard(accept_with_data);
+}
+TEST(data_goes_in_a_turn_and_calls_everything, PLAIN, 60) { finalize_in_a_turn(accept_with_data); }
+TEST(a_filter_goes_on_a_shard_and_calls_everything, PLAIN, 60) {
+    finalize_on_a_shard(accept_with_filter);
+}
+TEST(a_filter_goes_in_a_turn_and_calls_everything, PLAIN, 60) {
+    finalize_in_a_turn(accept_with_filter);
 }

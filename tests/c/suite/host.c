@@ -18,6 +18,11 @@ struct seen *seen_new(const roomcast_event *event, struct seen *into) {
     into->connection = event->connection;
     into->data = event->connection_data;
     into->missed = event->missed;
+    into->missed_first = event->missed_first;
+    into->missed_last = event->missed_last;
+    into->missed_replaced = event->missed_replaced;
+    into->has_delivery = event->delivery != NULL;
+    if (event->delivery) into->delivery = *event->delivery;
     into->reason = event->close_reason;
     into->code = event->close_code;
     into->high = event->high;
@@ -95,6 +100,13 @@ void host_prepare(struct host *host) {
     OK(roomcast_config_set_callback(host->config, host, host_on_event, NULL));
 }
 
+void host_prepare_slow(struct host *host) {
+    host_prepare(host);
+    OK(roomcast_config_set_limit(host->config, ROOMCAST_LIMIT_PUBLICATION_BYTES_MAX, 65536));
+    OK(roomcast_config_set_limit(host->config, ROOMCAST_LIMIT_TAPE_BYTES_MAX, 262144));
+    OK(roomcast_config_set_limit(host->config, ROOMCAST_LIMIT_ROOM_AHEAD_BYTES_MAX, 131072));
+}
+
 void host_start(struct host *host) {
     host->engine = engine_of(host->config);
     host->port = port_of(host->engine);
@@ -113,6 +125,28 @@ void host_free(struct host *host) {
     free(host->seen);
     pthread_mutex_destroy(&host->lock);
     memset(host, 0, sizeof *host);
+}
+
+roomcast_snapshot host_figures(const struct host *host) {
+    roomcast_snapshot figures = {0};
+    figures.struct_size = sizeof figures;
+    OK(roomcast_engine_snapshot(host->engine, &figures));
+    return figures;
+}
+
+roomcast_filter *filter_of(const char *text) {
+    roomcast_filter *filter = NULL;
+    char why[128] = "";
+    roomcast_status status = roomcast_filter_new(S(text), &filter, why, sizeof why);
+    if (status != ROOMCAST_STATUS_OK) suite_fail(__FILE__, __LINE__, "%s: %s", text, why);
+    return filter;
+}
+
+roomcast_join join_of(const roomcast_filter *filter) {
+    roomcast_join join = {0};
+    join.struct_size = sizeof join;
+    join.filter = filter;
+    return join;
 }
 
 static bool find(struct host *host, uint32_t kind, uint64_t connection, size_t *nth,
@@ -141,7 +175,7 @@ struct seen host_wait(struct host *host, uint32_t kind, uint64_t connection, siz
     struct seen seen;
     size_t left = nth;
     static const char *const kinds[] = {"none", "connecting", "opened", "message", "closed",
-                                        "backpressure", "lagged"};
+                                        "backpressure", "lagged", "delivered"};
     suite_at(__FILE__, __LINE__, kinds[kind < LENGTH(kinds) ? kind : 0]);
     while (!find(host, kind, connection, &left, &seen)) {
         left = nth;

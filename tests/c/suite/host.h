@@ -17,9 +17,10 @@ struct seen {
     char path[200];
     char *message;
     size_t message_len;
-    uint64_t missed;
+    uint64_t missed, missed_first, missed_last;
+    roomcast_delivery delivery;
     uint32_t reason, code;
-    bool high, has_user, has_text;
+    bool high, missed_replaced, has_user, has_text, has_delivery;
 };
 
 struct host {
@@ -38,6 +39,8 @@ struct host {
 roomcast_config *host_config(void);
 /* The same for `host`, with its callback; then change host->config, then start. */
 void host_prepare(struct host *host);
+/* One that soon sees that a peer does not read. */
+void host_prepare_slow(struct host *host);
 void host_start(struct host *host);
 /* Both. */
 void host_open(struct host *host);
@@ -58,6 +61,14 @@ size_t host_count(struct host *host, uint32_t kind, uint64_t connection);
 struct seen host_wait(struct host *host, uint32_t kind, uint64_t connection, size_t nth);
 /* A peer that has opened; gives its id. */
 uint64_t host_join(struct host *host, struct ws *ws, const char *target);
+
+/* What the engine says of itself now. */
+roomcast_snapshot host_figures(const struct host *host);
+
+/* A filter of its text; one that is none fails the test. */
+roomcast_filter *filter_of(const char *text);
+/* With this filter, or for NULL with nothing said. */
+roomcast_join join_of(const roomcast_filter *filter);
 
 bool text_is(roomcast_str text, const char *wanted);
 /* A zero-ended copy, cut to its place. */

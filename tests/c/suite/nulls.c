@@ -145,8 +145,8 @@ NULLS(roomcast_version_text) {
 }
 
 NULLS(roomcast_status_text) {
-    static const uint32_t known[] = {0, 1, 2, 3, 4, 10, 11, 12, 13, 20, 21, 30, 31, 40, 41, 42, 43,
-                                     44};
+    static const uint32_t known[] = {0,  1,  2,  3,  4,  10, 11, 12, 13, 14,
+                                     15, 20, 21, 30, 31, 40, 41, 42, 43, 44};
     size_t next = 0;
     (void)w;
     for (uint32_t status = 0; status < 1000; status++) {
@@ -288,6 +288,7 @@ NULLS(roomcast_text_str) {
     }
 FREE_OF_NULL(config)
 FREE_OF_NULL(engine)
+FREE_OF_NULL(filter)
 FREE_OF_NULL(ids)
 FREE_OF_NULL(names)
 FREE_OF_NULL(text)

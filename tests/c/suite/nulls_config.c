@@ -64,8 +64,52 @@ NULLS(roomcast_config_set_slow_policy) {
     IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(NULL, ROOMCAST_SLOW_POLICY_SKIP));
     EACH(bad, bad_enums, uint32_t)
         IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(w->config, *bad));
-    IS(INVALID_ARGUMENT, roomcast_config_set_slow_policy(w->config, 2));
+    for (uint32_t policy = 0; policy <= ROOMCAST_SLOW_POLICY_REPLAY; policy++)
+        OK(roomcast_config_set_slow_policy(w->config, policy));
+    OK(roomcast_config_set_slow_policy(w->config, ROOMCAST_SLOW_POLICY_DEFAULT));
 }
+
+NULLS(roomcast_config_set_room_options) {
+    roomcast_room_options options = {0};
+    IS(INVALID_ARGUMENT, roomcast_config_set_room_options(NULL, S("r"), NULL));
+    static const size_t sizes[] = {0, 1, sizeof(size_t), sizeof options - 4};
+    EACH(bad, sizes, size_t) {
+        options.struct_size = *bad;
+        IS(INVALID_ARGUMENT, roomcast_config_set_room_options(w->config, S("r"), &options));
+    }
+    options.struct_size = sizeof options;
+    EACH(bad, bad_texts, roomcast_str)
+        IS(INVALID_ARGUMENT, roomcast_config_set_room_options(w->config, *bad, &options));
+    EACH(bad, bad_enums, uint32_t) {
+        options.slow_policy = *bad;
+        IS(INVALID_ARGUMENT, roomcast_config_set_room_options(w->config, S("r"), &options));
+    }
+    options.slow_policy = ROOMCAST_SLOW_POLICY_DEFAULT;
+    options.flush_interval_ms = UINT32_MAX - 1;
+    OK(roomcast_config_set_room_options(w->config, S("r"), &options));
+    IS(CONFIG, roomcast_config_check(w->config, NULL, 0));
+    options.flush_interval_ms = ROOMCAST_EACH_TURN;
+    options.conflate = true;
+    OK(roomcast_config_set_room_options(w->config, S("r"), &options));
+    IS(CONFIG, roomcast_config_check(w->config, NULL, 0));
+    OK(roomcast_config_set_room_options(w->config, S("r"), NULL));
+    OK(roomcast_config_check(w->config, NULL, 0));
+}
+
+/* As without options, and with a size that is none. */
+#define LISTENS_WITH(function)                                                                   \
+    NULLS(roomcast_config_##function) {                                                          \
+        roomcast_listen_options options = {0};                                                   \
+        IS(INVALID_ARGUMENT, roomcast_config_##function(NULL, S("x"), NULL));                    \
+        EACH(bad, bad_texts, roomcast_str)                                                       \
+            IS(INVALID_ARGUMENT, roomcast_config_##function(w->config, *bad, NULL));             \
+        IS(INVALID_ARGUMENT, roomcast_config_##function(w->config, S("x"), &options));           \
+        options.struct_size = sizeof options - 1;                                                \
+        IS(INVALID_ARGUMENT, roomcast_config_##function(w->config, S("x"), &options));           \
+        OK(roomcast_config_check(w->config, NULL, 0));                                           \
+    }
+LISTENS_WITH(add_listener_with)
+LISTENS_WITH(add_unix_listener_with)
 
 NULLS(roomcast_config_set_message_rate_policy) {
     const uint32_t good = ROOMCAST_MESSAGE_RATE_POLICY_CLOSE;

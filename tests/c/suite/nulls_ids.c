@@ -215,7 +215,20 @@ static void bad_publications(struct world *w, bool held,
     EACH(bad, bad_texts, roomcast_str) {
         WRONG((p.rooms = bad, p.room_count = 1));
         WRONG((p.except_rooms = bad, p.except_room_count = 1));
+        const roomcast_tag named = {*bad, S("v")}, valued = {S("n"), *bad};
+        WRONG(p.event = *bad);
+        WRONG(p.key = *bad);
+        WRONG((p.tags = &named, p.tag_count = 1));
+        WRONG((p.tags = &valued, p.tag_count = 1));
     }
+    WRONG((p.tags = NULL, p.tag_count = 1));
+    const roomcast_tag tag = {S("n"), S("v")};
+    WRONG((p.tags = &tag, p.tag_count = SIZE_MAX));
+    p = good;
+    p.key.data = long_name;
+    p.key.len = sizeof long_name;
+    make_long_name();
+    IS(KEY, publish(w, &p));
 }
 
 static roomcast_status publish_with(struct world *w, roomcast_publication *publication) {
@@ -235,6 +248,53 @@ static roomcast_status held_with(struct world *w, roomcast_publication *publicat
 }
 
 NULLS(roomcast_engine_publish_with) { bad_publications(w, false, publish_with); }
+
+static roomcast_status publish_tracked(struct world *w, roomcast_publication *publication) {
+    PLACE(uint64_t, token);
+    PLACE(roomcast_published, done);
+    IS(INVALID_ARGUMENT, roomcast_engine_publish_tracked(NULL, publication, &token, &done));
+    IS(INVALID_ARGUMENT, roomcast_engine_publish_tracked(w->engine, publication, NULL, &done));
+    roomcast_status status =
+        roomcast_engine_publish_tracked(w->engine, publication, &token, &done);
+    UNTOUCHED(token);
+    UNTOUCHED(done);
+    return status;
+}
+
+static roomcast_status held_tracked(struct world *w, roomcast_publication *publication) {
+    PLACE(uint64_t, token);
+    PLACE(roomcast_published, done);
+    IS(INVALID_ARGUMENT,
+       roomcast_room_publish_tracked(NULL, w->room, publication, &token, &done));
+    IS(INVALID_ARGUMENT,
+       roomcast_room_publish_tracked(w->engine, w->room, publication, NULL, &done));
+    roomcast_status status =
+        roomcast_room_publish_tracked(w->engine, w->room, publication, &token, &done);
+    UNTOUCHED(token);
+    UNTOUCHED(done);
+    return status;
+}
+
+NULLS(roomcast_engine_publish_tracked) {
+    const roomcast_str rooms[] = {S("a"), S("b")};
+    roomcast_publication p = {0};
+    bad_publications(w, false, publish_tracked);
+    p.struct_size = sizeof p;
+    p.kind = TEXT_KIND;
+    p.rooms = rooms;
+    p.room_count = 2;
+    IS(INVALID_ARGUMENT, publish_tracked(w, &p));
+}
+
+NULLS(roomcast_room_publish_tracked) {
+    roomcast_publication p = {0};
+    uint64_t token;
+    bad_publications(w, true, held_tracked);
+    p.struct_size = sizeof p;
+    p.kind = TEXT_KIND;
+#define HELD_TRACKED(id) roomcast_room_publish_tracked(w->engine, id, &p, &token, NULL)
+    EACH_STALE(HELD_TRACKED);
+}
 
 NULLS(roomcast_room_publish_with) {
     roomcast_publication p = {0};

@@ -93,6 +93,16 @@ static void press(struct inside *inside) {
         roomcast_connection_send(inside->engine, id, BINARY_KIND, bytes);
     if (inside->kind == ROOMCAST_EVENT_LAGGED)
         roomcast_engine_publish(inside->engine, S("r"), BINARY_KIND, bytes, NULL);
+    if (inside->kind == ROOMCAST_EVENT_DELIVERED) {
+        const roomcast_str room = S("r");
+        roomcast_publication p = {0};
+        uint64_t token;
+        p.struct_size = sizeof p;
+        p.kind = TEXT_KIND;
+        p.rooms = &room;
+        p.room_count = 1;
+        roomcast_engine_publish_tracked(inside->engine, &p, &token, NULL);
+    }
 }
 
 static void run(uint32_t kind, enum reentry_end end, bool turned) {
@@ -128,7 +138,7 @@ static void run(uint32_t kind, enum reentry_end end, bool turned) {
 }
 
 static void run_all(enum reentry_end end, bool turned) {
-    for (uint32_t kind = ROOMCAST_EVENT_CONNECTING; kind <= ROOMCAST_EVENT_LAGGED; kind++)
+    for (uint32_t kind = ROOMCAST_EVENT_CONNECTING; kind <= ROOMCAST_EVENT_DELIVERED; kind++)
         run(kind, end, turned);
 }
 
@@ -159,6 +169,40 @@ TEST(a_page_calls_everything, PLAIN, 60) {
         if (end != REENTRY_FREE) roomcast_engine_free(inside.engine);
         UNTIL(LOAD(inside.freed) == 1);
         EQ(1, inside.calls);
+    }
+}
+
+static bool on_predicate(void *data, const roomcast_labels *labels, roomcast_bytes bytes) {
+    struct inside *inside = data;
+    CHECK(labels && bytes.len == 1);
+    act(inside, inside->engine, NULL, LOAD(inside->connection));
+    return true;
+}
+
+/* A filter's function, and when it goes its finalizer, on the thread of its member's shard. */
+TEST(a_predicate_calls_everything, PLAIN, 60) {
+    for (int end = REENTRY_GO_ON; end <= REENTRY_FREE; end++) {
+        struct inside inside = {0};
+        struct ws ws;
+        roomcast_filter *filter = NULL;
+        roomcast_join join = {0};
+        inside.end = (enum reentry_end)end;
+        begin(&inside, host_config(), false);
+        OK(roomcast_filter_new_native(S("calls"), &inside, on_predicate, NULL, &filter));
+        join.struct_size = sizeof join;
+        join.filter = filter;
+        ws_ask(&ws, ws_tcp(port_of(inside.engine)), "/", NULL);
+        UNTIL(LOAD(inside.connection));
+        OK(roomcast_connection_join_with(inside.engine, inside.connection, S("asked"), &join,
+                                         NULL));
+        roomcast_filter_free(filter);
+        OK(roomcast_engine_publish(inside.engine, S("asked"), TEXT_KIND, B("x"), NULL));
+        UNTIL(LOAD(inside.returned) == 1);
+        ws_send_close(&ws, 1000, "");
+        ws_expect_end(&ws);
+        ws_free(&ws);
+        if (end != REENTRY_FREE) roomcast_engine_free(inside.engine);
+        UNTIL(LOAD(inside.freed) == 1);
     }
 }
 

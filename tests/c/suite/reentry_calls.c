@@ -12,6 +12,8 @@ static void configure(void) {
     OK(roomcast_config_add_unix_listener(config, S("/nowhere/at/all")));
     OK(roomcast_config_set_shards(config, 1));
     OK(roomcast_config_set_reuse_port(config, false));
+    OK(roomcast_config_add_unix_listener_with(config, S("/nowhere/else"), NULL));
+    OK(roomcast_config_set_room_options(config, S("r"), NULL));
     OK(roomcast_config_set_slow_policy(config, ROOMCAST_SLOW_POLICY_SKIP));
     OK(roomcast_config_set_message_rate_policy(config, ROOMCAST_MESSAGE_RATE_POLICY_CLOSE));
     OK(roomcast_config_set_origins(config, NULL, 0));
@@ -128,16 +130,18 @@ static void publish(const struct reentry *from) {
     const roomcast_engine *engine = from->engine;
     const roomcast_str room = S("r");
     roomcast_publication p = {0};
-    uint64_t held = 0;
+    uint64_t held = 0, token = 0;
     p.struct_size = sizeof p;
     p.kind = TEXT_KIND;
     p.data = B("with");
     check_done(roomcast_room_hold(engine, room, &held));
     check_done(roomcast_room_publish(engine, held, TEXT_KIND, B("held"), NULL));
     check_done(roomcast_room_publish_with(engine, held, &p, NULL));
+    check_done(roomcast_room_publish_tracked(engine, held, &p, &token, NULL));
     p.rooms = &room;
     p.room_count = 1;
     check_done(roomcast_engine_publish_with(engine, &p, NULL));
+    check_done(roomcast_engine_publish_tracked(engine, &p, &token, NULL));
     check_done(roomcast_engine_publish(engine, room, TEXT_KIND, B("room"), NULL));
     check_done(roomcast_engine_send_all(engine, TEXT_KIND, B("all")));
     check_done(roomcast_user_send(engine, S("u"), TEXT_KIND, B("user")));
@@ -151,11 +155,64 @@ static void publish(const struct reentry *from) {
     check_done(roomcast_engine_count(engine, room, &members));
 }
 
+static bool never(void *data, const roomcast_labels *labels, roomcast_bytes bytes) {
+    (void)data, (void)bytes;
+    roomcast_str name;
+    roomcast_labels_event(labels);
+    roomcast_labels_key(labels);
+    roomcast_labels_tag(labels, S("t"));
+    CHECK(!roomcast_labels_tag_at(labels, 0, &name, NULL));
+    return false;
+}
+
+static void make_filters(const roomcast_filter *parts[4]) {
+    const roomcast_str value = S("v");
+    roomcast_filter *filters[4] = {NULL};
+    OK(roomcast_filter_new(S("has(publication.key)"), &filters[0], NULL, 0));
+    OK(roomcast_filter_new_native(S("never"), NULL, never, NULL, &filters[1]));
+    OK(roomcast_filter_new_ask(ROOMCAST_FIELD_TAG, S("t"), ROOMCAST_QUESTION_ONE_OF, &value, 1,
+                               &filters[2]));
+    OK(roomcast_filter_new_compare(ROOMCAST_FIELD_TAG, S("t"), ROOMCAST_COMPARISON_LESS, 1,
+                                   &filters[3]));
+    for (int i = 0; i < 4; i++) parts[i] = filters[i];
+}
+
+/* Joined with a filter of its own, which goes with the leaving, on the shard. */
+static void select_calls(const roomcast_engine *engine, uint64_t id) {
+    const roomcast_filter *parts[4];
+    roomcast_filter *all = NULL, *any = NULL, *not = NULL;
+    roomcast_publication p = {0};
+    roomcast_join join = {0};
+    const roomcast_str key = S("k");
+    bool matches = true;
+    make_filters(parts);
+    OK(roomcast_filter_new_all(parts, 4, &all));
+    OK(roomcast_filter_new_any(parts, 4, &any));
+    OK(roomcast_filter_new_not(all, &not));
+    CHECK(roomcast_filter_text(all).len > 0);
+    p.struct_size = sizeof p;
+    p.kind = TEXT_KIND;
+    OK(roomcast_filter_matches(any, &p, &matches));
+    CHECK(!matches);
+    join.struct_size = sizeof join;
+    join.filter = any;
+    join.watches = true;
+    check_done(roomcast_connection_join_with(engine, id, S("extra"), &join, NULL));
+    check_done(roomcast_connection_watch(engine, id, S("extra"), &key, 1));
+    check_done(roomcast_connection_unwatch(engine, id, S("extra"), &key, 1));
+    check_done(roomcast_connection_leave(engine, id, S("extra")));
+    for (int i = 0; i < 4; i++) roomcast_filter_free((roomcast_filter *)parts[i]);
+    roomcast_filter_free(all);
+    roomcast_filter_free(any);
+    roomcast_filter_free(not);
+}
+
 static void connection_calls(const struct reentry *from) {
     const roomcast_engine *engine = from->engine;
     uint64_t id = from->connection;
     roomcast_connection_is_open(engine, id);
     check_done(roomcast_connection_send(engine, id, TEXT_KIND, B("private")));
+    select_calls(engine, id);
     check_done(roomcast_connection_join(engine, id, S("extra"), NULL));
     check_done(roomcast_connection_leave(engine, id, S("extra")));
     roomcast_status status = roomcast_connection_close(engine, id, 1, S(""));

@@ -6,8 +6,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use roomcast::{
-    Accept, CloseReason, Connection, ConnectionId, Handle, Handler, Message, Pending, Publication,
-    Request, Room,
+    Accept, CloseReason, Connection, ConnectionId, Handle, Handler, Message, Missed, Pending,
+    Publication, Request, Room,
 };
 
 use super::model::{Model, ROOMS, each, room_name};
@@ -151,7 +151,7 @@ impl Handler for Host {
         self.model().on_closed(connection.id(), reason);
     }
 
-    fn lagged(&self, connection: Connection<'_>, _: &str, missed: u64) {
-        self.model().on_lagged(connection.id(), missed);
+    fn lagged(&self, connection: Connection<'_>, _: &str, missed: Missed) {
+        self.model().on_lagged(connection.id(), missed.count);
     }
 }
