@@ -1224,9 +1224,10 @@ typedef enum roomcast_slow_policy {
     ROOMCAST_SLOW_POLICY_VOLATILE = 4,
     /**
      * It catches up from the room's history (`history` of `roomcast_room_options`) when its socket
-     * takes bytes again; an event tells what the history does not have any more. Without a history
-     * it is as `ROOMCAST_SLOW_POLICY_SKIP`. Its order is kept within the room, but not with other
-     * rooms while it catches up.
+     * takes bytes again; an event tells what the history does not have any more, whether or not
+     * its filter would match. Without a history, and for a member with a watch-list, it is as
+     * `ROOMCAST_SLOW_POLICY_SKIP`. Its order is kept within the room, but not with other rooms
+     * while it catches up.
      */
     ROOMCAST_SLOW_POLICY_REPLAY = 5,
 } roomcast_slow_policy;
