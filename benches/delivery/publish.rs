@@ -157,7 +157,8 @@ impl<'a> Publisher<'a> {
         payload: &mut [u8],
     ) -> Result<u64, Box<dyn Error>> {
         let mut taken = 0;
-        let mut cork = Some(self.engine.cork());
+        // For one alone there is nothing to hold back, and a shard dozes where corks are in use.
+        let mut cork = (order.at_once > 1).then(|| self.engine.cork());
         for nth in nths {
             let mut is_taken = self.offer(order, nth, payload)?;
             let begun = (order.again && !is_taken).then(Instant::now);

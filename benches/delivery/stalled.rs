@@ -87,8 +87,8 @@ fn stall(plan: &Plan, load: &'static str, options: &str) -> Result<Outcome, Box<
         members,
         bytes: (STALLED_BYTES / each.max(1)).max(BYTES_MIN),
     };
-    publish(&mut scene, &crowd, 1.0)?;
     let before = scene.figures()?;
+    publish(&mut scene, &crowd, 1.0)?;
     let mut calm = timed(&mut scene, &crowd, undisturbed)?;
     let (rss, clocks) = (scene.memory()?, scene.clocks()?);
     scene.rss_most = rss;
@@ -175,30 +175,34 @@ fn settle(
     let missing =
         |scene: &Scene, nth: usize| numbers.of(&room(nth)) - scene.ledger.readers[nth].frames;
     let others: u64 = (ROOMS..readers).map(|nth| missing(scene, nth)).sum();
-    outcome.fault_if(others > 0, || {
-        format!("{others} publications did not come to the others")
-    });
     let stopped: u64 = (0..ROOMS).map(|nth| missing(scene, nth)).sum();
     outcome.fault_if(stopped == 0, || "the stall was too short to be felt".into());
     let figure = |name| after.since(before, name);
     let ended = (0..readers).filter(|&nth| scene.readers.end(nth).is_some());
     let ended: Vec<usize> = ended.collect();
+    outcome.most(
+        "publications that the others lack",
+        Unit::Count,
+        0.0,
+        others as f64,
+    );
     let is_told = outcome.load == "stalled, skip" || outcome.load == "stalled, latest";
     outcome.fault_if(!notices.is_empty() && !is_told, || "somebody lagged".into());
     if outcome.load == "stalled, disconnect" {
         thrown_out(scene, outcome, &ended);
-        let counted = (figure("too_slow"), figure("told_too_slow"));
-        outcome.fault_if(counted != (ROOMS as u64, ROOMS as u64), || {
-            format!("thrown out by the figures and the host: {counted:?}")
+        let counted = [figure("too_slow"), figure("told_too_slow")];
+        outcome.fault_if(counted != [ended.len() as u64; 2], || {
+            let ended = ended.len();
+            format!("{ended} ended, by the figures and the host {counted:?}")
         });
     } else {
         outcome.fault_if(!ended.is_empty(), || format!("connections {ended:?} ended"));
         let counted = figure("lagged") + figure("volatile_dropped");
-        outcome.fault_if(counted != stopped, || {
-            format!("{stopped} did not come, {counted} were counted")
+        outcome.fault_if(counted != stopped + others, || {
+            format!("{stopped} and {others} did not come, {counted} were counted")
         });
     }
-    for nth in (0..ROOMS).filter(|_| is_told) {
+    for nth in (0..readers).filter(|_| is_told) {
         let mine = notices.iter().filter(|notice| notice.reader == nth);
         let mine: Vec<&Notice> = mine.collect();
         judge(scene, outcome, nth, missing(scene, nth), &mine);
@@ -211,19 +215,23 @@ fn settle(
     Ok(())
 }
 
-/// The stopped ones, and nobody else, were closed as too slow, behind all that had been sent.
+/// The stopped ones were closed as too slow, as was whoever else ended, and each behind an unbroken
+/// row of publications.
 fn thrown_out(scene: &Scene, outcome: &mut Outcome, ended: &[usize]) {
-    let is_told = |nth| scene.readers.end(nth) == Some(End::Closed(TOO_SLOW));
-    let told = (0..ROOMS).filter(|&nth| is_told(nth)).count();
-    outcome.fault_if(told != ROOMS || ended.len() != ROOMS, || {
+    let is_told = |nth: &usize| scene.readers.end(*nth) == Some(End::Closed(TOO_SLOW));
+    let told = ended.iter().filter(|nth| is_told(nth)).count();
+    let stopped = ended.iter().filter(|nth| **nth < ROOMS).count();
+    outcome.fault_if(told != ended.len() || stopped != ROOMS, || {
         let ended = ended.len();
-        format!("{told} of {ROOMS} were closed with 4008, {ended} ended")
+        format!("{ended} ended, {told} with 4008, {stopped} of {ROOMS} that were stopped")
     });
-    let gaps = (0..ROOMS).any(|nth| !scene.ledger.readers[nth].gaps.is_empty());
-    outcome.fault_if(gaps, || "who was thrown out had missed some before".into());
+    let mut readers = scene.ledger.readers.iter();
+    outcome.fault_if(readers.any(|heard| !heard.gaps.is_empty()), || {
+        "somebody missed publications and was not closed at once".into()
+    });
 }
 
-/// What one stopped reader has not got is what the notices say, to the last one.
+/// What one reader has not got is what the notices say, to the last one.
 fn judge(scene: &Scene, outcome: &mut Outcome, nth: usize, missing: u64, notices: &[&Notice]) {
     let heard = &scene.ledger.readers[nth];
     let told: u64 = notices.iter().map(|notice| notice.count).sum();
@@ -241,9 +249,20 @@ fn judge(scene: &Scene, outcome: &mut Outcome, nth: usize, missing: u64, notices
     });
     let is_latest = outcome.load == "stalled, latest";
     let is_old = notices.iter().all(|notice| notice.replaced);
-    let neighbour = &scene.ledger.readers[nth + ROOMS];
-    outcome.fault_if(
-        is_latest && is_old && heard.newest != neighbour.newest,
-        || format!("reader {nth} has not the newest of each key"),
-    );
+    let newest = newest(scene, nth);
+    let is_stale = is_latest && is_old && heard.newest != newest;
+    outcome.fault_if(is_stale, || {
+        format!("reader {nth} has not the newest of each key")
+    });
+}
+
+/// The newest number of each key in the room of this member: what anybody there has got.
+fn newest(scene: &Scene, nth: usize) -> Vec<u64> {
+    let mut newest = vec![0; KEYS as usize];
+    for heard in scene.ledger.readers.iter().skip(nth % ROOMS).step_by(ROOMS) {
+        for (most, number) in newest.iter_mut().zip(&heard.newest) {
+            *most = (*most).max(*number);
+        }
+    }
+    newest
 }

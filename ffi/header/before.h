@@ -40,14 +40,14 @@
  *
  * Texts are a pointer and a length, in UTF-8, without a zero at the end (`roomcast_str`). Where
  * it is not UTF-8, the call answers `ROOMCAST_STATUS_INVALID_ARGUMENT`. NULL with length 0 is
- * the empty text.
+ * the empty text, or none where the documentation says so.
  *
  * Enumerations come in as `uint32_t` and are checked. Numbers may be added in later versions.
  *
  * Growing structs begin with `struct_size`, which the host sets to the `sizeof` that it was
  * compiled with, and whose other fields it sets to zero where they are not needed. Of
- * `roomcast_event`, which comes in arrays, the size is an argument instead. Other structs never
- * grow.
+ * `roomcast_event`, which comes in arrays, the size is an argument instead, and
+ * `roomcast_delivery` is the library's to make. Other structs never grow.
  *
  * Callbacks come as user data, function and finalizer; the user data is their first argument.
  * Their types say on which thread they are called, how long pointers live, what they may do, and

@@ -25,9 +25,10 @@ pub enum roomcast_slow_policy {
     /// (`volatile_dropped`), without an event: for news that is worthless when it is late.
     Volatile = 4,
     /// It catches up from the room's history (`history` of `roomcast_room_options`) when its socket
-    /// takes bytes again; an event tells what the history does not have any more. Without a history
-    /// it is as `ROOMCAST_SLOW_POLICY_SKIP`. Its order is kept within the room, but not with other
-    /// rooms while it catches up.
+    /// takes bytes again; an event tells what the history does not have any more, whether or not
+    /// its filter would match. Without a history, and for a member with a watch-list, it is as
+    /// `ROOMCAST_SLOW_POLICY_SKIP`. Its order is kept within the room, but not with other rooms
+    /// while it catches up.
     Replay = 5,
 }
 
