@@ -242,7 +242,7 @@ impl Handle {
             let own = Arc::get_mut(&mut publication).expect("it is not shared yet");
             own.tracker = tracker.take();
             own.number(offset);
-            let inbox_cost = own.inbox_cost();
+            let inbox_cost = own.held_bytes();
             tail.remember(offset, &publication);
             let copies = std::iter::repeat_n(publication, shards.len());
             for (&shard, publication) in shards.iter().zip(copies) {
@@ -264,7 +264,7 @@ impl Handle {
         publication: Publication<'_>,
     ) -> Result<Published, Refused> {
         let encoded = self.encode(None, &publication);
-        let (cost, inbox_cost) = (encoded.cost(), encoded.inbox_cost());
+        let (cost, inbox_cost) = (encoded.cost(), encoded.held_bytes());
         let address = |at: usize| Arc::as_ptr(&rooms[at]).addr();
         let mut order: Vec<usize> = (0..rooms.len()).collect();
         order.sort_by_key(|&at| (address(at), at));

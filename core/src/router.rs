@@ -71,7 +71,7 @@ impl Command {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Command::Publish(publication) | Command::Union { publication, .. } => {
-                publication.inbox_cost()
+                publication.held_bytes()
             }
             Command::Send { message, .. }
             | Command::SendUser { message, .. }

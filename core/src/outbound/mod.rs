@@ -415,15 +415,15 @@ impl<R: RoomRef + Clone> Outbound<R> {
         sequence: u64,
         news: Option<Arc<watch::News>>,
     ) {
-        let len = (*frame).as_ref().len();
         let bounds = self.bounds;
         let outbox = self.outbox(slot);
-        let waiting = outbox.bytes();
+        let before = outbox.bytes();
         outbox.push_news(sequence, frame, news);
-        self.private_bytes += len;
+        let waiting = outbox.bytes();
+        self.private_bytes += waiting - before;
         self.mark_dirty(slot);
         let link = &mut self.links[slot as usize];
-        if waiting + len > bounds.outbox_high_bytes && !link.is(LINK_HIGH) {
+        if waiting > bounds.outbox_high_bytes && !link.is(LINK_HIGH) {
             link.flags |= LINK_HIGH;
             self.notices.push(Notice::High(slot));
         }
@@ -470,9 +470,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
             self.remove_membership(slot, m.group);
         }
         let sequence = self.next_sequence();
-        let len = (*frame).as_ref().len();
-        self.outbox(slot).push(sequence, frame);
-        self.private_bytes += len;
+        let outbox = self.outbox(slot);
+        let before = outbox.bytes();
+        outbox.push(sequence, frame);
+        self.private_bytes += outbox.bytes() - before;
         let link = &mut self.links[slot as usize];
         // A connection that was given up may be sent the close frame all the same.
         link.flags = (link.flags | LINK_CLOSING) & !LINK_DONE;

@@ -20,6 +20,14 @@ pub(crate) struct Private {
     pub(super) news: Option<Arc<News>>,
 }
 
+/// What a private frame counts for beside its bytes: its place in the queue, and its part in what
+/// holds it.
+const OVERHEAD: usize = 64;
+
+fn cost(frame: &SharedFrame) -> usize {
+    (**frame).as_ref().len() + OVERHEAD
+}
+
 /// A room whose history the connection catches up from.
 pub(super) struct Replay {
     pub(super) group: super::GroupId,
@@ -44,7 +52,7 @@ pub(crate) struct Outbox {
     pub(super) replays: SmallVec<[Replay; 1]>,
     /// The next frames of a history were asked for.
     pub(super) is_replay_asked: bool,
-    /// Bytes of `queue`.
+    /// What `queue` counts for.
     pub(crate) queued_bytes: usize,
 }
 
@@ -75,7 +83,7 @@ impl Outbox {
 
     /// As `push`, of what is news of a key.
     pub(super) fn push_news(&mut self, sequence: u64, frame: SharedFrame, news: Option<Arc<News>>) {
-        self.queued_bytes += (*frame).as_ref().len();
+        self.queued_bytes += cost(&frame);
         let behind = self
             .queue
             .iter()
@@ -94,7 +102,7 @@ impl Outbox {
     /// Removes the oldest private frame.
     pub(crate) fn pop(&mut self) -> Option<Private> {
         let first = self.queue.pop_front()?;
-        self.queued_bytes -= (*first.frame).as_ref().len();
+        self.queued_bytes -= cost(&first.frame);
         Some(first)
     }
 
@@ -114,7 +122,7 @@ impl Outbox {
                         && may_drop(news)
                         && !seen.insert((news.group, news.key.clone())) =>
                 {
-                    self.queued_bytes -= (*private.frame).as_ref().len();
+                    self.queued_bytes -= cost(&private.frame);
                     dropped(news);
                 }
                 _ => kept.push_front(private),
@@ -160,7 +168,7 @@ mod tests {
         for sequence in [3, 9, 5, 7] {
             outbox.push(sequence, Arc::new(vec![0u8; 10]));
         }
-        assert_eq!(outbox.bytes(), 40);
+        assert_eq!(outbox.bytes(), 4 * (10 + OVERHEAD));
         let order: Vec<u64> = std::iter::from_fn(|| outbox.pop())
             .map(|p| p.sequence)
             .collect();

@@ -28,7 +28,8 @@ pub(crate) struct Pool {
     free: [Vec<Vec<u8>>; 3],
     #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept")]
     tapes: Vec<Box<Tape>>,
-    /// Bytes that all tapes of the shard hold: segments by capacity, shared frames by length.
+    /// Bytes that all tapes of the shard hold: segments and marks by capacity, shared frames by
+    /// length.
     pub(crate) held_bytes: usize,
     /// A bit for each group that has a tape: who looks for unsent frames among the groups of a
     /// connection touches no others.
@@ -84,6 +85,7 @@ impl Pool {
         }
         self.taped[word] |= 1 << (group % 64);
         let mut tape = self.tapes.pop().unwrap_or_default();
+        self.held_bytes += tape.index.capacity() * size_of::<Mark>();
         tape.head = position;
         tape
     }
@@ -92,6 +94,7 @@ impl Pool {
     pub(crate) fn recycle(&mut self, group: u32, mut tape: Box<Tape>) {
         self.taped[group as usize / 64] &= !(1 << (group % 64));
         tape.trim(u64::MAX, self);
+        self.held_bytes -= tape.index.capacity() * size_of::<Mark>();
         tape.sweep = Sweep::default();
         if self.tapes.len() < 1024 && tape.index.capacity() <= 4096 {
             self.tapes.push(tape);
@@ -204,6 +207,9 @@ impl Tape {
         F: AsRef<[u8]> + Send + Sync + 'static,
     {
         let bytes = (**frame).as_ref();
+        if self.index.len() == self.index.capacity() {
+            self.grow_index(pool);
+        }
         self.index.push_back(Mark {
             sequence,
             start: self.head,
@@ -219,6 +225,13 @@ impl Tape {
             self.room_for(bytes.len(), pool).extend_from_slice(bytes);
         }
         self.head += bytes.len() as u64;
+    }
+
+    #[inline(never)]
+    fn grow_index(&mut self, pool: &mut Pool) {
+        let before = self.index.capacity();
+        self.index.reserve(1);
+        pool.held_bytes += (self.index.capacity() - before) * size_of::<Mark>();
     }
 
     /// The own segment at the end, with place for `len` more bytes.

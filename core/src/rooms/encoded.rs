@@ -70,9 +70,9 @@ impl Encoded {
         }
     }
 
-    /// What it counts for in an inbox.
-    pub(crate) fn inbox_cost(&self) -> usize {
-        self.cost() + self.labels.bytes()
+    /// What it counts for in an inbox or a history: what it holds in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.framed.len() + self.labels.bytes()
     }
 
     /// What it counts for in a room's *ahead*.

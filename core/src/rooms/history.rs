@@ -35,7 +35,7 @@ impl History {
 
     /// Keeps a publication, and lets go of the oldest where there is no place for all.
     pub(crate) fn push(&mut self, offset: u64, publication: Arc<Encoded>) {
-        let cost = publication.inbox_cost();
+        let cost = publication.held_bytes();
         self.bytes += cost;
         self.total.fetch_add(cost, Ordering::Relaxed);
         self.ring.push_back((offset, publication));
@@ -43,7 +43,7 @@ impl History {
             let Some((_, oldest)) = self.ring.pop_front() else {
                 return;
             };
-            self.forget(oldest.inbox_cost());
+            self.forget(oldest.held_bytes());
         }
     }
 
@@ -59,7 +59,7 @@ impl History {
         let kept = self.ring.range(first..);
         let within = kept.take_while(|(offset, publication)| {
             let goes_on = *offset <= to && bytes < bytes_max;
-            bytes += publication.inbox_cost();
+            bytes += publication.held_bytes();
             goes_on
         });
         within.cloned().collect()
@@ -82,7 +82,7 @@ mod tests {
         let total = Arc::new(AtomicUsize::new(0));
         let bounds = HistoryBounds {
             publications_max: 5,
-            bytes_max: 1000,
+            bytes_max: 4000,
         };
         let mut history = History::new(bounds, &total);
         for offset in 1..=20 {
@@ -100,7 +100,7 @@ mod tests {
         assert!(offsets(21, 30, 10_000).is_empty());
         assert!(total.load(Ordering::Relaxed) > 500);
         let mut large = Encoded::default();
-        large.fill(None, Kind::Binary, &[0; 900], 1);
+        large.fill(None, Kind::Binary, &[0; 3500], 1);
         history.push(21, Arc::new(large));
         assert_eq!(history.ring.len(), 1, "bytes are bounded too");
         drop(history);
