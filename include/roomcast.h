@@ -405,9 +405,9 @@ typedef enum roomcast_limit {
      */
     ROOMCAST_LIMIT_SHARD_TAPE_BYTES_MAX = 9,
     /**
-     * Bytes waiting for one connection alone (private messages, half-sent frames); a message
-     * beyond that closes it with 4008. One larger message is taken when nothing waits. Default 1
-     * MiB.
+     * Bytes waiting for one connection alone (private messages, half-sent frames, what it
+     * watches), 64 more for each frame than it has; a message beyond that closes it with 4008. One
+     * larger message is taken when nothing waits. Default 1 MiB.
      */
     ROOMCAST_LIMIT_OUTBOX_BYTES_MAX = 10,
     /**
@@ -421,8 +421,8 @@ typedef enum roomcast_limit {
      */
     ROOMCAST_LIMIT_ROOM_AHEAD_BYTES_MAX = 12,
     /**
-     * Bytes of commands waiting for one shard; above it publishing and sending answer
-     * `ROOMCAST_STATUS_OVERLOADED`. Default 64 MiB.
+     * Bytes of commands waiting for one shard, some 300 more for each publication than its data;
+     * above it publishing and sending answer `ROOMCAST_STATUS_OVERLOADED`. Default 64 MiB.
      */
     ROOMCAST_LIMIT_INBOX_BYTES_MAX = 13,
     /**

@@ -32,9 +32,9 @@ pub enum roomcast_limit {
     TapeBytesMax = 8,
     /// Bytes that all tapes of one shard keep together. Default 256 MiB.
     ShardTapeBytesMax = 9,
-    /// Bytes waiting for one connection alone (private messages, half-sent frames); a message
-    /// beyond that closes it with 4008. One larger message is taken when nothing waits. Default 1
-    /// MiB.
+    /// Bytes waiting for one connection alone (private messages, half-sent frames, what it
+    /// watches), 64 more for each frame than it has; a message beyond that closes it with 4008. One
+    /// larger message is taken when nothing waits. Default 1 MiB.
     OutboxBytesMax = 10,
     /// Waiting bytes of a connection above which the host is told (backpressure high) and the
     /// connection is not read from; low again below half of it. Default 256 KiB.
@@ -42,8 +42,8 @@ pub enum roomcast_limit {
     /// Bytes published to a room but not yet offered to its members, per shard; above it publishing
     /// answers `ROOMCAST_STATUS_BEHIND`. Default 1 MiB.
     RoomAheadBytesMax = 12,
-    /// Bytes of commands waiting for one shard; above it publishing and sending answer
-    /// `ROOMCAST_STATUS_OVERLOADED`. Default 64 MiB.
+    /// Bytes of commands waiting for one shard, some 300 more for each publication than its data;
+    /// above it publishing and sending answer `ROOMCAST_STATUS_OVERLOADED`. Default 64 MiB.
     InboxBytesMax = 13,
     /// Bytes of a room's name in UTF-8. Default 255.
     RoomNameBytesMax = 14,

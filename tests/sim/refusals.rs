@@ -30,7 +30,7 @@ const AHEAD: usize = 32 * 1024;
 const INBOX: usize = 48 * 1024;
 const SHARD_TAPE: u64 = TAPE as u64;
 /// What a frame costs beside its payload, at most.
-const ADDED: usize = 64;
+const ADDED: usize = 512;
 
 /// How often each refusal came for no other reason than this one.
 #[derive(Default)]

@@ -73,9 +73,9 @@ class Limits(TypedDict, total=False):
     #: Bytes that all tapes of one shard keep together. Default 256 MiB.
     shard_tape_bytes_max: int
 
-    #: Bytes waiting for one connection alone (private messages, half-sent frames); a message
-    #: beyond that closes it with 4008. One larger message is taken when nothing waits. Default
-    #: 1 MiB.
+    #: Bytes waiting for one connection alone (private messages, half-sent frames, what it
+    #: watches), 64 more for each frame than it has; a message beyond that closes it with 4008.
+    #: One larger message is taken when nothing waits. Default 1 MiB.
     outbox_bytes_max: int
 
     #: Waiting bytes of a connection above which the host is told (backpressure high) and the
@@ -86,8 +86,8 @@ class Limits(TypedDict, total=False):
     #: publishing answers ``Behind``. Default 1 MiB.
     room_ahead_bytes_max: int
 
-    #: Bytes of commands waiting for one shard; above it publishing and `send` answer
-    #: ``Overloaded``. Default 64 MiB.
+    #: Bytes of commands waiting for one shard, some 300 more for each publication than its
+    #: data; above it publishing and `send` answer ``Overloaded``. Default 64 MiB.
     inbox_bytes_max: int
 
     #: Bytes of a room's name in UTF-8. Default 255.
