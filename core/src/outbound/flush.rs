@@ -216,8 +216,9 @@ impl<R: RoomRef + Clone> Outbound<R> {
             };
             is_thin |= thin != Thin::All;
             self.merge.thin.push(thin);
-            if group.held && !has_private {
-                let to = group.cursor.clamp(source.from, source.to);
+            // What may still be conflated waits as what is held does.
+            if (group.held || group.terms.conflates) && !has_private {
+                let to = group.offered().clamp(source.from, source.to);
                 waits |= to < std::mem::replace(&mut source.to, to);
             }
         }

@@ -21,6 +21,10 @@ const CLASSES: [usize; 3] = [256, 4 * 1024, 64 * 1024];
 /// Segments that a pool keeps of each class when nobody needs them, 2 MiB in all at most.
 const KEPT: [usize; 3] = [1024, 128, 16];
 
+/// Tapes that it keeps, and marks that these have place for: 1.5 MiB.
+const KEPT_TAPES: usize = 1024;
+const KEPT_MARKS: usize = 64 * 1024;
+
 /// Free segments and tapes of one shard.
 pub(crate) struct Pool {
     /// Classes in use: a tape is let go of by whole segments, so one is a quarter of it at most.
@@ -28,6 +32,10 @@ pub(crate) struct Pool {
     free: [Vec<Vec<u8>>; 3],
     #[expect(clippy::vec_box, reason = "the boxes themselves are what is kept")]
     tapes: Vec<Box<Tape>>,
+    /// Marks that the free tapes have place for.
+    kept_marks: usize,
+    /// What nobody needs is let go of, to save memory.
+    is_saving: bool,
     /// Bytes that all tapes of the shard hold: segments and marks by capacity, shared frames by
     /// length.
     pub(crate) held_bytes: usize,
@@ -44,6 +52,8 @@ impl Pool {
             classes: CLASSES.iter().take_while(fits).count(),
             free: Default::default(),
             tapes: Vec::new(),
+            kept_marks: 0,
+            is_saving: false,
             held_bytes: 0,
             taped: Vec::new(),
         }
@@ -65,6 +75,7 @@ impl Pool {
         self.held_bytes -= segment.capacity();
         if let Some(class) = CLASSES.iter().position(|&c| c == segment.capacity())
             && self.free[class].len() < KEPT[class]
+            && !self.is_saving
         {
             segment.clear();
             self.free[class].push(segment);
@@ -85,6 +96,7 @@ impl Pool {
         }
         self.taped[word] |= 1 << (group % 64);
         let mut tape = self.tapes.pop().unwrap_or_default();
+        self.kept_marks -= tape.index.capacity();
         self.held_bytes += tape.index.capacity() * size_of::<Mark>();
         tape.head = position;
         tape
@@ -96,8 +108,20 @@ impl Pool {
         tape.trim(u64::MAX, self);
         self.held_bytes -= tape.index.capacity() * size_of::<Mark>();
         tape.sweep = Sweep::default();
-        if self.tapes.len() < 1024 && tape.index.capacity() <= 4096 {
+        let kept_marks = self.kept_marks + tape.index.capacity();
+        if self.tapes.len() < KEPT_TAPES && kept_marks <= KEPT_MARKS && !self.is_saving {
+            self.kept_marks = kept_marks;
             self.tapes.push(tape);
+        }
+    }
+
+    /// Whether what nobody needs is let go of, to save memory.
+    pub(crate) fn save_memory(&mut self, is_saving: bool) {
+        self.is_saving = is_saving;
+        if is_saving {
+            self.free = Default::default();
+            self.tapes = Vec::new();
+            self.kept_marks = 0;
         }
     }
 }

@@ -60,6 +60,9 @@ const ARENA_BYTES: usize = 256 * 1024;
 /// The longest sleep while corks are in use: what is asked under one is done by then.
 const DOZE: Duration = Duration::from_nanos(DOZE_NS);
 const DOZE_NS: u64 = 1_000_000;
+/// Places for commands that are kept from turn to turn; the second while memory is saved.
+const ASKS_KEPT: usize = 65_536;
+const ASKS_KEPT_SAVING: usize = 1_024;
 /// Connections accepted in one turn.
 const ACCEPTS: usize = 32;
 /// What makes more to write (accepting, timers) is done so often in a turn while the one before has
@@ -477,7 +480,11 @@ impl<N: Net> Shard<N> {
             }
         }
         self.shared.inboxes[self.me].on_done(bytes);
-        if asks.capacity() <= 65_536 {
+        let kept = match self.rung {
+            Rung::Ground => ASKS_KEPT,
+            _ => ASKS_KEPT_SAVING,
+        };
+        if asks.capacity() <= kept {
             self.asks = asks;
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::ladder::{self, Change, Rung};
 use super::net::Net;
+use super::shared::Ask;
 use super::{Shard, Told, What};
 use crate::delivery::SharedTracker;
 
@@ -35,7 +36,9 @@ impl<N: Net> Shard<N> {
     fn weigh(&mut self) -> Rung {
         let outbound = &self.router.outbound;
         let held = outbound.tape_bytes() + outbound.private_bytes() + self.assembly_bytes;
-        let held = held + self.shared.inboxes[self.me].bytes();
+        // Both of the vectors that the inbox swaps are about as large.
+        let places = 2 * self.asks.capacity() * size_of::<Ask>();
+        let held = held + places + self.shared.inboxes[self.me].bytes();
         let counters = &self.shared.counters[self.me];
         counters.assembly_bytes.set(self.assembly_bytes as u64);
         counters.memory_bytes.set(held as u64);
@@ -69,7 +72,8 @@ impl<N: Net> Shard<N> {
         counters.interval_steps.set(steps.into());
         let outbound = &mut self.router.outbound;
         outbound.set_steps(steps);
-        outbound.save_memory(rung >= Rung::VolatileOff, rung >= Rung::ShortTapes);
+        let (off, short) = (rung >= Rung::VolatileOff, rung >= Rung::ShortTapes);
+        outbound.save_memory(rung >= Rung::Widen, off, short);
         self.take_notices();
     }
 
