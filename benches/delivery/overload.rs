@@ -35,8 +35,8 @@ const OPTIONS: [&str; 4] = [
 /// Members of each room that do not read.
 const STOPPED: usize = 3;
 const RECEIVE_BYTES: usize = 64 * 1024;
-const TAPE_BYTES_MAX: u64 = 2 << 20;
-const MEMORY_BYTES_MAX: u64 = 8 << 20;
+const TAPE_BYTES_MAX: u64 = 8 << 20;
+const MEMORY_BYTES_MAX: u64 = 32 << 20;
 const BYTES: usize = 256;
 const KEYS: u64 = 1_000;
 /// Publications at a time to each room, to find the capacity.

@@ -18,6 +18,9 @@ use crate::sync::{Arc, Mutex};
 const SPARE_MAX: usize = 1024;
 const SPARE_BYTES: usize = 1024;
 
+/// What an allocator adds to a publication, its frame and its labels.
+const ALLOCATIONS: usize = 3 * 16;
+
 /// A publication, encoded.
 #[derive(Default)]
 pub(crate) struct Encoded {
@@ -72,7 +75,7 @@ impl Encoded {
 
     /// What it counts for in an inbox or a history: what it holds in memory.
     pub(crate) fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.framed.len() + self.labels.bytes()
+        size_of::<Self>() + ALLOCATIONS + self.framed.len() + self.labels.bytes()
     }
 
     /// What it counts for in a room's *ahead*.

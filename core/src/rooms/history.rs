@@ -82,7 +82,7 @@ mod tests {
         let total = Arc::new(AtomicUsize::new(0));
         let bounds = HistoryBounds {
             publications_max: 5,
-            bytes_max: 4000,
+            bytes_max: 5000,
         };
         let mut history = History::new(bounds, &total);
         for offset in 1..=20 {
@@ -100,7 +100,7 @@ mod tests {
         assert!(offsets(21, 30, 10_000).is_empty());
         assert!(total.load(Ordering::Relaxed) > 500);
         let mut large = Encoded::default();
-        large.fill(None, Kind::Binary, &[0; 3500], 1);
+        large.fill(None, Kind::Binary, &[0; 4400], 1);
         history.push(21, Arc::new(large));
         assert_eq!(history.ring.len(), 1, "bytes are bounded too");
         drop(history);
