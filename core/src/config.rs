@@ -288,9 +288,9 @@ limits! {
     tape_bytes_max: usize = 4 * 1024 * 1024;
     /// Bytes that all tapes of one shard keep together. Default 256 MiB.
     shard_tape_bytes_max: usize = 256 * 1024 * 1024;
-    /// Bytes waiting for one connection alone (private messages, half-sent frames, what it watches),
-    /// 64 more for each frame than it has; a message beyond that closes it with 4008. One larger
-    /// message is taken when nothing waits. Default 1 MiB.
+    /// Bytes waiting for one connection alone (private messages, half-sent frames, what it
+    /// watches), 64 more for each frame than it has; a message beyond that closes it with 4008. One
+    /// larger message is taken when nothing waits. Default 1 MiB.
     outbox_bytes_max: usize = 1024 * 1024;
     /// Waiting bytes of a connection above which the host is told (backpressure high) and the
     /// connection is not read from; low again below half of it. Default 256 KiB.

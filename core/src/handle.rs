@@ -68,7 +68,7 @@ impl Handle {
     /// As [`Handle::publish`], and the host is told later what became of it: when all members in
     /// step have been offered it, [`Handler::delivered`](crate::Handler::delivered) or
     /// [`Event::Delivered`](crate::Event::Delivered) comes with the token. It costs a walk over the
-    /// members, so track what matters.
+    /// members, so track what matters. A stop that comes meanwhile may take the report with it.
     ///
     /// ```
     /// # let engine = roomcast::Engine::start(roomcast::Config::new().shards(1), ())?;

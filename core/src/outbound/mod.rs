@@ -258,6 +258,10 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Forgets the connection: what it was owed is dropped. Gives back the rooms it was in.
     pub(crate) fn detach(&mut self, slot: u32) -> SmallVec<[R; 2]> {
         let mut rooms = SmallVec::new();
+        if let Some(outbox) = &mut self.links[slot as usize].outbox {
+            // Its slot is another's soon: there is nobody to tell of what it misses.
+            outbox.replays.clear();
+        }
         while let Some(m) = self.links[slot as usize].memberships.last().copied() {
             rooms.push(self.groups[m.group as usize].room.clone());
             self.report_leaver(slot, m.group, false);

@@ -17,8 +17,8 @@ impl<R: RoomRef + Clone> Outbound<R> {
         self.steps = steps;
     }
 
-    /// Whether memory is saved, whether volatile groups are sent nothing for that, and whether tapes
-    /// may hold a quarter only of what their bounds say.
+    /// Whether memory is saved, whether volatile groups are sent nothing for that, and whether
+    /// tapes may hold a quarter only of what their bounds say.
     pub(crate) fn save_memory(&mut self, saves: bool, volatile_off: bool, shorten: bool) {
         self.pool.save_memory(saves);
         self.volatile_off = volatile_off;

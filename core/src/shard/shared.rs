@@ -314,7 +314,9 @@ impl Shared {
 
     /// This shard holds so many bytes: what the whole engine does.
     pub(crate) fn weigh(&self, shard: usize, bytes: usize) -> usize {
-        self.memory[shard].store(bytes, Ordering::Relaxed);
+        if self.memory[shard].load(Ordering::Relaxed) != bytes {
+            self.memory[shard].store(bytes, Ordering::Relaxed);
+        }
         let shards = self.memory.iter().map(|m| m.load(Ordering::Relaxed));
         let events = self.event_bytes.load(Ordering::Relaxed);
         shards.sum::<usize>() + events + self.history_bytes()
