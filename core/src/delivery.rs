@@ -189,3 +189,32 @@ mod tests {
         assert_eq!((missed.count, missed.first, missed.last), (4, 5, 12));
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_models {
+    use super::*;
+    use loom::thread;
+
+    /// Two shards report on a publication: the last to be done, and only that one, sees what both
+    /// have counted.
+    #[test]
+    fn loom_the_last_to_close_sees_what_all_have_counted() {
+        loom::model(|| {
+            let tracker = Arc::new(Tracker::new(1, "a"));
+            tracker.open(1);
+            let shard = |fate| {
+                let tracker = tracker.clone();
+                move || {
+                    tracker.count(fate, 1);
+                    tracker.close().then(|| tracker.report())
+                }
+            };
+            let other = thread::spawn(shard(Fate::Reached));
+            let mine = shard(Fate::Lagging)();
+            let theirs = other.join().expect("it ends");
+            let reports: Vec<Delivery> = mine.into_iter().chain(theirs).collect();
+            assert_eq!(reports.len(), 1);
+            assert_eq!((reports[0].reached, reports[0].lagging), (1, 1));
+        });
+    }
+}

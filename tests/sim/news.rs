@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roomcast::{Config, ConnectionId, Join, Missed, Publication, Refused, RoomOptions, SlowPolicy};
+use roomcast::{
+    Config, ConnectionId, Join, Missed, Publication, Refused, Room, RoomOptions, SlowPolicy,
+};
 use roomcast_sim::{Dice, each_seed};
 
 use super::desk::{Asked, Desk, check_lost, check_told};
@@ -47,6 +49,8 @@ struct Town {
     dice: Dice,
     rule: Rule,
     peers: Vec<Peer>,
+    /// So that no room begins to count anew.
+    _held: Vec<Room>,
     count: usize,
     ms: u64,
 }
@@ -148,11 +152,13 @@ impl Town {
             }
         };
         let peers = (0..10).map(enter).collect();
+        let held = ROOMS.map(|name| desk.handle().room(name).expect("a name"));
         Town {
             desk,
             dice,
             rule,
             peers,
+            _held: held.into(),
             count: 0,
             ms: 1_000,
         }

@@ -48,8 +48,11 @@
 //! A filter is asked before that: a member is sent the newest value that its filter matches. The
 //! publications of a union are conflated in each of their rooms by themselves.
 //!
-//! The ones that were replaced keep their offsets: a room's numbering has no holes, whoever is sent
-//! what. The figure `conflated` counts them, and a tracked one reports its members as `conflated`.
+//! The ones that were replaced keep their offsets, so a room's numbering has no holes, whoever is
+//! sent what. The newest publication of an interval is never replaced: what leaves with an interval
+//! stands for all that was published up to its last offset. So a position stays a proof of what a
+//! member has. The figure `conflated` counts what was replaced, and a tracked publication reports
+//! its members as `conflated`.
 //!
 //! # Under pressure
 //!

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ladder::{self, Change, Rung};
 use super::net::Net;
 use super::shared::Ask;
-use super::{Shard, Told, What};
+use super::{ASKS_KEPT_SAVING, Shard, Told, What};
 use crate::delivery::SharedTracker;
 
 /// While something is widened or saved, a shard without work looks so often whether it still must.
@@ -36,8 +36,10 @@ impl<N: Net> Shard<N> {
     fn weigh(&mut self) -> Rung {
         let outbound = &self.router.outbound;
         let held = outbound.tape_bytes() + outbound.private_bytes() + self.assembly_bytes;
-        // Both of the vectors that the inbox swaps are about as large.
-        let places = 2 * self.asks.capacity() * size_of::<Ask>();
+        // Both of the vectors that the inbox swaps are about as large, and some places are there
+        // always.
+        let places = self.asks.capacity().saturating_sub(ASKS_KEPT_SAVING);
+        let places = 2 * places * size_of::<Ask>();
         let held = held + places + self.shared.inboxes[self.me].bytes();
         let counters = &self.shared.counters[self.me];
         counters.assembly_bytes.set(self.assembly_bytes as u64);

@@ -13,6 +13,8 @@ pub const ROOMS: usize = 8;
 const BYTES_MAX: usize = 256 * 1024;
 /// More than the answer to a handshake has, which waits in the outbox like private bytes.
 const ANSWER_BYTES: usize = 200;
+/// A frame's header, and what the frame counts for beside its bytes in an outbox.
+const ADDED_BYTES: usize = 10 + 64;
 
 /// What the first byte of an input chooses.
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +233,7 @@ impl Model {
                 continue;
             }
             if wanting.iter().any(|room| asked[*room].is_watching()) {
-                peer.private += len + 10;
+                peer.private += len + ADDED_BYTES;
             }
             let excepted = peer.id.is_some_and(|id| except.contains(&id));
             let owed = peer.rooms & but == 0 && !excepted;
@@ -239,7 +241,7 @@ impl Model {
                 peer.owed.push(number);
             }
             peer.passed_over += marks - u64::from(owed);
-            peer.burden(marks as usize * (len + 10), self.bounds);
+            peer.burden(marks as usize * (len + ADDED_BYTES), self.bounds);
         }
     }
 
@@ -249,8 +251,8 @@ impl Model {
         let peer = &mut self.peers[at];
         if peer.open {
             peer.owed.push(number);
-            peer.private += len + 10;
-            peer.burden(len + 10, self.bounds);
+            peer.private += len + ADDED_BYTES;
+            peer.burden(len + ADDED_BYTES, self.bounds);
             peer.exposed |= peer.private > self.bounds.outbox_bytes;
         }
     }
