@@ -545,8 +545,8 @@ typedef enum roomcast_limit {
     ROOMCAST_LIMIT_FLUSH_INTERVAL_MAX_MS = 38,
     /**
      * Microseconds that publications may be late, in all turns of a tenth of a second, before
-     * flush intervals widen by a step; they narrow again below half of it. 0 for never. Default 50
-     * ms.
+     * flush intervals widen by a step; they narrow again below half of it. 0 for never, as it is
+     * where the host turns the engine, since then lateness is the host's. Default 50 ms.
      */
     ROOMCAST_LIMIT_PRESSURE_US = 39,
     /**

@@ -312,8 +312,8 @@ limits! {
     /// (`pressure_us`) or near its memory budget. Default 1 s.
     flush_interval_max_ms: u32 = 1_000;
     /// Microseconds that publications may be late, in all turns of a tenth of a second, before
-    /// flush intervals widen by a step; they narrow again below half of it. 0 for never. Default 50
-    /// ms.
+    /// flush intervals widen by a step; they narrow again below half of it. 0 for never, as it is
+    /// where the host turns the engine, since then lateness is the host's. Default 50 ms.
     pressure_us: u64 = 50_000;
     /// Bytes of a publication's key, and of a key that a member watches. Default 255.
     key_bytes_max: usize = 255;

@@ -422,6 +422,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
     let rules = Rules::new(&config.limits, config.slow_policy, config.room_options);
     Shared {
         plain_listeners: config.listen.iter().map(Listen::is_plain).collect(),
+        own_threads: config.own_threads,
         inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
         limits: config.limits,

@@ -114,8 +114,8 @@ pub enum roomcast_limit {
     /// (`pressure_us`) or near its memory budget. Default 1 s.
     FlushIntervalMaxMs = 38,
     /// Microseconds that publications may be late, in all turns of a tenth of a second, before
-    /// flush intervals widen by a step; they narrow again below half of it. 0 for never. Default 50
-    /// ms.
+    /// flush intervals widen by a step; they narrow again below half of it. 0 for never, as it is
+    /// where the host turns the engine, since then lateness is the host's. Default 50 ms.
     PressureUs = 39,
     /// Bytes of a publication's key, and of a key that a member watches. Default 255.
     KeyBytesMax = 40,

@@ -60,5 +60,6 @@
 //! [`pressure_us`](crate::Config::pressure_us)), the intervals of that shard widen by a step: they
 //! double, and rooms without one get 4 ms. When half a second was calm they narrow by a step. So a
 //! machine that is too small sends larger batches before it sends late ones.
+//! An engine that the host turns is as late as the host makes it, and widens nothing.
 //! [`flush_interval_max_ms`](crate::Config::flush_interval_max_ms) bounds it; the figures
 //! `interval_steps`, `intervals_widened` and `intervals_narrowed` show it.

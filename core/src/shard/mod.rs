@@ -163,7 +163,12 @@ impl<N: Net> Shard<N> {
         let clock = shared.clock.clone();
         let now = Box::new(move || clock.now_ns());
         let codec = Codec::new(limits.deflate_level, limits.deflate_bytes_min, now);
-        let pressure = Pressure::new(limits.pressure_us.saturating_mul(1_000));
+        let bound_us = if shared.own_threads {
+            limits.pressure_us
+        } else {
+            0
+        };
+        let pressure = Pressure::new(bound_us.saturating_mul(1_000));
         let rates = Rates::new(limits, shared.message_rate_policy);
         let accept_rate = Rate::new(limits.accept_rate_max, 0);
         let directory = shared.directory.clone();

@@ -168,6 +168,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// For each listener, whether nothing is compressed for those who come through it.
     pub(crate) plain_listeners: Box<[bool]>,
+    /// The engine has threads of its own; else the host turns it.
+    pub(crate) own_threads: bool,
     /// What may wait in one inbox.
     pub(crate) inbox_bytes_max: usize,
     pub(crate) message_rate_policy: MessageRatePolicy,
