@@ -268,7 +268,7 @@ impl Town {
 
 #[test]
 fn intervals_widen_while_turns_are_late_and_narrow_when_they_are_not() {
-    let mut desk = Desk::new(Config::new());
+    let mut desk = Desk::new(Config::new().flush_interval_ms(2));
     let (peer, id) = desk.enter();
     let handle = desk.handle();
     handle.join(id, "r").unwrap();

@@ -57,9 +57,10 @@
 //! # Under pressure
 //!
 //! When publications come out late, in all turns of a tenth of a second (later than
-//! [`pressure_us`](crate::Config::pressure_us)), the intervals of that shard widen by a step: they
-//! double, and rooms without one get 4 ms. When half a second was calm they narrow by a step. So a
-//! machine that is too small sends larger batches before it sends late ones.
-//! An engine that the host turns is as late as the host makes it, and widens nothing.
+//! [`pressure_us`](crate::Config::pressure_us)), the intervals of that shard double. When half a
+//! second was calm they halve again, down to what they were. So a machine that is too small sends
+//! larger batches before it sends late ones. Rooms without an interval are left alone: what leaves
+//! in each turn batches by itself, and a small room is not to wait for a large one. An engine that
+//! the host turns is as late as the host makes it, and widens nothing.
 //! [`flush_interval_max_ms`](crate::Config::flush_interval_max_ms) bounds it; the figures
 //! `interval_steps`, `intervals_widened` and `intervals_narrowed` show it.

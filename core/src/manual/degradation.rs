@@ -8,7 +8,7 @@
 //!
 //! | from | what the engine does | figure |
 //! |---|---|---|
-//! | 60 % | flush intervals widen by two steps | `memory_widen` |
+//! | 60 % | flush intervals are four times as long | `memory_widen` |
 //! | 70 % | volatile members are sent nothing | `memory_volatile_off` |
 //! | 80 % | tapes may hold a quarter of their bound | `memory_short_tapes` |
 //! | 90 % | new connections get 503 with `Retry-After` | `memory_no_connections` |

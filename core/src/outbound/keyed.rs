@@ -137,7 +137,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         let alive = group.alive();
         let (conflates, policy) = (group.terms.conflates, group.terms.policy);
         // A union is compared with what the member's other rooms have, so it does not wait.
-        let is_paced = (group.terms.interval_ms > 0 || self.steps > 0) && !stamp.is_union;
+        let is_paced = group.terms.interval_ms > 0 && !stamp.is_union;
         let watch = &mut group.extra().watch;
         let Some((key, watchers)) = stamp.key.and_then(|key| watch.key(key)) else {
             group.room.on_swept(self.shard, cost);

@@ -198,6 +198,8 @@ pub(crate) struct Outbound<R> {
     large: VecDeque<GroupId>,
     dirty: VecDeque<u32>,
     pacer: Pacer,
+    /// Up to when groups that were due have been released.
+    released_ms: u64,
     /// Groups that are held, and groups that are keyed: where there are none, a flush need not ask.
     specials: usize,
     /// Steps by which intervals are widened.
@@ -228,6 +230,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
             large: VecDeque::new(),
             dirty: VecDeque::new(),
             pacer: Pacer::default(),
+            released_ms: 0,
             specials: 0,
             steps: 0,
             volatile_off: false,
@@ -357,7 +360,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
         let group = &self.groups[id as usize];
         if !group.queued {
-            match group.terms.interval_ms == 0 && self.steps == 0 {
+            match group.terms.interval_ms == 0 {
                 true => self.enqueue(id),
                 false => self.hold(id, stamp.since_ns),
             }

@@ -1,9 +1,9 @@
 //! Pace: when the frames of a group leave, where that is not in each turn.
 //!
-//! In: groups with a flush interval, or all while the shard is under pressure. Out: the same groups
-//! in the queues of the sweeps, when their intervals end. What waits lies on the tape as ever, so
-//! joins, leaves and the order across rooms are as exact as without an interval; a member that is
-//! written for another reason takes along what waits. Shard thread.
+//! In: groups with a flush interval. Out: the same groups in the queues of the sweeps, when their
+//! intervals end. What waits lies on the tape as ever, so joins, leaves and the order across rooms
+//! are as exact as without an interval; a member that is written for another reason takes along
+//! what waits. Shard thread.
 
 use super::{GroupId, Outbound, RoomRef, pacer};
 use crate::config::SlowPolicy;
@@ -57,7 +57,12 @@ impl<R: RoomRef + Clone> Outbound<R> {
             }
             return;
         }
-        let due_ms = pacer::end_of(since_ns, group.terms.interval_ms(steps, max_ms));
+        let interval_ms = group.terms.interval_ms(steps, max_ms);
+        let mut due_ms = pacer::end_of(since_ns, interval_ms);
+        if due_ms <= self.released_ms && group.extra().due_ms == due_ms {
+            // It comes late, from an interval that the group was swept for: it is the next one's.
+            due_ms += interval_ms;
+        }
         group.held = true;
         self.specials += 1;
         group.extra().due_ms = due_ms;
@@ -67,6 +72,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
     /// Puts the groups whose intervals have ended into the queues.
     pub(super) fn release_due(&mut self, now_ns: u64) {
         let now_ms = now_ns / 1_000_000;
+        self.released_ms = now_ms;
         if self.pacer.next().is_none_or(|due_ms| due_ms > now_ms) {
             return;
         }

@@ -302,7 +302,7 @@ impl<R: RoomRef + Clone> Outbound<R> {
         }
         self.tidy_group(id);
         let group = &mut self.groups[id as usize];
-        if more && group.terms.interval_ms(steps, max_ms) > 0 {
+        if more && group.terms.interval_ms > 0 {
             let since_ns = group.tape.as_ref().map_or(0, |t| t.sweep.next_since_ns);
             self.hold(id, since_ns);
             return false;

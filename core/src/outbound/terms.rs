@@ -34,19 +34,13 @@ impl Terms {
         self.conflates || self.policy == SlowPolicy::Latest
     }
 
-    /// The interval, after so many steps of widening; never beyond `max_ms` because of them.
+    /// The interval, after so many steps of widening; never beyond `max_ms` because of them. What
+    /// leaves in each turn does so under pressure too.
     pub(crate) fn interval_ms(&self, steps: u32, max_ms: u32) -> u64 {
         let own = u64::from(self.interval_ms);
-        if steps == 0 {
-            return own;
-        }
-        let wide = own.max(FIRST_STEP_MS / 2) << steps.min(32);
-        own.max(wide.min(max_ms.into()))
+        own.max((own << steps.min(32)).min(max_ms.into()))
     }
 }
-
-/// What one step makes of a room that has no interval.
-const FIRST_STEP_MS: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -61,11 +55,11 @@ mod tests {
             };
             terms.interval_ms(steps, 1000)
         };
-        assert_eq!([0, 1, 2, 3].map(|steps| of(0, steps)), [0, 4, 8, 16]);
+        assert_eq!([0, 1, 2, 3].map(|steps| of(8, steps)), [8, 16, 32, 64]);
         assert_eq!(
             [0, 1, 4, 60].map(|steps| of(100, steps)),
             [100, 200, 1000, 1000]
         );
-        assert_eq!(of(5000, 3), 5000);
+        assert_eq!((of(5000, 3), of(0, 3)), (5000, 0));
     }
 }

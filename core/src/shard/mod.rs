@@ -139,6 +139,8 @@ pub(crate) struct Shard<N: Net> {
     late_ns: Option<u64>,
     pressure: Pressure,
     rung: Rung,
+    /// When the log was told last that memory is saved; 0 for never.
+    warned_ns: u64,
     /// The last field, so that it is dropped behind what was given by it.
     host: Arc<dyn Host>,
 }
@@ -211,6 +213,7 @@ impl<N: Net> Shard<N> {
             late_ns: None,
             pressure,
             rung: Rung::Ground,
+            warned_ns: 0,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::delivery::SharedTracker;
 
 /// While something is widened or saved, a shard without work looks so often whether it still must.
 const LOOK: Duration = Duration::from_millis(50);
+/// The least between two lines of the log about it.
+const WARN_NS: u64 = 10_000_000_000;
 /// Steps by which intervals are widened to save memory.
 const MEMORY_STEPS: u32 = 2;
 
@@ -57,8 +59,12 @@ impl<N: Net> Shard<N> {
         }
         if rung > self.rung {
             counters.memory_rungs_entered.add(1);
-            tracing::warn!(target: "roomcast", ?rung,
-                "the engine saves memory; memory_bytes_max is its budget");
+            // It may go up and down many times a second.
+            if self.warned_ns == 0 || self.ended_ns - self.warned_ns > WARN_NS {
+                self.warned_ns = self.ended_ns;
+                tracing::warn!(target: "roomcast", ?rung,
+                    "the engine saves memory; memory_bytes_max is its budget");
+            }
         } else if rung < self.rung {
             counters.memory_rungs_left.add(1);
         }
