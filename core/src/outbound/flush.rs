@@ -91,7 +91,7 @@ struct Piece {
 pub(super) struct Merge {
     sources: SmallVec<[Source; 8]>,
     /// Of each source, where some of them are not sent whole; else empty.
-    thin: SmallVec<[Thin; 8]>,
+    thin: Vec<Thin>,
     pieces: Vec<Piece>,
     joined: Vec<u8>,
     frames: u64,
