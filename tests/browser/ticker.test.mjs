@@ -129,7 +129,9 @@ test('a stalled reader stands still, the other goes on, what is missed is told',
   });
   await goesOn('fast');
   await soon('the slow reader has missed something', async () => (await reader('slow')).missed > 0);
-  assert.equal((await reader('slow')).frames, still.frames, 'nothing was read meanwhile');
+  // The one read that was under way when it stalled may come to its end at any time.
+  const more = (await reader('slow')).frames - still.frames;
+  assert.ok(more <= 1, `${more} were read meanwhile`);
   assert.match(await part('slow', 'notice').textContent(), /missed [\d,]+ of .* newer prices/);
   await soon('its panel counts them', async () => (await shown('slow', 'missed')) > 0);
   assert.match(await part('slow', 'state').textContent(), /^stalled/);
