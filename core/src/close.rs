@@ -40,6 +40,12 @@ pub enum CloseReason {
         /// The limit's name.
         name: &'static str,
     },
+    /// Its token expired and it brought no new one (4003).
+    TokenExpired,
+    /// It, its token or its user was revoked (4004).
+    Revoked,
+    /// Its first message was no valid token (4401), where the token was to come so.
+    Unauthorized,
     /// No sign of life after a ping (`ping_timeout_ms`).
     PingTimeout,
     /// No message for `idle_timeout_ms` (4001).
@@ -55,7 +61,7 @@ pub enum CloseReason {
 }
 
 /// Names of all reasons, as metrics and logs show them, in the order of [`CloseReason::index`].
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 14] = [
     "peer",
     "host",
     "stopping",
@@ -67,6 +73,9 @@ pub(crate) const NAMES: [&str; 11] = [
     "handshake_timeout",
     "http",
     "limit",
+    "token_expired",
+    "revoked",
+    "unauthorized",
 ];
 
 impl CloseReason {
@@ -83,6 +92,9 @@ impl CloseReason {
             CloseReason::HandshakeTimeout => 8,
             CloseReason::Http { .. } => 9,
             CloseReason::Limit { .. } => 10,
+            CloseReason::TokenExpired => 11,
+            CloseReason::Revoked => 12,
+            CloseReason::Unauthorized => 13,
         }
     }
 
@@ -103,6 +115,9 @@ impl CloseReason {
             CloseReason::TooSlow => TOO_SLOW,
             CloseReason::IdleTimeout => IDLE,
             CloseReason::Limit { .. } => POLICY,
+            CloseReason::TokenExpired => TOKEN_EXPIRED,
+            CloseReason::Revoked => REVOKED,
+            CloseReason::Unauthorized => UNAUTHORIZED,
             CloseReason::Vanished
             | CloseReason::PingTimeout
             | CloseReason::HandshakeTimeout
@@ -117,6 +132,12 @@ pub const TOO_SLOW: u16 = 4008;
 pub(crate) const POLICY: u16 = 1008;
 /// Close code of a peer that was idle for `idle_timeout_ms`.
 pub const IDLE: u16 = 4001;
+/// Close code of a peer whose token expired; it may come back with a new one.
+pub const TOKEN_EXPIRED: u16 = 4003;
+/// Close code of a peer that was revoked; it had better not come back with the same token.
+pub const REVOKED: u16 = 4004;
+/// Close code of a peer whose first message was no valid token.
+pub const UNAUTHORIZED: u16 = 4401;
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -255,6 +255,28 @@ limits! {
     /// Connections that the listeners take a second, on average, and in one go; 0 for no such
     /// limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
     accept_rate_max: u32 = 0;
+    /// Microseconds that a turn spends on TLS handshakes before it goes on with its other work; the
+    /// other handshakes wait for the next turn. Default 1,000.
+    tls_budget_us: u64 = 1_000;
+    /// Bytes of a token; a longer one is not valid. Default 8 KiB.
+    token_bytes_max: usize = 8 * 1024;
+    /// Tokens that are not valid which one address (of IPv6 the first 64 bits) may bring a minute,
+    /// 0 for no such limit; beyond it requests from there are answered with 429, their tokens
+    /// unread. Default 60.
+    token_failures_max: u32 = 60;
+    /// Milliseconds before its token expires that a connection is told so, 0 for not at all.
+    /// Default 30 s.
+    token_notice_ms: u64 = 30_000;
+    /// Users and tokens that are remembered as revoked; the oldest are forgotten first. Default
+    /// 100,000.
+    revocations_max: usize = 100_000;
+    /// Members of a room on one page of who is there. Default 1,000.
+    presence_page_max: usize = 1_000;
+    /// Members of a room above which no notices of who came and went are made. Default 1,000.
+    presence_notice_members_max: usize = 1_000;
+    /// Members that one notice names as having come, or gone; of more than that only their number
+    /// is told. Default 100.
+    presence_notice_names_max: usize = 100;
     /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
     /// in the listeners' backlogs (`listen_backlog`). Default 10,000.
     handshakes_max: usize = 10_000;

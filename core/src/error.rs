@@ -78,6 +78,18 @@ statuses! {
     TimedOut = 43, "nothing came in time";
     /// An internal error happened in this call or before; the engine can only be stopped.
     Broken = 44, "the engine is broken by an internal error and can only be stopped";
+    /// The library was built without what this needs.
+    NotBuilt = 45, "the library was built without this feature";
+    /// A certificate or its key cannot be used.
+    Certificate = 50, "a certificate or its key cannot be used";
+    /// A key that tokens are signed with cannot be used.
+    TokenKey = 51, "a key for tokens cannot be used";
+    /// A token that is malformed, or signed by nobody we know, or not meant for us.
+    Token = 52, "the token is not valid";
+    /// A token whose time is over.
+    TokenExpired = 53, "the token has expired";
+    /// A token that was revoked, or whose user was.
+    TokenRevoked = 54, "the token has been revoked";
 }
 
 impl fmt::Display for Status {

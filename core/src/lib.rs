@@ -42,6 +42,7 @@
 
 // The words: plain values that every stage uses.
 mod alive;
+mod auth;
 mod close;
 mod config;
 mod delivery;
@@ -49,6 +50,7 @@ mod durations;
 mod error;
 mod exposition;
 mod filter;
+mod grants;
 mod identity;
 mod join;
 mod labels;
@@ -79,7 +81,10 @@ pub mod manual;
 #[doc(hidden)]
 pub mod testing;
 
-pub use crate::close::{CloseReason, IDLE, TOO_SLOW};
+pub use crate::auth::{Auth, Claims, TokenError, Verify};
+#[cfg(feature = "jwt")]
+pub use crate::auth::{KeyError, Keys};
+pub use crate::close::{CloseReason, IDLE, REVOKED, TOKEN_EXPIRED, TOO_SLOW, UNAUTHORIZED};
 pub use crate::config::{
     Config, Limits, ListenOptions, MessageRatePolicy, Origins, RoomOptions, SlowPolicy,
 };
@@ -89,6 +94,7 @@ pub use crate::engine::{Engine, Stream, Upgrade, Upgraded};
 pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartError, Status};
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
 pub use crate::filter::{Field, Filter, FilterError};
+pub use crate::grants::{Grants, Verb};
 pub use crate::handle::{Cork, Handle, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
 pub use crate::join::Join;

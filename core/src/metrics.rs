@@ -157,6 +157,14 @@ counters! {
     rejected_host: Counter;
     /// Requests answered with 503 because no verdict came within `verdict_timeout_ms`.
     rejected_verdict_timeout: Counter;
+    /// Connections that had to begin with a PROXY header and did not, or came from an address that
+    /// may not send one: dropped.
+    rejected_proxy: Counter;
+    /// Upgrades without a valid token: answered with 401, or closed with 4401 after their first
+    /// message.
+    rejected_token: Counter;
+    /// Upgrades answered with 429 because of `token_failures_max`.
+    rejected_guessing: Counter;
     /// Upgrades answered with 403: pages of an origin that may not connect.
     rejected_origin: Counter;
     /// Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
@@ -175,6 +183,30 @@ counters! {
     /// Requests answered with an error status by the engine, or by the host's verdict, for
     /// whichever of these reasons.
     rejected_http: Counter;
+    /// TLS connections now, handshakes included.
+    tls_connections: Gauge;
+    /// TLS handshakes that were completed.
+    tls_handshakes: Counter;
+    /// Of these, the ones that went on with an earlier session.
+    tls_resumed: Counter;
+    /// TLS connections that ended because of what the peer sent: no TLS, no common version, a
+    /// broken record.
+    tls_failed: Counter;
+    /// Times that a TLS handshake was put off to the next turn because of `tls_budget_us`.
+    tls_put_off: Counter;
+    /// Tokens that were found valid, of new connections and of live ones.
+    tokens_accepted: Counter;
+    /// Tokens that were not, of new connections and of live ones.
+    tokens_refused: Counter;
+    /// What peers asked for in rooms and was allowed, by their grants or by the host.
+    permissions_granted: Counter;
+    /// What peers asked for in rooms and was not allowed, or not within `verdict_timeout_ms`.
+    permissions_denied: Counter;
+    /// Notices of who came and who went, made for rooms with presence.
+    presence_notices: Counter;
+    /// Times that a room's interval ended without a notice because it has more members than
+    /// `presence_notice_members_max`.
+    presence_passed: Counter;
     /// Times that the process had no file descriptor for a waiting connection.
     accept_exhausted: Counter;
     /// Times that accepting was put off because `handshakes_max` were in flight.

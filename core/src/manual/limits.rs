@@ -27,6 +27,14 @@
 //! | [`address_connections_max`] | 0 | the request is answered with 429; 0 for no such limit |
 //! | [`user_connections_max`] | 0 | the request is answered with 429; 0 for no such limit |
 //! | [`accept_rate_max`] | 0 | others wait in the backlogs of the listeners; 0 for no such limit |
+//! | [`tls_budget_us`] | 1,000 | further TLS handshakes wait for the next turn |
+//! | [`token_bytes_max`] | 8 KiB | the token is not valid |
+//! | [`token_failures_max`] | 60 | the request is answered with 429; 0 for no such limit |
+//! | [`token_notice_ms`] | 30,000 | the connection is told that its token expires; 0 for not |
+//! | [`revocations_max`] | 100,000 | the oldest revocation is forgotten |
+//! | [`presence_page_max`] | 1,000 | the rest is on the next page |
+//! | [`presence_notice_members_max`] | 1,000 | the room has no notices of who came and went |
+//! | [`presence_notice_names_max`] | 100 | of more only the number is told |
 //! | [`handshakes_max`] | 10,000 | others wait in the backlogs of the listeners |
 //! | [`head_bytes_max`] | 16 KiB | the request is answered with 431 |
 //! | [`handshake_timeout_ms`] | 10,000 | 408, or just the end for who said nothing |

@@ -16,7 +16,9 @@ const STAGES: &[(u8, &[&str])] = &[
     (
         0,
         &[
+            "address",
             "alive",
+            "auth",
             "close",
             "command",
             "config",
@@ -26,6 +28,7 @@ const STAGES: &[(u8, &[&str])] = &[
             "event",
             "exposition",
             "filter",
+            "grants",
             "id",
             "identity",
             "join",
