@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::auth::Auth;
 use crate::error::ConfigError;
 use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
@@ -414,6 +415,7 @@ pub struct Config {
     pub(crate) room_options: Vec<(String, RoomOptions)>,
     pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
+    pub(crate) auth: Option<Auth>,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
     pub(crate) websocket_metrics: bool,
@@ -457,6 +459,7 @@ impl Config {
             room_options: Vec::new(),
             message_rate_policy: MessageRatePolicy::default(),
             origins: Origins::default(),
+            auth: None,
             health_path: Some("/health".into()),
             metrics_path: None,
             websocket_metrics: false,
@@ -545,6 +548,13 @@ impl Config {
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// How peers prove who they are. Default: they do not, and the host decides by itself.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
         self
     }
 

@@ -10,12 +10,13 @@ use std::panic::AssertUnwindSafe;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::auth::Claims;
 use crate::config::{Config, Limits, Listen};
 use crate::error::{AdoptError, StartError};
 use crate::events::{self, Events, Gate};
 use crate::handle::Handle;
 use crate::host::{Accept, Callbacks, Handler};
-use crate::identity::Host;
+use crate::identity::{Host, Identity};
 use crate::inbox::Inbox;
 use crate::log;
 use crate::metrics::Counters;
@@ -29,6 +30,7 @@ use crate::shard::descriptors;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
+use crate::shard::trust::{Denial, Proof, Trust};
 use crate::shard::{Flow, Shard, listen};
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex,
@@ -216,9 +218,10 @@ impl Engine {
     /// the host has sent that, [`Upgrade::adopt`] takes the socket over.
     ///
     /// # Errors
-    /// [`AdoptError::NotUpgrade`] holds status and text to answer with.
+    /// [`AdoptError::NotUpgrade`] holds status and text to answer with; 401 where [`Config::auth`]
+    /// asks for a token and the request has none that is valid.
     pub fn upgrade(&self, parts: &http::request::Parts) -> Result<Upgrade<'_>, AdoptError> {
-        let request = Request::from_parts(parts, None);
+        let mut request = Request::from_parts(parts, None);
         let refuse = |reject: head::Reject| AdoptError::NotUpgrade {
             status: reject.status,
             text: reject.text,
@@ -233,6 +236,15 @@ impl Engine {
         }
         if !head::origin_allowed(&request, &self.handle.shared.origins) {
             return Err(refuse(head::Reject::origin()));
+        }
+        if let Some(trust) = &self.handle.shared.trust {
+            let now_s = self.handle.shared.clock.unix_ms() / 1_000;
+            match trust.prove(&request, now_s) {
+                Proof::Given(claims) => request.set_claims(claims),
+                // There is no first message before the host has decided.
+                Proof::Later => return Err(refuse(Denial::Missing.reject())),
+                Proof::Refused(denial) => return Err(refuse(denial.reject())),
+            }
         }
         let deflate = self.handle.shared.agreed_deflate(&request);
         let response = head::switching_response(&request, None, deflate);
@@ -425,6 +437,7 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         own_threads: config.own_threads,
         inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
+        trust: config.auth.map(|auth| Trust::new(auth, &config.limits)),
         limits: config.limits,
         origins: config.origins,
         health_path: config.health_path,
@@ -539,6 +552,7 @@ impl Upgrade<'_> {
     #[must_use]
     pub fn detach(self) -> Upgraded {
         Upgraded {
+            claims: self.request.shared_claims().cloned(),
             accept: self.accept,
             deflate: self.deflate,
             handle: self.engine.clone(),
@@ -559,6 +573,7 @@ impl Upgrade<'_> {
 
 /// An upgrade whose response is on its way.
 pub struct Upgraded {
+    claims: Option<Arc<Claims>>,
     accept: Accept,
     deflate: Option<Deflate>,
     handle: Handle,
@@ -572,6 +587,9 @@ impl Upgraded {
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
         let (mut accepted, mut rooms) = self.accept.into_parts();
         rooms.retain(|(room, how)| self.handle.admits(room, how.as_ref()));
+        if let Some(claims) = &self.claims {
+            accepted.identity = Some(Identity::with_claims(accepted.identity, claims));
+        }
         accepted.rooms = rooms;
         accepted.deflate = self.deflate;
         adopt(

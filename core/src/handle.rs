@@ -4,13 +4,16 @@
 //! order of the calls. Nothing here waits for a peer; only `connections`, `members` wait for the
 //! shards. No lock is held while encoding or waking.
 
+mod auth;
 mod membership;
+mod permission;
 mod room;
 
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+pub use self::auth::Revoke;
 pub use self::room::Room;
 use crate::close;
 use crate::config::Limits;

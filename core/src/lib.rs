@@ -60,6 +60,7 @@ mod page;
 mod payload;
 mod request;
 mod sync;
+mod wanted;
 
 // The path of the data.
 mod dialect;
@@ -75,6 +76,7 @@ mod engine;
 mod events;
 mod handle;
 mod host;
+mod wish;
 
 pub mod manual;
 #[cfg(feature = "internal-testing")]
@@ -95,7 +97,7 @@ pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartErro
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
 pub use crate::filter::{Field, Filter, FilterError};
 pub use crate::grants::{Grants, Verb};
-pub use crate::handle::{Cork, Handle, Room};
+pub use crate::handle::{Cork, Handle, Revoke, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
 pub use crate::join::Join;
 pub use crate::labels::Labels;
@@ -105,6 +107,7 @@ pub use crate::page::Page;
 pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
 pub use crate::request::Request;
 pub use crate::shard::shared::StopReport;
+pub use crate::wish::Wish;
 
 /// The README's example is a test.
 #[cfg(doctest)]

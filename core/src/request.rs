@@ -6,14 +6,17 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 
+use crate::auth::Claims;
+use crate::sync::Arc;
+
 /// The HTTP request that opened a connection (or asked for a page).
 ///
-/// Everything in it was chosen by the peer. Nothing is checked beyond what HTTP demands: a cookie
-/// or a query value is to be verified by the host before it is believed.
+/// Everything in it but its claims was chosen by the peer. Nothing is checked beyond what HTTP
+/// demands: a cookie or a query value is to be verified by the host before it is believed.
 /// A clone copies the table of header fields but shares their bytes.
 #[derive(Clone)]
 pub struct Request {
@@ -22,6 +25,7 @@ pub struct Request {
     version: Version,
     headers: HeaderMap,
     peer: Option<SocketAddr>,
+    claims: Option<Arc<Claims>>,
 }
 
 impl Request {
@@ -40,6 +44,7 @@ impl Request {
             version,
             headers,
             peer,
+            claims: None,
         }
     }
 
@@ -51,7 +56,23 @@ impl Request {
             version: head.version,
             headers: head.headers.clone(),
             peer,
+            claims: None,
         }
+    }
+
+    pub(crate) fn set_claims(&mut self, claims: Option<Arc<Claims>>) {
+        self.claims = claims;
+    }
+
+    pub(crate) fn shared_claims(&self) -> Option<&Arc<Claims>> {
+        self.claims.as_ref()
+    }
+
+    /// What the peer's token says, which was checked: see [`Config::auth`](crate::Config::auth).
+    /// `None` where no token is asked for, or it is optional and was not there.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_deref()
     }
 
     /// GET for every WebSocket; GET or HEAD for a page.
@@ -140,6 +161,12 @@ impl Request {
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.ip())
     }
 
     /// The elements of a comma-separated header field, over all lines of that name.

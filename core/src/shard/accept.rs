@@ -160,8 +160,8 @@ impl<N: Net> Shard<N> {
             Stage::Open(accepted, bytes) => {
                 self.conns.at(slot).hello = Some(Box::new(Hello {
                     bytes,
-                    request: None,
                     peer,
+                    ..Hello::default()
                 }));
                 self.open(slot, accepted);
             }
@@ -184,9 +184,8 @@ impl<N: Net> Shard<N> {
         self.shared.admission.begin_handshake();
         let conn = self.conns.at(slot);
         conn.hello = Some(Box::new(Hello {
-            bytes: Vec::new(),
-            request: None,
             peer,
+            ..Hello::default()
         }));
         self.set_timer(slot);
         if !bytes.is_empty() {

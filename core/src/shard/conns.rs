@@ -8,6 +8,7 @@ use super::timers::NEVER;
 use crate::close::CloseReason;
 use crate::request::Request;
 use crate::sync::Arc;
+use crate::transport::http::Deflate;
 use crate::transport::ws::Reader;
 
 /// How far a connection is.
@@ -18,6 +19,8 @@ pub(super) enum Phase {
     Free,
     /// Its HTTP head is being read.
     Head,
+    /// Its WebSocket is open, for it to say who it is in its first message.
+    Proving,
     /// The host decides on it.
     Deciding,
     /// A WebSocket.
@@ -55,12 +58,17 @@ pub(super) const CUT: u16 = 512;
 /// It came through a listener on which nothing is compressed.
 pub(super) const PLAIN: u16 = 1024;
 
+/// Its 101 is out already: it is turned away with a close frame.
+pub(super) const SWITCHED: u16 = 8192;
+
 /// What is kept of a connection until it is open.
 #[derive(Default)]
 pub(super) struct Hello {
     pub(super) bytes: Vec<u8>,
     pub(super) request: Option<Arc<Request>>,
     pub(super) peer: Option<std::net::SocketAddr>,
+    /// What was agreed on of permessage-deflate where the 101 is out already.
+    pub(super) deflate: Option<Deflate>,
 }
 
 pub(super) struct Conn {
@@ -92,7 +100,7 @@ impl Conn {
 
     /// Whether it is in its handshake.
     pub(super) fn shakes_hands(&self) -> bool {
-        matches!(self.phase, Phase::Head | Phase::Deciding)
+        matches!(self.phase, Phase::Head | Phase::Proving | Phase::Deciding)
     }
 
     pub(super) fn is(&self, flag: u16) -> bool {

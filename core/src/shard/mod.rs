@@ -25,6 +25,8 @@ mod read;
 mod relief;
 pub(crate) mod shared;
 mod timers;
+pub(crate) mod tokens;
+pub(crate) mod trust;
 mod wire;
 
 use std::collections::VecDeque;
@@ -39,6 +41,7 @@ use self::net::{Net, Ready};
 use self::rate::{Bucket, Rate, Rates};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
+use self::tokens::Expiry;
 use self::wire::Sockets;
 use crate::close::CloseReason;
 use crate::delivery::{Missed, SharedTracker};
@@ -52,6 +55,7 @@ use crate::rooms::framed::Codec;
 use crate::router::{JoinLimits, Router};
 use crate::sync::{Arc, Ordering};
 use crate::transport::ws::{Payload, ReadLimits};
+use crate::wanted::Wanted;
 
 /// Bytes that one socket is read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -86,6 +90,9 @@ enum What {
     Backpressure(bool),
     Lagged(Arc<RoomState>, Missed),
     Delivered(SharedTracker),
+    Expiring,
+    /// And whether its grants allow it.
+    Wanted(Box<Wanted>, bool),
 }
 
 /// Whether there will be another turn.
@@ -104,6 +111,8 @@ pub(crate) struct Shard<N: Net> {
     wheel: Wheel,
     /// By slot, where connections are counted by address.
     addresses: Vec<Option<IpAddr>>,
+    /// By slot, where tokens expire.
+    expiries: Vec<Expiry>,
     /// How fast peers may speak, where that is limited.
     rates: Option<Rates>,
     read_limits: ReadLimits,
@@ -189,6 +198,7 @@ impl<N: Net> Shard<N> {
             conns: Conns::new(),
             wheel: Wheel::new(),
             addresses: Vec::new(),
+            expiries: Vec::new(),
             rates,
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
@@ -448,6 +458,8 @@ impl<N: Net> Shard<N> {
                 }
                 What::Backpressure(high) => self.host.on_backpressure(who, high),
                 What::Lagged(room, missed) => self.host.on_lagged(who, room.name(), missed),
+                What::Expiring => self.host.on_expiring(who),
+                What::Wanted(wanted, is_granted) => self.host.on_wanted(who, wanted, is_granted),
                 What::Delivered(_) => unreachable!("it was told above"),
             }
         }
@@ -484,7 +496,10 @@ impl<N: Net> Shard<N> {
                     bytes += command.bytes();
                     self.router.apply(command);
                 }
-                other => self.on_ask(other),
+                other => {
+                    bytes += other.bytes();
+                    self.on_ask(other);
+                }
             }
         }
         self.shared.inboxes[self.me].on_done(bytes);

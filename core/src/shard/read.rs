@@ -75,7 +75,10 @@ impl<N: Net> Shard<N> {
         self.intake.begin_read();
         if let Some(mut bytes) = self.intake.take(slot) {
             self.read_later(slot);
-            if matches!(self.conns.at(slot).phase, Phase::Open | Phase::Closing) {
+            if matches!(
+                self.conns.at(slot).phase,
+                Phase::Open | Phase::Proving | Phase::Closing
+            ) {
                 self.on_frames(slot, &mut bytes, 0, true);
             }
             return;
@@ -119,7 +122,7 @@ impl<N: Net> Shard<N> {
     fn may_read(&mut self, slot: u32) -> bool {
         let conn = &mut self.conns.all[slot as usize];
         match conn.phase {
-            Phase::Head | Phase::Lingering | Phase::Closing => return true,
+            Phase::Head | Phase::Proving | Phase::Lingering | Phase::Closing => return true,
             Phase::Free | Phase::Dead => return false,
             Phase::Deciding => conn.flags |= UNREAD,
             Phase::Open => {
@@ -169,7 +172,7 @@ impl<N: Net> Shard<N> {
                 self.on_head(slot, &arena[from..from + n]);
                 self.arena = arena;
             }
-            Phase::Open | Phase::Closing => {
+            Phase::Open | Phase::Proving | Phase::Closing => {
                 let mut arena = std::mem::take(&mut self.arena);
                 self.on_frames(slot, &mut arena[..from + n], from, false);
                 self.arena = arena;
@@ -198,15 +201,28 @@ impl<N: Net> Shard<N> {
                         return self.read_later(slot);
                     }
                 }
-                Ok(Some(item)) => self.on_item(slot, item, buf, own),
+                Ok(Some(item)) => {
+                    self.on_item(slot, item, buf, own);
+                    if self.conns.at(slot).phase == Phase::Deciding {
+                        return self.keep_early(slot, &buf[at..]);
+                    }
+                }
                 Err(violation) => return self.on_violation(slot, violation),
             }
             self.intake.on_item();
         }
     }
 
+    /// What came behind the first message, which the host is to decide on first.
+    fn keep_early(&mut self, slot: u32, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.intake.keep(slot, bytes.to_vec());
+            self.conns.at(slot).flags |= UNREAD;
+        }
+    }
+
     fn on_deflated(&mut self, slot: u32, text: bool, compressed: &[u8]) -> Result<(), Violation> {
-        if self.conns.at(slot).phase == Phase::Open {
+        if matches!(self.conns.at(slot).phase, Phase::Open | Phase::Proving) {
             let item = self.intake.inflate(text, compressed, &self.read_limits)?;
             self.on_item(slot, item, &[], true);
         }
@@ -234,8 +250,12 @@ impl<N: Net> Shard<N> {
     fn on_message(&mut self, slot: u32, kind: Kind, payload: Payload, buf: &[u8], own: bool) {
         let now = self.tick();
         let conn = self.conns.at(slot);
-        conn.spoke = now;
-        if conn.phase != Phase::Open {
+        match conn.phase {
+            Phase::Open => conn.spoke = now,
+            Phase::Proving => return self.on_proof(slot, kind, payload.bytes(buf)),
+            _ => return,
+        }
+        if self.shared.trust.is_some() && self.is_new_token(slot, kind, payload.bytes(buf)) {
             return;
         }
         let raw::Heard::Message(kind) = raw::on_message(kind);
@@ -257,7 +277,9 @@ impl<N: Net> Shard<N> {
             text,
         };
         match conn.phase {
-            Phase::Open => self.end(slot, reason, &ws::close_frame(code.unwrap_or(1005), "")),
+            Phase::Open | Phase::Proving => {
+                self.end(slot, reason, &ws::close_frame(code.unwrap_or(1005), ""));
+            }
             // Our own close frame is on its way or there already.
             _ => self.kill_if_drained(slot),
         }
