@@ -33,6 +33,7 @@ mod rooms;
 mod selecting;
 mod slow;
 mod stress;
+mod tokens;
 mod tracking;
 mod turns;
 mod verdicts;

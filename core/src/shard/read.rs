@@ -13,7 +13,7 @@ use crate::close::CloseReason;
 use crate::dialect::raw;
 use crate::outbound::frame::Frame;
 use crate::payload::Kind;
-use crate::transport::ws::{self, Item, Payload, Violation};
+use crate::transport::ws::{self, Item, Payload, ReadLimits, Violation};
 
 /// What a message in the making may hold while the engine's memory budget is used up.
 const ASSEMBLY_BYTES: usize = 16 * 1024;
@@ -186,13 +186,16 @@ impl<N: Net> Shard<N> {
     /// arena.
     pub(super) fn on_frames(&mut self, slot: u32, buf: &mut [u8], from: usize, own: bool) {
         let mut at = from;
+        let limits = self.limits_of(slot);
         loop {
             let reader = &mut self.conns.all[slot as usize].reader;
-            match reader.next(buf, &mut at, &self.read_limits) {
+            match reader.next(buf, &mut at, &limits) {
                 Ok(None) => return,
                 Ok(Some(item)) if self.rates.is_some() && !self.may_say(slot, &item) => {}
                 Ok(Some(Item::Deflated { text, payload })) => {
-                    if let Err(violation) = self.on_deflated(slot, text, payload.bytes(buf)) {
+                    if let Err(violation) =
+                        self.on_deflated(slot, text, payload.bytes(buf), &limits)
+                    {
                         self.conns.at(slot).reader.end();
                         return self.on_violation(slot, violation);
                     }
@@ -221,9 +224,28 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    fn on_deflated(&mut self, slot: u32, text: bool, compressed: &[u8]) -> Result<(), Violation> {
+    /// What a peer may say at once: before it has said who it is, a token.
+    fn limits_of(&self, slot: u32) -> ReadLimits {
+        match (self.conns.all[slot as usize].phase, &self.shared.trust) {
+            (Phase::Proving, Some(trust)) => ReadLimits {
+                message_bytes_max: trust
+                    .message_bytes_max()
+                    .min(self.read_limits.message_bytes_max),
+                ..self.read_limits
+            },
+            _ => self.read_limits,
+        }
+    }
+
+    fn on_deflated(
+        &mut self,
+        slot: u32,
+        text: bool,
+        compressed: &[u8],
+        limits: &ReadLimits,
+    ) -> Result<(), Violation> {
         if matches!(self.conns.at(slot).phase, Phase::Open | Phase::Proving) {
-            let item = self.intake.inflate(text, compressed, &self.read_limits)?;
+            let item = self.intake.inflate(text, compressed, limits)?;
             self.on_item(slot, item, &[], true);
         }
         Ok(())

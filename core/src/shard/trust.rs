@@ -84,6 +84,12 @@ impl Trust {
         }
     }
 
+    /// Bytes of a message that is a token.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        let begins = self.auth.message.as_deref().map_or(0, str::len);
+        begins.saturating_add(self.token_bytes_max)
+    }
+
     /// Looks for the token of a request and checks it.
     pub(crate) fn prove(&self, request: &Request, now_s: u64) -> Proof {
         let Some(token) = self.auth.token(request) else {
