@@ -3,9 +3,15 @@
 //! `Config` is the builder; [`Limits`] is its checked outcome and is never changed afterwards.
 //! Every limit has its unit in its name. Rank 0: plain values, no sockets, any thread.
 
+mod check;
+mod listen;
+
 use std::fmt;
 use std::path::PathBuf;
 
+pub(crate) use self::check::INTERVAL_MS_MAX;
+pub(crate) use self::listen::Listen;
+pub use self::listen::ListenOptions;
 use crate::error::ConfigError;
 use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
@@ -122,35 +128,6 @@ impl RoomOptions {
     }
 }
 
-/// What holds for one listener: [`Config::listen_with`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListenOptions {
-    pub(crate) deflate: bool,
-}
-
-impl Default for ListenOptions {
-    fn default() -> Self {
-        ListenOptions::new()
-    }
-}
-
-impl ListenOptions {
-    /// As any listener.
-    #[must_use]
-    pub fn new() -> Self {
-        ListenOptions { deflate: true }
-    }
-
-    /// Whether permessage-deflate is agreed on with peers that come through it. Default true, which
-    /// still needs `deflate_level`. Off for a listener on a fast network of your own.
-    #[must_use]
-    pub fn deflate(mut self, deflate: bool) -> Self {
-        self.deflate = deflate;
-        self
-    }
-}
-
 /// What happens to what a peer says beyond `message_rate_max`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -177,21 +154,6 @@ pub enum Origins {
     Listed(Vec<String>),
     /// Anybody: for services whose clients prove who they are by other means than cookies.
     Any,
-}
-
-/// Where the engine listens.
-#[derive(Clone, Debug)]
-pub(crate) enum Listen {
-    Tcp(String, ListenOptions),
-    Unix(PathBuf, ListenOptions),
-}
-
-impl Listen {
-    /// Whether nothing is compressed for those who come through it.
-    pub(crate) fn is_plain(&self) -> bool {
-        let (Listen::Tcp(_, options) | Listen::Unix(_, options)) = self;
-        !options.deflate
-    }
 }
 
 macro_rules! limits {
@@ -628,173 +590,6 @@ impl Config {
             }
         }
         Ok(self)
-    }
-
-    /// Whether an engine could run on this; `Engine::start` asks the same.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting, what it is and what it may be.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        at_most(
-            "shards",
-            self.shards as u64,
-            255,
-            "a connection id has eight bits for it",
-        )?;
-        if !self.own_threads {
-            at_most(
-                "shards",
-                self.shards as u64,
-                1,
-                "own_threads(false) has one shard",
-            )?;
-        }
-        at_most(
-            "room_options",
-            self.room_options.len() as u64,
-            ROOM_OPTIONS_MAX,
-            "each room that comes to be looks through all prefixes",
-        )?;
-        for (_, options) in &self.room_options {
-            let interval = options.flush_interval_ms;
-            let interval = interval.unwrap_or(self.limits.flush_interval_ms);
-            at_most(
-                "flush_interval_ms",
-                interval.into(),
-                INTERVAL_MS_MAX,
-                AN_HOUR,
-            )?;
-            if options.conflate {
-                at_least("flush_interval_ms", interval.into(), 1)?;
-            }
-        }
-        self.limits.check_least()?;
-        self.limits.check_most()
-    }
-}
-
-/// Prefixes with options.
-const ROOM_OPTIONS_MAX: u64 = 1_000;
-/// The longest flush interval.
-pub(crate) const INTERVAL_MS_MAX: u64 = 3_600_000;
-const AN_HOUR: &str = "nothing waits for more than an hour";
-
-impl Limits {
-    fn check_least(&self) -> Result<(), ConfigError> {
-        at_least("head_bytes_max", self.head_bytes_max as u64, 256)?;
-        at_least(
-            "publication_bytes_max",
-            self.publication_bytes_max as u64,
-            1,
-        )?;
-        at_least("room_name_bytes_max", self.room_name_bytes_max as u64, 1)?;
-        at_least("connection_rooms_max", self.connection_rooms_max as u64, 1)?;
-        at_least(
-            "connection_events_max",
-            u64::from(self.connection_events_max),
-            1,
-        )?;
-        at_least("events_max", self.events_max as u64, 1)?;
-        at_least("key_bytes_max", self.key_bytes_max as u64, 1)?;
-        at_least(
-            "flush_interval_max_ms",
-            self.flush_interval_max_ms.into(),
-            1,
-        )?;
-        if self.memory_bytes_max > 0 {
-            let (budget, tape) = (self.memory_bytes_max as u64, self.tape_bytes_max as u64);
-            let because = "it is at most a quarter of memory_bytes_max";
-            at_most("tape_bytes_max", tape, budget / 4, because)?;
-        }
-        at_least("handshakes_max", self.handshakes_max as u64, 1)?;
-        at_least("turn_budget_us", self.turn_budget_us, 10)?;
-        at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
-        at_least("verdict_timeout_ms", self.verdict_timeout_ms, 1)?;
-        at_least("close_timeout_ms", self.close_timeout_ms, 1)
-    }
-
-    fn check_most(&self) -> Result<(), ConfigError> {
-        at_most(
-            "deflate_level",
-            u64::from(self.deflate_level),
-            9,
-            "deflate has no higher level",
-        )?;
-        for (setting, interval) in [
-            ("flush_interval_ms", self.flush_interval_ms),
-            ("flush_interval_max_ms", self.flush_interval_max_ms),
-        ] {
-            at_most(setting, interval.into(), INTERVAL_MS_MAX, AN_HOUR)?;
-        }
-        let tape = self.tape_bytes_max as u64;
-        at_most(
-            "head_bytes_max",
-            self.head_bytes_max as u64,
-            1 << 20,
-            "it is buffered whole",
-        )?;
-        at_most(
-            "connections_max",
-            self.connections_max as u64,
-            1 << 24,
-            "ids have 24 bits",
-        )?;
-        let because = "it is at most a quarter of tape_bytes_max";
-        at_most(
-            "publication_bytes_max",
-            self.publication_bytes_max as u64,
-            tape / 4,
-            because,
-        )?;
-        let because = "it is at most half of tape_bytes_max";
-        at_most(
-            "room_ahead_bytes_max",
-            self.room_ahead_bytes_max as u64,
-            tape / 2,
-            because,
-        )?;
-        let because = "it is at most shard_tape_bytes_max";
-        at_most(
-            "tape_bytes_max",
-            tape,
-            self.shard_tape_bytes_max as u64,
-            because,
-        )?;
-        let (high, most) = (self.outbox_high_bytes as u64, self.outbox_bytes_max as u64);
-        at_most(
-            "outbox_high_bytes",
-            high,
-            most,
-            "it is at most outbox_bytes_max",
-        )
-    }
-}
-
-fn at_least(setting: &'static str, value: u64, least: u64) -> Result<(), ConfigError> {
-    match value < least {
-        true => Err(ConfigError::TooSmall {
-            setting,
-            value,
-            least,
-        }),
-        false => Ok(()),
-    }
-}
-
-fn at_most(
-    setting: &'static str,
-    value: u64,
-    most: u64,
-    because: &'static str,
-) -> Result<(), ConfigError> {
-    match value > most {
-        true => Err(ConfigError::TooLarge {
-            setting,
-            value,
-            most,
-            because,
-        }),
-        false => Ok(()),
     }
 }
 
