@@ -12,6 +12,7 @@ use std::path::PathBuf;
 pub(crate) use self::check::INTERVAL_MS_MAX;
 pub(crate) use self::listen::Listen;
 pub use self::listen::ListenOptions;
+use crate::address::{ForwardedHeader, Trusted};
 use crate::error::ConfigError;
 use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
@@ -209,7 +210,9 @@ limits! {
     /// 503. Default 100,000.
     connections_max: usize = 100_000;
     /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
-    /// answered with 429. Behind a proxy all come from the proxy's. Default 0.
+    /// answered with 429. Those of [`Config::trusted_proxies`] count for the peer's own address
+    /// ([`Request::peer_ip`]), once that is known; of other proxies all come from the proxy's.
+    /// Default 0.
     address_connections_max: usize = 0;
     /// Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
     /// limit; one more is answered with 429. Default 0.
@@ -376,6 +379,9 @@ pub struct Config {
     pub(crate) room_options: Vec<(String, RoomOptions)>,
     pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
+    /// Whom the host trusts, or what it wrote that cannot be read.
+    pub(crate) trusted_proxies: Result<Trusted, ConfigError>,
+    pub(crate) forwarded_header: ForwardedHeader,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
     pub(crate) websocket_metrics: bool,
@@ -395,6 +401,8 @@ impl fmt::Debug for Config {
             .field("slow_policy", &self.slow_policy)
             .field("message_rate_policy", &self.message_rate_policy)
             .field("origins", &self.origins)
+            .field("trusted_proxies", &self.trusted_proxies)
+            .field("forwarded_header", &self.forwarded_header)
             .finish_non_exhaustive()
     }
 }
@@ -419,6 +427,8 @@ impl Config {
             room_options: Vec::new(),
             message_rate_policy: MessageRatePolicy::default(),
             origins: Origins::default(),
+            trusted_proxies: Ok(Trusted::default()),
+            forwarded_header: ForwardedHeader::default(),
             health_path: Some("/health".into()),
             metrics_path: None,
             websocket_metrics: false,
@@ -507,6 +517,41 @@ impl Config {
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Proxies whose word is taken for the address of a peer, in the header of
+    /// [`Config::forwarded_header`] and in PROXY headers ([`ListenOptions::proxy_protocol`]):
+    /// networks (`10.0.0.0/8`, `2001:db8::/32`), single addresses (`::1`), and `unix` for whoever
+    /// connects to a unix socket. Default none: such headers are what anybody may write, and are
+    /// ignored.
+    ///
+    /// Name no more than what stands in front of the engine. A network where peers live themselves
+    /// lets each of them choose its address. An IPv4 address within IPv6 counts as IPv4, so `::/0`
+    /// is nobody who comes by IPv4. What was named before is replaced.
+    ///
+    /// ```
+    /// use roomcast::Config;
+    ///
+    /// let config = Config::new().trusted_proxies(["10.0.0.0/8", "::1"]);
+    /// assert!(config.check().is_ok());
+    /// let error = config.trusted_proxies(["10.0.0.1/8"]).check().unwrap_err();
+    /// assert!(error.to_string().starts_with("trusted_proxies cannot be \"10.0.0.1/8\""));
+    /// ```
+    #[must_use]
+    pub fn trusted_proxies<T: Into<String>>(
+        mut self,
+        proxies: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.trusted_proxies = Trusted::parse(proxies.into_iter().map(Into::into));
+        self
+    }
+
+    /// The header by which trusted proxies say for whom they speak. Just this one is believed.
+    /// Default [`ForwardedHeader::XForwardedFor`].
+    #[must_use]
+    pub fn forwarded_header(mut self, header: ForwardedHeader) -> Self {
+        self.forwarded_header = header;
         self
     }
 

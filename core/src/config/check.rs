@@ -2,7 +2,7 @@
 //!
 //! In: a config. Out: the first setting that cannot work, with what it may be. Rank 0.
 
-use super::{Config, Limits};
+use super::{Config, Limits, Listen};
 use crate::error::ConfigError;
 
 impl Config {
@@ -44,8 +44,25 @@ impl Config {
                 at_least("flush_interval_ms", interval.into(), 1)?;
             }
         }
+        self.check_addresses()?;
         self.limits.check_least()?;
         self.limits.check_most()
+    }
+
+    fn check_addresses(&self) -> Result<(), ConfigError> {
+        let trusted = self.trusted_proxies.as_ref().map_err(Clone::clone)?;
+        for options in self.listen.iter().map(Listen::options) {
+            if options.proxy_protocol && trusted.is_nobody() {
+                return Err(ConfigError::Missing {
+                    setting: "proxy_protocol",
+                    needs: "trusted_proxies",
+                    because: "no connection would be taken, since nobody may send the header",
+                });
+            }
+            let mode = options.unix_mode.unwrap_or(0);
+            at_most("unix_mode", mode.into(), 0o777, "these are the permissions")?;
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::net::Net;
 use super::timers::NEVER;
+use crate::address::Sender;
 use crate::close::CloseReason;
 use crate::request::Request;
 use crate::sync::Arc;
@@ -54,13 +55,16 @@ pub(super) const CUT: u16 = 512;
 
 /// It came through a listener on which nothing is compressed.
 pub(super) const PLAIN: u16 = 1024;
+/// It begins with a PROXY header, which has not come whole.
+pub(super) const PROXIED: u16 = 2048;
 
 /// What is kept of a connection until it is open.
 #[derive(Default)]
 pub(super) struct Hello {
     pub(super) bytes: Vec<u8>,
     pub(super) request: Option<Arc<Request>>,
-    pub(super) peer: Option<std::net::SocketAddr>,
+    /// The other end, by the socket or by its PROXY header.
+    pub(super) sender: Sender,
 }
 
 pub(super) struct Conn {
