@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::auth::Claims;
+use crate::address::Proxies;
 use crate::config::{Config, Limits, Listen};
 use crate::error::{AdoptError, StartError};
 use crate::events::{self, Events, Gate};
@@ -433,7 +433,11 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
     let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);
     let rules = Rules::new(&config.limits, config.slow_policy, config.room_options);
     Shared {
-        plain_listeners: config.listen.iter().map(Listen::is_plain).collect(),
+        listeners: config.listen.iter().map(Listen::options).collect(),
+        proxies: Proxies {
+            trusted: config.trusted_proxies.unwrap_or_default(),
+            header: config.forwarded_header,
+        },
         own_threads: config.own_threads,
         inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
@@ -552,7 +556,7 @@ impl Upgrade<'_> {
     #[must_use]
     pub fn detach(self) -> Upgraded {
         Upgraded {
-            claims: self.request.shared_claims().cloned(),
+            request: self.request,
             accept: self.accept,
             deflate: self.deflate,
             handle: self.engine.clone(),
@@ -573,7 +577,7 @@ impl Upgrade<'_> {
 
 /// An upgrade whose response is on its way.
 pub struct Upgraded {
-    claims: Option<Arc<Claims>>,
+    request: Request,
     accept: Accept,
     deflate: Option<Deflate>,
     handle: Handle,
@@ -587,15 +591,15 @@ impl Upgraded {
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
         let (mut accepted, mut rooms) = self.accept.into_parts();
         rooms.retain(|(room, how)| self.handle.admits(room, how.as_ref()));
-        if let Some(claims) = &self.claims {
+        if let Some(claims) = self.request.shared_claims() {
             accepted.identity = Some(Identity::with_claims(accepted.identity, claims));
         }
         accepted.rooms = rooms;
         accepted.deflate = self.deflate;
-        adopt(
-            &self.handle,
-            stream.into().0,
-            Stage::Open(accepted, leftover.to_vec()),
-        )
+        let incoming = stream.into().0;
+        let proxies = &self.handle.shared.proxies;
+        accepted.address = proxies.peer_ip(incoming.sender(), self.request.headers());
+        let stage = Stage::Open(accepted, leftover.to_vec());
+        adopt(&self.handle, incoming, stage)
     }
 }

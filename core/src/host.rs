@@ -314,6 +314,7 @@ impl Accept {
             subprotocol: self.subprotocol,
             rooms: Vec::new(),
             deflate: None,
+            address: None,
         };
         (accepted, self.rooms)
     }

@@ -41,6 +41,7 @@
 #![warn(missing_docs)]
 
 // The words: plain values that every stage uses.
+mod address;
 mod alive;
 mod auth;
 mod close;
@@ -83,6 +84,7 @@ pub mod manual;
 #[doc(hidden)]
 pub mod testing;
 
+pub use crate::address::ForwardedHeader;
 pub use crate::auth::{Auth, Claims, TokenError, Verify};
 #[cfg(feature = "jwt")]
 pub use crate::auth::{KeyError, Keys};

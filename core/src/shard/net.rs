@@ -8,6 +8,8 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::address::Sender;
+
 /// A socket on its way to a shard: accepted by a listener or adopted from the host.
 #[derive(Debug)]
 pub(crate) enum Incoming {
@@ -20,10 +22,12 @@ pub(crate) enum Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+    pub(crate) fn sender(&self) -> Sender {
         match self {
-            Incoming::Tcp(_, peer) => *peer,
-            _ => None,
+            Incoming::Tcp(_, peer) => peer.map_or(Sender::Unknown, Sender::Address),
+            #[cfg(unix)]
+            Incoming::Unix(_) => Sender::Unix,
+            Incoming::Simulated(_) => Sender::Unknown,
         }
     }
 }

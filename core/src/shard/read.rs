@@ -169,7 +169,7 @@ impl<N: Net> Shard<N> {
         match self.conns.at(slot).phase {
             Phase::Head => {
                 let arena = std::mem::take(&mut self.arena);
-                self.on_head(slot, &arena[from..from + n]);
+                self.on_beginning(slot, &arena[from..from + n]);
                 self.arena = arena;
             }
             Phase::Open | Phase::Proving | Phase::Closing => {
