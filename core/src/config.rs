@@ -11,6 +11,8 @@ use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
 use crate::request::Request;
 use crate::sync::Arc;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// What happens to a member whose socket took no bytes until its room's tape had no place left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -127,6 +129,7 @@ impl RoomOptions {
 #[non_exhaustive]
 pub struct ListenOptions {
     pub(crate) deflate: bool,
+    pub(crate) tls: bool,
 }
 
 impl Default for ListenOptions {
@@ -139,7 +142,10 @@ impl ListenOptions {
     /// As any listener.
     #[must_use]
     pub fn new() -> Self {
-        ListenOptions { deflate: true }
+        ListenOptions {
+            deflate: true,
+            tls: false,
+        }
     }
 
     /// Whether permessage-deflate is agreed on with peers that come through it. Default true, which
@@ -147,6 +153,15 @@ impl ListenOptions {
     #[must_use]
     pub fn deflate(mut self, deflate: bool) -> Self {
         self.deflate = deflate;
+        self
+    }
+
+    /// Whether peers speak TLS here, with the certificates of [`Config::tls`]. Plain HTTP on such a
+    /// listener is ended with an alert and counted (`tls_failed`). Default false.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
         self
     }
 }
@@ -187,10 +202,9 @@ pub(crate) enum Listen {
 }
 
 impl Listen {
-    /// Whether nothing is compressed for those who come through it.
-    pub(crate) fn is_plain(&self) -> bool {
+    pub(crate) fn options(&self) -> ListenOptions {
         let (Listen::Tcp(_, options) | Listen::Unix(_, options)) = self;
-        !options.deflate
+        *options
     }
 }
 
@@ -419,6 +433,8 @@ pub struct Config {
     pub(crate) websocket_metrics: bool,
     pub(crate) pages: Option<PageFn>,
     pub(crate) log: Option<LogFn>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
 }
 
 type LogFn = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
@@ -462,6 +478,8 @@ impl Config {
             websocket_metrics: false,
             pages: None,
             log: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -489,6 +507,15 @@ impl Config {
     #[must_use]
     pub fn listen_unix_with(mut self, path: impl Into<PathBuf>, options: ListenOptions) -> Self {
         self.listen.push(Listen::Unix(path.into(), options));
+        self
+    }
+
+    /// Certificates and versions of the listeners with [`ListenOptions::tls`];
+    /// [`Handle::reload_tls`](crate::Handle::reload_tls) replaces them in the running engine.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -668,8 +695,26 @@ impl Config {
                 at_least("flush_interval_ms", interval.into(), 1)?;
             }
         }
+        #[cfg(feature = "tls")]
+        self.check_tls()?;
         self.limits.check_least()?;
         self.limits.check_most()
+    }
+
+    #[cfg(feature = "tls")]
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let (setting, needs) = ("tls", self.listen.iter().any(|l| l.options().tls));
+        match &self.tls {
+            Some(tls) if tls.is_empty() => Err(ConfigError::Missing {
+                setting,
+                because: "it has no certificate",
+            }),
+            None if needs => Err(ConfigError::Missing {
+                setting,
+                because: "a listener has tls(true)",
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

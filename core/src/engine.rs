@@ -29,6 +29,8 @@ use crate::shard::descriptors;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
+#[cfg(feature = "tls")]
+use crate::shard::tls::Offer;
 use crate::shard::{Flow, Shard, listen};
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex,
@@ -140,8 +142,20 @@ impl Engine {
         #[cfg(unix)]
         let fd = (!config.own_threads).then(|| kernels[0].fd());
         let own_threads = config.own_threads;
-        let shared = Arc::new(shared(config, clock, inboxes));
-        let handle = Handle { shared };
+        #[cfg(feature = "tls")]
+        let tls = offer_tls(&config, &mut kernels)?;
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "TLS is what is set")
+        )]
+        let mut shared = shared(config, clock, inboxes);
+        #[cfg(feature = "tls")]
+        {
+            shared.tls = tls;
+        }
+        let handle = Handle {
+            shared: Arc::new(shared),
+        };
         let (host, end) = host(&handle)?;
         let mut made = kernels
             .into_iter()
@@ -421,7 +435,9 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
     let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);
     let rules = Rules::new(&config.limits, config.slow_policy, config.room_options);
     Shared {
-        plain_listeners: config.listen.iter().map(Listen::is_plain).collect(),
+        listeners: config.listen.iter().map(Listen::options).collect(),
+        #[cfg(feature = "tls")]
+        tls: None,
         own_threads: config.own_threads,
         inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
@@ -459,6 +475,20 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         turner: PlainMutex::new(None),
         log,
     }
+}
+
+/// Has the shards offer TLS, where the host gave certificates.
+#[cfg(feature = "tls")]
+fn offer_tls(config: &Config, kernels: &mut [Kernel]) -> Result<Option<Arc<Offer>>, StartError> {
+    let Some(tls) = &config.tls else {
+        return Ok(None);
+    };
+    let offer = Offer::new(tls).map_err(std::io::Error::other)?;
+    let offer = Arc::new(offer);
+    for kernel in kernels {
+        kernel.offer_tls(offer.clone());
+    }
+    Ok(Some(offer))
 }
 
 /// What may wait in one inbox: between two turns inboxes alone must not use the memory budget up.

@@ -175,6 +175,13 @@ pub enum ConfigError {
         /// What the variable holds.
         value: String,
     },
+    /// Another setting needs this one.
+    Missing {
+        /// Name of the setting.
+        setting: &'static str,
+        /// Why.
+        because: &'static str,
+    },
     /// No setting has this name.
     Unknown {
         /// The name that was asked for.
@@ -210,6 +217,9 @@ impl fmt::Display for ConfigError {
                     "{setting} cannot be read from ROOMCAST_{variable}={value:?}: \
                      a whole number is wanted"
                 )
+            }
+            ConfigError::Missing { setting, because } => {
+                write!(f, "{setting} is missing: {because}")
             }
             ConfigError::Unknown { name } => write!(f, "no setting is called {name:?}"),
         }

@@ -6,6 +6,8 @@
 
 mod membership;
 mod room;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 

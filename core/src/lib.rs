@@ -60,6 +60,8 @@ mod page;
 mod payload;
 mod request;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
 
 // The path of the data.
 mod dialect;
@@ -105,6 +107,8 @@ pub use crate::page::Page;
 pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
 pub use crate::request::Request;
 pub use crate::shard::shared::StopReport;
+#[cfg(feature = "tls")]
+pub use crate::tls::{Tls, TlsError};
 
 /// The README's example is a test.
 #[cfg(doctest)]

@@ -49,8 +49,7 @@ impl<N: Net> Shard<N> {
                         if let Some(rate) = self.accept_rate {
                             rate.take(&mut self.accept_bucket, self.now_ns);
                         }
-                        let is_plain = self.shared.plain_listeners.get(listener);
-                        self.place(incoming, is_plain == Some(&true));
+                        self.place(incoming, listener);
                     }
                     Err(error) => {
                         if self.on_accept_error(&error) {
@@ -96,7 +95,7 @@ impl<N: Net> Shard<N> {
     }
 
     /// Gives an accepted socket to the shard with the fewest connections.
-    fn place(&mut self, incoming: Incoming, is_plain: bool) {
+    fn place(&mut self, incoming: Incoming, listener: usize) {
         let total = self.shared.total.load(Ordering::Relaxed);
         if total >= self.shared.limits.connections_max + OVER_MAX {
             self.shared.counters[self.me].rejected_full.add(1);
@@ -104,11 +103,8 @@ impl<N: Net> Shard<N> {
         }
         let before = self.shared.total.fetch_add(1, Ordering::Relaxed);
         // Decided here: where it is taken over, those behind it are counted too.
-        let stage = match before >= self.shared.limits.connections_max {
-            true => Stage::Over,
-            false if is_plain => Stage::Plain,
-            false => Stage::Head(Vec::new()),
-        };
+        let is_over = before >= self.shared.limits.connections_max;
+        let stage = Stage::Listened { listener, is_over };
         let shard = self.shared.least_loaded();
         self.shared.loads[shard].fetch_add(1, Ordering::Relaxed);
         if shard == self.me {
@@ -142,13 +138,15 @@ impl<N: Net> Shard<N> {
         }
         match stage {
             Stage::Head(bytes) => self.expect_head(slot, peer, &bytes),
-            Stage::Plain => {
-                conn.flags |= PLAIN;
+            Stage::Listened { listener, is_over } => {
+                let options = self.shared.listeners.get(listener);
+                let options = options.copied().unwrap_or_default();
+                conn.flags |= if is_over { OVER } else { 0 };
+                conn.flags |= if options.deflate { 0 } else { PLAIN };
                 self.expect_head(slot, peer, &[]);
-            }
-            Stage::Over => {
-                conn.flags |= OVER;
-                self.expect_head(slot, peer, &[]);
+                if options.tls {
+                    self.start_tls(slot, &[]);
+                }
             }
             Stage::Open(accepted, _) if self.is_one_too_many(&accepted) => {
                 // It has its 101 already, so all that can be said is a close frame.
@@ -191,6 +189,22 @@ impl<N: Net> Shard<N> {
         self.set_timer(slot);
         if !bytes.is_empty() {
             self.on_head(slot, bytes);
+        }
+    }
+    /// Has a socket speak TLS from now on, of which these bytes were read before: what precedes
+    /// TLS, if anything, is read by then.
+    fn start_tls(&mut self, slot: u32, bytes: &[u8]) {
+        let Some(socket) = &mut self.conns.sockets[slot as usize] else {
+            return;
+        };
+        match self.net.start_tls(socket, bytes) {
+            Ok(()) if bytes.is_empty() => {}
+            Ok(()) => self.read_later(slot),
+            Err(error) => {
+                tracing::warn!(target: "roomcast", %error, "a socket cannot speak TLS");
+                self.shared.counters[self.me].errors.add(1);
+                self.vanish(slot);
+            }
         }
     }
 }

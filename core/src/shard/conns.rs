@@ -143,7 +143,7 @@ impl<N: Net> Conns<N> {
         (self.all.len() - 1) as u32
     }
 
-    /// Closes the socket and frees the slot.
+    /// Frees the slot, whose socket was closed.
     pub(super) fn free(&mut self, slot: u32) {
         self.sockets[slot as usize] = None;
         self.all[slot as usize] = Conn::new();

@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use super::admission::Admission;
 use super::net::Incoming;
+#[cfg(feature = "tls")]
+use super::tls::Offer;
 use crate::alive::Alive;
 use crate::close::CloseReason;
-use crate::config::{Limits, MessageRatePolicy, Origins};
+use crate::config::{Limits, ListenOptions, MessageRatePolicy, Origins};
 use crate::delivery::SharedTracker;
 use crate::identity::Identity;
 use crate::inbox::Inbox;
@@ -69,10 +71,9 @@ pub(crate) struct Refusal {
 pub(crate) enum Stage {
     /// Its HTTP head is still to be read, beginning with these bytes.
     Head(Vec<u8>),
-    /// The same, with nothing read yet, through a listener on which nothing is compressed.
-    Plain,
-    /// The same of one too many: it is answered with 503.
-    Over,
+    /// It came through this listener, and nothing was read of it. One too many is answered
+    /// with 503.
+    Listened { listener: usize, is_over: bool },
     /// It is a WebSocket already; these bytes came after the head.
     Open(Accepted, Vec<u8>),
 }
@@ -166,8 +167,11 @@ thread_local! {
 
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    /// For each listener, whether nothing is compressed for those who come through it.
-    pub(crate) plain_listeners: Box<[bool]>,
+    /// Of each listener.
+    pub(crate) listeners: Box<[ListenOptions]>,
+    /// What TLS listeners offer; None where the engine was started without.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<Offer>>,
     /// The engine has threads of its own; else the host turns it.
     pub(crate) own_threads: bool,
     /// What may wait in one inbox.
