@@ -19,6 +19,8 @@ use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
 use crate::request::Request;
 use crate::sync::Arc;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// What happens to a member whose socket took no bytes until its room's tape had no place left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -389,6 +391,8 @@ pub struct Config {
     pub(crate) websocket_metrics: bool,
     pub(crate) pages: Option<PageFn>,
     pub(crate) log: Option<LogFn>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
 }
 
 type LogFn = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
@@ -437,6 +441,8 @@ impl Config {
             websocket_metrics: false,
             pages: None,
             log: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -464,6 +470,15 @@ impl Config {
     #[must_use]
     pub fn listen_unix_with(mut self, path: impl Into<PathBuf>, options: ListenOptions) -> Self {
         self.listen.push(Listen::Unix(path.into(), options));
+        self
+    }
+
+    /// Certificates and versions of the listeners with [`ListenOptions::tls`];
+    /// [`Handle::reload_tls`](crate::Handle::reload_tls) replaces them in the running engine.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -30,6 +30,8 @@ use crate::shard::descriptors;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
+#[cfg(feature = "tls")]
+use crate::shard::tls::Offer;
 use crate::shard::trust::{Denial, Proof, Trust};
 use crate::shard::{Flow, Shard, listen};
 use crate::sync::{
@@ -142,8 +144,20 @@ impl Engine {
         #[cfg(unix)]
         let fd = (!config.own_threads).then(|| kernels[0].fd());
         let own_threads = config.own_threads;
-        let shared = Arc::new(shared(config, clock, inboxes));
-        let handle = Handle { shared };
+        #[cfg(feature = "tls")]
+        let tls = offer_tls(&config, &mut kernels)?;
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "TLS is what is set")
+        )]
+        let mut shared = shared(config, clock, inboxes);
+        #[cfg(feature = "tls")]
+        {
+            shared.tls = tls;
+        }
+        let handle = Handle {
+            shared: Arc::new(shared),
+        };
         let (host, end) = host(&handle)?;
         let mut made = kernels
             .into_iter()
@@ -438,6 +452,8 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
             trusted: config.trusted_proxies.unwrap_or_default(),
             header: config.forwarded_header,
         },
+        #[cfg(feature = "tls")]
+        tls: None,
         own_threads: config.own_threads,
         inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
@@ -476,6 +492,20 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         turner: PlainMutex::new(None),
         log,
     }
+}
+
+/// Has the shards offer TLS, where the host gave certificates.
+#[cfg(feature = "tls")]
+fn offer_tls(config: &Config, kernels: &mut [Kernel]) -> Result<Option<Arc<Offer>>, StartError> {
+    let Some(tls) = &config.tls else {
+        return Ok(None);
+    };
+    let offer = Offer::new(tls).map_err(std::io::Error::other)?;
+    let offer = Arc::new(offer);
+    for kernel in kernels {
+        kernel.offer_tls(offer.clone());
+    }
+    Ok(Some(offer))
 }
 
 /// What may wait in one inbox: between two turns inboxes alone must not use the memory budget up.

@@ -8,6 +8,8 @@ mod auth;
 mod membership;
 mod permission;
 mod room;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 

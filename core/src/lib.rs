@@ -61,6 +61,8 @@ mod page;
 mod payload;
 mod request;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
 mod wanted;
 
 // The path of the data.
@@ -109,6 +111,8 @@ pub use crate::page::Page;
 pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
 pub use crate::request::Request;
 pub use crate::shard::shared::StopReport;
+#[cfg(feature = "tls")]
+pub use crate::tls::{Tls, TlsError};
 pub use crate::wish::Wish;
 
 /// The README's example is a test.

@@ -45,6 +45,8 @@ impl Config {
             }
         }
         self.check_addresses()?;
+        #[cfg(feature = "tls")]
+        self.check_tls()?;
         self.limits.check_least()?;
         self.limits.check_most()
     }
@@ -63,6 +65,24 @@ impl Config {
             at_most("unix_mode", mode.into(), 0o777, "these are the permissions")?;
         }
         Ok(())
+    }
+
+    #[cfg(feature = "tls")]
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let asks = self.listen.iter().any(|l| l.options().tls);
+        match &self.tls {
+            Some(tls) if tls.is_empty() => Err(ConfigError::Missing {
+                setting: "tls",
+                needs: "a certificate",
+                because: "Tls::pair or Tls::files adds one",
+            }),
+            None if asks => Err(ConfigError::Missing {
+                setting: "ListenOptions::tls",
+                needs: "Config::tls",
+                because: "that has the certificates",
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

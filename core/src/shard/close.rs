@@ -211,6 +211,9 @@ impl<N: Net> Shard<N> {
             self.intake.take(slot);
             self.expire_at(slot, None);
             self.assembly_bytes -= self.conns.at(slot).reader.held_bytes();
+            if let Some(socket) = self.conns.sockets[slot as usize].take() {
+                self.net.close(socket);
+            }
             self.conns.free(slot);
             self.accept_after_ns = 0;
             self.uncount();

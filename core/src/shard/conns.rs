@@ -61,6 +61,9 @@ pub(super) const PLAIN: u16 = 1024;
 /// It begins with a PROXY header, which has not come whole.
 pub(super) const PROXIED: u16 = 2048;
 
+/// It is to speak TLS as soon as its PROXY header, if it has one, is over.
+pub(super) const SECURED: u16 = 4096;
+
 /// Its 101 is out already: it is turned away with a close frame.
 pub(super) const SWITCHED: u16 = 8192;
 
@@ -155,7 +158,7 @@ impl<N: Net> Conns<N> {
         (self.all.len() - 1) as u32
     }
 
-    /// Closes the socket and frees the slot.
+    /// Frees the slot, whose socket was closed.
     pub(super) fn free(&mut self, slot: u32) {
         self.sockets[slot as usize] = None;
         self.all[slot as usize] = Conn::new();

@@ -25,6 +25,8 @@ mod read;
 mod relief;
 pub(crate) mod shared;
 mod timers;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 pub(crate) mod tokens;
 pub(crate) mod trust;
 mod wire;
@@ -404,6 +406,9 @@ impl<N: Net> Shard<N> {
                     self.conns.at(slot).flags |= ENDED;
                 }
                 if writable {
+                    if let Some(socket) = &mut self.conns.sockets[slot as usize] {
+                        self.net.on_writable(socket);
+                    }
                     let counters = &self.shared.counters[self.me];
                     let mut wire = self.conns.wire(&mut self.net, counters, &mut self.late_ns);
                     self.router.outbound.on_writable(slot, &mut wire);
@@ -525,6 +530,7 @@ impl<N: Net> Shard<N> {
 
     /// Adds this turn's plain counters to the shared ones.
     fn count(&mut self, began: u64) {
+        self.count_tls();
         self.count_compression();
         let counters = &self.shared.counters[self.me];
         let out = std::mem::take(&mut self.router.outbound.tally);
@@ -581,6 +587,19 @@ impl<N: Net> Shard<N> {
         counters.inflate_bytes_in.add(inflated.compressed_bytes);
         counters.inflate_bytes_out.add(inflated.bytes);
         counters.intake_paused.add(inflated.paused);
+    }
+
+    fn count_tls(&mut self) {
+        let Some(tally) = self.net.take_tls_tally() else {
+            return;
+        };
+        let counters = &self.shared.counters[self.me];
+        counters.tls_connections.set(tally.connections);
+        counters.tls_handshakes.add(tally.handshakes);
+        counters.tls_resumed.add(tally.resumed);
+        counters.tls_failed.add(tally.failed);
+        let put_off = std::mem::take(&mut self.intake.tally.handshakes_put_off);
+        counters.tls_put_off.add(put_off);
     }
 
     /// The present tick of the wheel.

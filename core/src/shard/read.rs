@@ -24,6 +24,7 @@ impl<N: Net> Shard<N> {
     pub(super) fn read(&mut self) {
         self.accept();
         self.intake.begin_turn();
+        let budget_ns = self.shared.limits.tls_budget_us.saturating_mul(1_000);
         for _ in 0..self.to_read.len() {
             if self.intake.turn_is_spent() {
                 self.intake.on_paused();
@@ -38,9 +39,31 @@ impl<N: Net> Shard<N> {
                 self.to_read.push_back(slot);
                 continue;
             }
+            let shakes = self.shakes_hands(slot);
+            if shakes && self.intake.puts_off_handshake(budget_ns) {
+                self.to_read.push_back(slot);
+                continue;
+            }
             self.conns.at(slot).flags &= !READY;
-            self.read_socket(slot);
+            match shakes {
+                true => self.shake_hands(slot),
+                false => self.read_socket(slot),
+            }
         }
+    }
+
+    /// Whether the socket is in its TLS handshake.
+    fn shakes_hands(&self, slot: u32) -> bool {
+        let socket = self.conns.sockets[slot as usize].as_ref();
+        socket.is_some_and(|socket| self.net.shakes_hands(socket))
+    }
+
+    #[inline(never)]
+    fn shake_hands(&mut self, slot: u32) {
+        let began = self.net.now_ns();
+        self.read_socket(slot);
+        let took_ns = self.net.now_ns().saturating_sub(began);
+        self.intake.on_handshake(took_ns);
     }
 
     fn read_socket(&mut self, slot: u32) {
@@ -90,7 +113,9 @@ impl<N: Net> Shard<N> {
         let Some(socket) = &mut self.conns.sockets[slot as usize] else {
             return;
         };
-        match self.net.read(socket, into) {
+        let read = self.net.read(socket, into);
+        let left = self.net.left(socket);
+        match read {
             Ok(0) if self.conns.at(slot).phase == Phase::Open => {
                 let what = What::Ended(None);
                 self.told.push(Told { slot, what });
@@ -99,7 +124,8 @@ impl<N: Net> Shard<N> {
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
                 self.intake.on_read(n, most);
-                if n == most || self.conns.at(slot).is(ENDED) {
+                self.intake.on_left(left);
+                if n == most || left.again || self.conns.at(slot).is(ENDED) {
                     self.read_later(slot);
                 }
                 self.on_bytes(slot, from, n);
@@ -111,7 +137,13 @@ impl<N: Net> Shard<N> {
                 }
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => {}
+                io::ErrorKind::WouldBlock => {
+                    // Records may hold nothing for us, so there may be more behind them.
+                    self.intake.on_left(left);
+                    if left.again || self.conns.at(slot).is(ENDED) {
+                        self.read_later(slot);
+                    }
+                }
                 io::ErrorKind::Interrupted => self.read_later(slot),
                 _ => self.vanish(slot),
             },

@@ -9,6 +9,8 @@ use std::time::{Instant, SystemTime};
 
 use super::admission::Admission;
 use super::net::Incoming;
+#[cfg(feature = "tls")]
+use super::tls::Offer;
 use super::tokens::Revocation;
 use super::trust::Trust;
 use crate::address::Proxies;
@@ -206,6 +208,9 @@ pub(crate) struct Shared {
     /// Of each listener.
     pub(crate) listeners: Box<[ListenOptions]>,
     pub(crate) proxies: Proxies,
+    /// What TLS listeners offer; None where the engine was started without.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<Offer>>,
     /// The engine has threads of its own; else the host turns it.
     pub(crate) own_threads: bool,
     /// What may wait in one inbox.
