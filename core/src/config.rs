@@ -3,9 +3,12 @@
 //! `Config` is the builder; [`Limits`] is its checked outcome and is never changed afterwards.
 //! Every limit has its unit in its name. Rank 0: plain values, no sockets, any thread.
 
+mod rooms;
+
 use std::fmt;
 use std::path::PathBuf;
 
+pub use self::rooms::RoomOptions;
 use crate::error::ConfigError;
 use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
@@ -35,91 +38,6 @@ pub enum SlowPolicy {
     /// a history this is `Skip`. Its order is kept within the room, but not with other rooms while
     /// it catches up.
     Replay,
-}
-
-/// What holds for rooms whose names begin alike: [`Config::room_options`].
-///
-/// ```
-/// use roomcast::{Config, RoomOptions, SlowPolicy};
-///
-/// let ticker = RoomOptions::new()
-///     .flush_interval_ms(100)
-///     .conflate(true)
-///     .slow_policy(SlowPolicy::Latest);
-/// let config = Config::new().room_options("ticker:", ticker);
-/// # assert!(config.check().is_ok());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RoomOptions {
-    pub(crate) flush_interval_ms: Option<u32>,
-    pub(crate) conflate: bool,
-    pub(crate) slow_policy: Option<SlowPolicy>,
-    pub(crate) deflate: bool,
-    pub(crate) history: u32,
-}
-
-impl Default for RoomOptions {
-    fn default() -> Self {
-        RoomOptions::new()
-    }
-}
-
-impl RoomOptions {
-    /// What the engine's settings say.
-    #[must_use]
-    pub fn new() -> Self {
-        RoomOptions {
-            flush_interval_ms: None,
-            conflate: false,
-            slow_policy: None,
-            deflate: true,
-            history: 0,
-        }
-    }
-
-    /// Milliseconds within which publications of a room wait for each other, to leave together in
-    /// one write to each member; 0 for each turn. Default: the engine's `flush_interval_ms`.
-    #[must_use]
-    pub fn flush_interval_ms(mut self, interval: u32) -> Self {
-        self.flush_interval_ms = Some(interval);
-        self
-    }
-
-    /// Of publications with one key only the newest of each interval leaves, in its own place of
-    /// the order; whom that one excludes is sent neither. Those without a key all leave. Needs a
-    /// flush interval. Default false.
-    #[must_use]
-    pub fn conflate(mut self, conflate: bool) -> Self {
-        self.conflate = conflate;
-        self
-    }
-
-    /// What happens to members that are too slow. Default: [`Config::slow_policy`].
-    #[must_use]
-    pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
-        self.slow_policy = Some(policy);
-        self
-    }
-
-    /// Whether publications are compressed for members that agreed on it: not worth it where they
-    /// are dense already. Default true, which still needs `deflate_level`.
-    #[must_use]
-    pub fn deflate(mut self, deflate: bool) -> Self {
-        self.deflate = deflate;
-        self
-    }
-}
-
-impl RoomOptions {
-    /// How many publications the room keeps while it exists, within `history_bytes_max`, for
-    /// members with the policy [`Replay`](SlowPolicy::Replay). They are kept once for all shards.
-    /// Default 0.
-    #[must_use]
-    pub fn history(mut self, publications: u32) -> Self {
-        self.history = publications;
-        self
-    }
 }
 
 /// What holds for one listener: [`Config::listen_with`].
@@ -656,17 +574,7 @@ impl Config {
             "each room that comes to be looks through all prefixes",
         )?;
         for (_, options) in &self.room_options {
-            let interval = options.flush_interval_ms;
-            let interval = interval.unwrap_or(self.limits.flush_interval_ms);
-            at_most(
-                "flush_interval_ms",
-                interval.into(),
-                INTERVAL_MS_MAX,
-                AN_HOUR,
-            )?;
-            if options.conflate {
-                at_least("flush_interval_ms", interval.into(), 1)?;
-            }
+            options.check(&self.limits)?;
         }
         self.limits.check_least()?;
         self.limits.check_most()
@@ -707,6 +615,7 @@ impl Limits {
             at_most("tape_bytes_max", tape, budget / 4, because)?;
         }
         at_least("handshakes_max", self.handshakes_max as u64, 1)?;
+        at_least("presence_page_max", self.presence_page_max as u64, 1)?;
         at_least("turn_budget_us", self.turn_budget_us, 10)?;
         at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
         at_least("verdict_timeout_ms", self.verdict_timeout_ms, 1)?;

@@ -570,7 +570,7 @@ impl Upgraded {
     /// # Errors
     /// [`AdoptError`]; the socket is closed then.
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
-        let (mut accepted, mut rooms) = self.accept.into_parts();
+        let (mut accepted, mut rooms) = self.accept.into_parts(&self.handle);
         rooms.retain(|(room, how)| self.handle.admits(room, how.as_ref()));
         accepted.rooms = rooms;
         accepted.deflate = self.deflate;

@@ -5,12 +5,14 @@
 //! shards. No lock is held while encoding or waking.
 
 mod membership;
+mod presence;
 mod room;
 
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+pub use self::presence::{Presence, PresencePage};
 pub use self::room::Room;
 use crate::close;
 use crate::config::Limits;

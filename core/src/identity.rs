@@ -5,6 +5,7 @@
 use std::any::Any;
 
 use crate::delivery::{Delivery, Missed};
+use crate::error::Refused;
 use crate::payload::{ConnectionId, Kind};
 use crate::sync::{Arc, AtomicBool, AtomicU32};
 
@@ -12,6 +13,8 @@ use crate::sync::{Arc, AtomicBool, AtomicU32};
 pub(crate) struct Identity {
     pub(crate) user: Option<Arc<str>>,
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// What others see of it in rooms with presence: JSON.
+    pub(crate) info: Option<Arc<str>>,
     /// Events that wait in the queue of the pull side.
     pub(crate) waiting: AtomicU32,
     /// It is not read from until the host has taken some of them.
@@ -22,10 +25,12 @@ impl Identity {
     pub(crate) fn new(
         user: Option<Arc<str>>,
         data: Option<Arc<dyn Any + Send + Sync>>,
+        info: Option<Arc<str>>,
     ) -> Arc<Self> {
         Arc::new(Identity {
             user,
             data,
+            info,
             waiting: AtomicU32::new(0),
             paused: AtomicBool::new(false),
         })
@@ -48,6 +53,8 @@ pub(crate) trait Host: Send + Sync {
     fn on_backpressure(&self, who: Who<'_>, high: bool);
     fn on_lagged(&self, who: Who<'_>, room: &str, missed: Missed);
     fn on_delivered(&self, room: &str, delivery: Delivery);
+    /// Publishes a notice of who came and went to the room in this life of it.
+    fn on_presence(&self, room: &str, epoch: u64, notice: &str) -> Result<(), Refused>;
     /// Whether the connection may be read from, as far as the host keeps up with its events.
     fn keeps_up(&self, who: Who<'_>) -> bool;
     /// Whether each connection needs an identity, to count its events.
