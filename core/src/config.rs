@@ -5,6 +5,7 @@
 
 mod check;
 mod listen;
+mod rooms;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 pub(crate) use self::check::INTERVAL_MS_MAX;
 pub(crate) use self::listen::Listen;
 pub use self::listen::ListenOptions;
+pub use self::rooms::RoomOptions;
 use crate::address::{ForwardedHeader, Trusted};
 use crate::auth::Auth;
 use crate::error::ConfigError;
@@ -45,91 +47,6 @@ pub enum SlowPolicy {
     /// a history this is `Skip`. Its order is kept within the room, but not with other rooms while
     /// it catches up.
     Replay,
-}
-
-/// What holds for rooms whose names begin alike: [`Config::room_options`].
-///
-/// ```
-/// use roomcast::{Config, RoomOptions, SlowPolicy};
-///
-/// let ticker = RoomOptions::new()
-///     .flush_interval_ms(100)
-///     .conflate(true)
-///     .slow_policy(SlowPolicy::Latest);
-/// let config = Config::new().room_options("ticker:", ticker);
-/// # assert!(config.check().is_ok());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RoomOptions {
-    pub(crate) flush_interval_ms: Option<u32>,
-    pub(crate) conflate: bool,
-    pub(crate) slow_policy: Option<SlowPolicy>,
-    pub(crate) deflate: bool,
-    pub(crate) history: u32,
-}
-
-impl Default for RoomOptions {
-    fn default() -> Self {
-        RoomOptions::new()
-    }
-}
-
-impl RoomOptions {
-    /// What the engine's settings say.
-    #[must_use]
-    pub fn new() -> Self {
-        RoomOptions {
-            flush_interval_ms: None,
-            conflate: false,
-            slow_policy: None,
-            deflate: true,
-            history: 0,
-        }
-    }
-
-    /// Milliseconds within which publications of a room wait for each other, to leave together in
-    /// one write to each member; 0 for each turn. Default: the engine's `flush_interval_ms`.
-    #[must_use]
-    pub fn flush_interval_ms(mut self, interval: u32) -> Self {
-        self.flush_interval_ms = Some(interval);
-        self
-    }
-
-    /// Of publications with one key only the newest of each interval leaves, in its own place of
-    /// the order; whom that one excludes is sent neither. Those without a key all leave. Needs a
-    /// flush interval. Default false.
-    #[must_use]
-    pub fn conflate(mut self, conflate: bool) -> Self {
-        self.conflate = conflate;
-        self
-    }
-
-    /// What happens to members that are too slow. Default: [`Config::slow_policy`].
-    #[must_use]
-    pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
-        self.slow_policy = Some(policy);
-        self
-    }
-
-    /// Whether publications are compressed for members that agreed on it: not worth it where they
-    /// are dense already. Default true, which still needs `deflate_level`.
-    #[must_use]
-    pub fn deflate(mut self, deflate: bool) -> Self {
-        self.deflate = deflate;
-        self
-    }
-}
-
-impl RoomOptions {
-    /// How many publications the room keeps while it exists, within `history_bytes_max`, for
-    /// members with the policy [`Replay`](SlowPolicy::Replay). They are kept once for all shards.
-    /// Default 0.
-    #[must_use]
-    pub fn history(mut self, publications: u32) -> Self {
-        self.history = publications;
-        self
-    }
 }
 
 /// What happens to what a peer says beyond `message_rate_max`.

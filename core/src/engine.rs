@@ -619,7 +619,7 @@ impl Upgraded {
     /// # Errors
     /// [`AdoptError`]; the socket is closed then.
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
-        let (mut accepted, mut rooms) = self.accept.into_parts();
+        let (mut accepted, mut rooms) = self.accept.into_parts(&self.handle);
         rooms.retain(|(room, how)| self.handle.admits(room, how.as_ref()));
         if let Some(claims) = self.request.shared_claims() {
             accepted.identity = Some(Identity::with_claims(accepted.identity, claims));

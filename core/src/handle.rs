@@ -7,6 +7,7 @@
 mod auth;
 mod membership;
 mod permission;
+mod presence;
 mod room;
 #[cfg(feature = "tls")]
 mod tls;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 pub use self::auth::Revoke;
+pub use self::presence::{Presence, PresencePage};
 pub use self::room::Room;
 use crate::close;
 use crate::config::Limits;

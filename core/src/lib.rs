@@ -101,7 +101,7 @@ pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartErro
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
 pub use crate::filter::{Field, Filter, FilterError};
 pub use crate::grants::{Grants, Verb};
-pub use crate::handle::{Cork, Handle, Revoke, Room};
+pub use crate::handle::{Cork, Handle, Presence, PresencePage, Revoke, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
 pub use crate::join::Join;
 pub use crate::labels::Labels;
@@ -110,6 +110,7 @@ pub use crate::metrics::Snapshot;
 pub use crate::page::Page;
 pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
 pub use crate::request::Request;
+pub use crate::rooms::presence::{Cursor, Present};
 pub use crate::shard::shared::StopReport;
 #[cfg(feature = "tls")]
 pub use crate::tls::{Tls, TlsError};

@@ -20,6 +20,7 @@ pub(crate) mod kernel;
 mod ladder;
 pub(crate) mod listen;
 pub(crate) mod net;
+mod presence;
 mod rate;
 mod read;
 mod relief;
@@ -40,6 +41,7 @@ use self::conns::{Conns, ENDED, READY};
 use self::intake::Intake;
 use self::ladder::{Pressure, Rung};
 use self::net::{Net, Ready};
+use self::presence::Notified;
 use self::rate::{Bucket, Rate, Rates};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
@@ -111,6 +113,8 @@ pub(crate) struct Shard<N: Net> {
     router: Router,
     conns: Conns<N>,
     wheel: Wheel,
+    /// Rooms with a notice to come.
+    notified: Notified,
     /// By slot, where connections are counted by address.
     addresses: Vec<Option<IpAddr>>,
     /// By slot, where tokens expire.
@@ -167,12 +171,7 @@ impl<N: Net> Shard<N> {
             pending_bytes_max: limits.room_ahead_bytes_max / 2,
             interval_max_ms: limits.flush_interval_max_ms,
         };
-        let join_limits = JoinLimits {
-            connection_rooms_max: limits.connection_rooms_max,
-            connection_filters_max: limits.connection_filters_max,
-            connection_keys_max: limits.connection_keys_max,
-            room_filters_max: limits.room_filters_max,
-        };
+        let join_limits = JoinLimits::of(limits);
         let clock = shared.clock.clone();
         let now = Box::new(move || clock.now_ns());
         let codec = Codec::new(limits.deflate_level, limits.deflate_bytes_min, now);
@@ -199,6 +198,7 @@ impl<N: Net> Shard<N> {
             host,
             conns: Conns::new(),
             wheel: Wheel::new(),
+            notified: Notified::default(),
             addresses: Vec::new(),
             expiries: Vec::new(),
             rates,
@@ -283,6 +283,7 @@ impl<N: Net> Shard<N> {
         self.tell();
         self.reap();
         self.tell();
+        self.schedule_notices();
         self.count(began);
         self.relieve(began);
         self.sample(wait.is_none());
@@ -330,12 +331,13 @@ impl<N: Net> Shard<N> {
         let stop = self.stopping.is_some().then_some(Duration::from_millis(5));
         let interval = self.router.outbound.next_due_ns();
         let interval = interval.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(now)));
+        let notified = self.notified.next_ns();
+        let notified = notified.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(now)));
         // What is put off is due then, also where its cork was made long ago.
         let doze = (dozes || self.put_off_ns != 0).then_some(DOZE);
-        [timer, accept, stop, doze, interval, self.look_again()]
-            .into_iter()
-            .flatten()
-            .min()
+        let all = [timer, accept, stop, doze, interval, notified];
+        let all = all.into_iter().chain([self.look_again()]);
+        all.flatten().min()
     }
 
     /// Whether what waits in the inbox is put off, until its cork is gone.
@@ -473,6 +475,7 @@ impl<N: Net> Shard<N> {
 
     /// Takes the inbox and does what it asks, in order.
     fn step(&mut self) {
+        self.notify_rooms();
         if !self.puts_off() {
             self.take_inbox();
         }

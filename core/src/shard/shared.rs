@@ -363,7 +363,7 @@ impl Shared {
         }
         let shards = self.memory.iter().map(|m| m.load(Ordering::Relaxed));
         let events = self.event_bytes.load(Ordering::Relaxed);
-        shards.sum::<usize>() + events + self.history_bytes()
+        shards.sum::<usize>() + events + self.history_bytes() + self.directory.rosters.bytes()
     }
 
     fn history_bytes(&self) -> usize {
@@ -378,7 +378,8 @@ impl Shared {
         all.reports_dropped = self.reports_dropped.load(Ordering::Relaxed);
         all.event_bytes = self.event_bytes.load(Ordering::Relaxed) as u64;
         all.history_bytes = self.history_bytes() as u64;
-        all.memory_bytes += all.event_bytes + all.history_bytes;
+        let rosters = self.directory.rosters.bytes() as u64;
+        all.memory_bytes += all.event_bytes + all.history_bytes + rosters;
         all.websocket_names = self.websocket_metrics;
         all
     }

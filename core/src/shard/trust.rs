@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 
+use serde_json::value::RawValue;
+
 use crate::auth::{Auth, Claims, TokenError, Verify};
 use crate::config::Limits;
 use crate::request::Request;
@@ -77,7 +79,9 @@ impl Trust {
             return Err(TokenError::Invalid);
         }
         let verify = self.verify.lock().clone();
-        let claims = verify.verify(token, now_s)?;
+        let mut claims = verify.verify(token, now_s)?;
+        // Others are sent it within JSON.
+        claims.info = claims.info.filter(|info| is_json(info));
         match self.is_revoked(&claims) {
             true => Err(TokenError::Revoked),
             false => Ok(claims),
@@ -240,6 +244,10 @@ impl Failures {
         }
         failure.count = failure.count.saturating_add(1);
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 /// Who has one address of IPv6 has a network of them.
