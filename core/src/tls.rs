@@ -257,3 +257,108 @@ impl std::error::Error for TlsError {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn made(names: &[&str]) -> (String, String) {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn refused(cert: &str, key: &str) -> TlsError {
+        let error = Tls::new()
+            .pair(cert.as_bytes(), key.as_bytes())
+            .unwrap_err();
+        assert_eq!(error.status(), Status::Certificate);
+        error
+    }
+
+    #[test]
+    fn an_error_says_which_of_the_two_is_wrong() {
+        let (cert, key) = made(&["a.example"]);
+        let other = made(&["a.example"]).1;
+        let cut = |pem: &str| pem.replacen("MI", "", 1);
+        assert!(matches!(refused("", &key), TlsError::NoCertificate));
+        assert!(matches!(refused(&key, &key), TlsError::NoCertificate));
+        assert!(matches!(refused(&cert, ""), TlsError::NoKey));
+        assert!(matches!(refused(&cert, &cert), TlsError::NoKey));
+        assert!(matches!(refused(&cert, &other), TlsError::KeyMismatch));
+        assert!(matches!(
+            refused(&cut(&cert), &key),
+            TlsError::BadCertificate(_)
+        ));
+        assert!(matches!(refused(&cert, &cut(&key)), TlsError::BadKey(_)));
+        let half = &cert[..cert.len() / 2];
+        assert!(matches!(refused(half, &key), TlsError::BadCertificate(_)));
+        let both = format!("{key}{cert}");
+        assert!(Tls::new().pair(both.as_bytes(), both.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_shown() {
+        let (cert, key) = made(&["a.example"]);
+        let tls = Tls::new().pair(cert.as_bytes(), key.as_bytes()).unwrap();
+        let shown = format!("{tls:?}");
+        assert_eq!(
+            shown,
+            r#"Tls { names: [["a.example"]], tls13_only: false, .. }"#
+        );
+    }
+
+    #[test]
+    fn a_name_finds_its_certificate_and_a_wildcard_one_label() {
+        let mut tls = Tls::new();
+        for names in [
+            &["first.example"][..],
+            &["*.b.example", "B.example"],
+            &["c.b.example", "first.example"],
+        ] {
+            let (cert, key) = made(names);
+            tls = tls.pair(cert.as_bytes(), key.as_bytes()).unwrap();
+        }
+        let names = Names::new(&tls.pairs);
+        let found = |name: &str| {
+            let at = |key| {
+                tls.pairs
+                    .iter()
+                    .position(|pair| Arc::ptr_eq(&pair.key, key))
+            };
+            names
+                .find(name)
+                .iter()
+                .map(|key| at(key).unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found("first.example"), [0, 2], "in the order of the pairs");
+        assert_eq!(found("b.example"), [1]);
+        assert_eq!(found("x.b.example"), [1]);
+        assert_eq!(
+            found("c.b.example"),
+            [2],
+            "the exact name before the wildcard"
+        );
+        for nobody in [
+            "x.y.b.example",
+            ".b.example.",
+            "example",
+            "",
+            ".",
+            "x.first.example",
+        ] {
+            assert_eq!(found(nobody), [0; 0], "{nobody}");
+        }
+    }
+
+    #[test]
+    fn a_config_without_certificates_names_the_setting() {
+        use crate::config::{Config, ListenOptions};
+        let config = Config::new().listen_with("127.0.0.1:0", ListenOptions::new().tls(true));
+        for config in [config.clone(), config.tls(Tls::new())] {
+            let error = config.check().unwrap_err();
+            assert!(error.to_string().contains("tls is missing"), "{error}");
+        }
+    }
+}

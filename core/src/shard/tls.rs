@@ -610,3 +610,6 @@ fn seal(
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
