@@ -27,6 +27,7 @@ mod life;
 mod limits;
 mod order;
 mod policies;
+mod presence;
 mod pull;
 mod replay;
 mod rooms;
