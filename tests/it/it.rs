@@ -28,6 +28,7 @@ mod limits;
 mod openssl;
 mod order;
 mod policies;
+mod presence;
 mod pull;
 mod replay;
 mod rooms;
