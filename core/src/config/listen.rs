@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-/// What holds for one listener: [`Config::listen_with`].
+/// What holds for one listener: [`Config::listen_with`](crate::Config::listen_with).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenOptions {
