@@ -155,15 +155,6 @@ impl ListenOptions {
         self.deflate = deflate;
         self
     }
-
-    /// Whether peers speak TLS here, with the certificates of [`Config::tls`]. Plain HTTP on such a
-    /// listener is ended with an alert and counted (`tls_failed`). Default false.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, tls: bool) -> Self {
-        self.tls = tls;
-        self
-    }
 }
 
 /// What happens to what a peer says beyond `message_rate_max`.
@@ -510,15 +501,6 @@ impl Config {
         self
     }
 
-    /// Certificates and versions of the listeners with [`ListenOptions::tls`];
-    /// [`Handle::reload_tls`](crate::Handle::reload_tls) replaces them in the running engine.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(tls);
-        self
-    }
-
     /// Options of all rooms whose names begin with `prefix`; of several that fit the longest
     /// counts, and a prefix that was named before gets these. They are looked at when a room comes
     /// to be.
@@ -699,22 +681,6 @@ impl Config {
         self.check_tls()?;
         self.limits.check_least()?;
         self.limits.check_most()
-    }
-
-    #[cfg(feature = "tls")]
-    fn check_tls(&self) -> Result<(), ConfigError> {
-        let (setting, needs) = ("tls", self.listen.iter().any(|l| l.options().tls));
-        match &self.tls {
-            Some(tls) if tls.is_empty() => Err(ConfigError::Missing {
-                setting,
-                because: "it has no certificate",
-            }),
-            None if needs => Err(ConfigError::Missing {
-                setting,
-                because: "a listener has tls(true)",
-            }),
-            _ => Ok(()),
-        }
     }
 }
 
