@@ -298,6 +298,30 @@ typedef enum roomcast_status {
      * The engine is broken by an internal error and can only be stopped.
      */
     ROOMCAST_STATUS_BROKEN = 44,
+    /**
+     * The library was built without this feature.
+     */
+    ROOMCAST_STATUS_NOT_BUILT = 45,
+    /**
+     * A certificate or its key cannot be used.
+     */
+    ROOMCAST_STATUS_CERTIFICATE = 50,
+    /**
+     * A key for tokens cannot be used.
+     */
+    ROOMCAST_STATUS_TOKEN_KEY = 51,
+    /**
+     * The token is not valid.
+     */
+    ROOMCAST_STATUS_TOKEN = 52,
+    /**
+     * The token has expired.
+     */
+    ROOMCAST_STATUS_TOKEN_EXPIRED = 53,
+    /**
+     * The token has been revoked.
+     */
+    ROOMCAST_STATUS_TOKEN_REVOKED = 54,
 } roomcast_status;
 
 /**
@@ -576,6 +600,44 @@ typedef enum roomcast_limit {
      * Bytes of a room's history, where it has one (`roomcast_room_options`). Default 1 MiB.
      */
     ROOMCAST_LIMIT_HISTORY_BYTES_MAX = 45,
+    /**
+     * Microseconds that a turn spends on TLS handshakes before it goes on with its other work; the
+     * other handshakes wait for the next turn. Default 1,000.
+     */
+    ROOMCAST_LIMIT_TLS_BUDGET_US = 46,
+    /**
+     * Bytes of a token; a longer one is not valid. Default 8 KiB.
+     */
+    ROOMCAST_LIMIT_TOKEN_BYTES_MAX = 47,
+    /**
+     * Tokens that are not valid which one address (of IPv6 the first 64 bits) may bring a minute,
+     * 0 for no such limit; beyond it requests from there are answered with 429, their tokens
+     * unread. Default 60.
+     */
+    ROOMCAST_LIMIT_TOKEN_FAILURES_MAX = 48,
+    /**
+     * Milliseconds before its token expires that a connection is told so, 0 for not at all.
+     * Default 30 s.
+     */
+    ROOMCAST_LIMIT_TOKEN_NOTICE_MS = 49,
+    /**
+     * Users and tokens that are remembered as revoked; the oldest are forgotten first. Default
+     * 100,000.
+     */
+    ROOMCAST_LIMIT_REVOCATIONS_MAX = 50,
+    /**
+     * Members of a room on one page of who is there. Default 1,000.
+     */
+    ROOMCAST_LIMIT_PRESENCE_PAGE_MAX = 51,
+    /**
+     * Members of a room above which no notices of who came and went are made. Default 1,000.
+     */
+    ROOMCAST_LIMIT_PRESENCE_NOTICE_MEMBERS_MAX = 52,
+    /**
+     * Members that one notice names as having come, or gone; of more than that only their number
+     * is told. Default 100.
+     */
+    ROOMCAST_LIMIT_PRESENCE_NOTICE_NAMES_MAX = 53,
 } roomcast_limit;
 
 /**
@@ -2579,6 +2641,20 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_verdict_timeout;
     /**
+     * Connections that had to begin with a PROXY header and did not, or came from an address that
+     * may not send one: dropped.
+     */
+    uint64_t rejected_proxy;
+    /**
+     * Upgrades without a valid token: answered with 401, or closed with 4401 after their first
+     * message.
+     */
+    uint64_t rejected_token;
+    /**
+     * Upgrades answered with 429 because of `token_failures_max`.
+     */
+    uint64_t rejected_guessing;
+    /**
      * Upgrades answered with 403: pages of an origin that may not connect.
      */
     uint64_t rejected_origin;
@@ -2612,6 +2688,52 @@ typedef struct roomcast_snapshot {
      * whichever of these reasons.
      */
     uint64_t rejected_http;
+    /**
+     * TLS connections now, handshakes included.
+     */
+    uint64_t tls_connections;
+    /**
+     * TLS handshakes that were completed.
+     */
+    uint64_t tls_handshakes;
+    /**
+     * Of these, the ones that went on with an earlier session.
+     */
+    uint64_t tls_resumed;
+    /**
+     * TLS connections that ended because of what the peer sent: no TLS, no common version, a
+     * broken record.
+     */
+    uint64_t tls_failed;
+    /**
+     * Times that a TLS handshake was put off to the next turn because of `tls_budget_us`.
+     */
+    uint64_t tls_put_off;
+    /**
+     * Tokens that were found valid, of new connections and of live ones.
+     */
+    uint64_t tokens_accepted;
+    /**
+     * Tokens that were not, of new connections and of live ones.
+     */
+    uint64_t tokens_refused;
+    /**
+     * What peers asked for in rooms and was allowed, by their grants or by the host.
+     */
+    uint64_t permissions_granted;
+    /**
+     * What peers asked for in rooms and was not allowed, or not within `verdict_timeout_ms`.
+     */
+    uint64_t permissions_denied;
+    /**
+     * Notices of who came and who went, made for rooms with presence.
+     */
+    uint64_t presence_notices;
+    /**
+     * Times that a room's interval ended without a notice because it has more members than
+     * `presence_notice_members_max`.
+     */
+    uint64_t presence_passed;
     /**
      * Times that the process had no file descriptor for a waiting connection.
      */

@@ -8,8 +8,10 @@
 #![warn(missing_docs)]
 
 mod adopt;
+mod auth;
 mod boundary;
 mod callback;
+mod claims;
 mod config;
 mod connections;
 mod delivery;
@@ -17,6 +19,7 @@ mod engine;
 mod events;
 mod filter;
 mod join;
+mod keys;
 mod labels;
 mod limits;
 mod lists;
@@ -32,3 +35,4 @@ mod snapshot;
 mod status;
 mod verdict;
 mod version;
+mod wish;

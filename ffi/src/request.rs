@@ -6,9 +6,11 @@ use parking_lot::Mutex;
 use roomcast::Request;
 
 use crate::boundary::{caught, roomcast_str};
+use crate::claims::roomcast_claims;
+use crate::events::KeptClaims;
 
-/// What a peer asked for in its HTTP head. Everything in it was chosen by the peer: a cookie or a
-/// query value is to be verified before it is believed.
+/// What a peer asked for in its HTTP head. Everything in it but its claims was chosen by the peer:
+/// a cookie or a query value is to be verified before it is believed.
 ///
 /// Found in an event or in the call of a page function, and valid as long as that is, together
 /// with all texts that the functions below give. They are read on any thread. Where there is no
@@ -17,6 +19,7 @@ pub struct roomcast_request<'a> {
     request: Source<'a>,
     /// Texts that had to be made, kept as long as the request.
     made: Mutex<Vec<Box<str>>>,
+    claims: KeptClaims,
 }
 
 enum Source<'a> {
@@ -30,6 +33,7 @@ impl<'a> roomcast_request<'a> {
         roomcast_request {
             request: Source::Shared(request),
             made: Mutex::default(),
+            claims: KeptClaims::default(),
         }
     }
 
@@ -38,6 +42,7 @@ impl<'a> roomcast_request<'a> {
         roomcast_request {
             request: Source::Lent(request),
             made: Mutex::default(),
+            claims: KeptClaims::default(),
         }
     }
 
@@ -180,4 +185,24 @@ pub extern "C" fn roomcast_request_host(request: Option<&roomcast_request<'_>>) 
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_peer(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |kept, r| Some(kept.keep(&r.peer()?.to_string())))
+}
+
+/// The peer's address, without a port.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_request_peer_ip(request: Option<&roomcast_request<'_>>) -> roomcast_str {
+    read(request, |kept, r| Some(kept.keep(&r.peer_ip()?.to_string())))
+}
+
+/// What the peer's token says, which was checked (`roomcast_config_set_auth`); valid as long as the
+/// request. NULL where no token is asked for, or it is optional and was not there, and for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_request_claims(
+    request: Option<&roomcast_request<'_>>,
+) -> *const roomcast_claims {
+    let found = caught(|| {
+        let request = request?;
+        let find = || request.get().claims().cloned().map(Arc::new);
+        Some(request.claims.get(find))
+    });
+    found.flatten().unwrap_or(std::ptr::null())
 }
