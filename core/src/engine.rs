@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::auth::Claims;
+use crate::address::Proxies;
 use crate::config::{Config, Limits, Listen};
 use crate::error::{AdoptError, StartError};
 use crate::events::{self, Events, Gate};
@@ -30,6 +30,8 @@ use crate::shard::descriptors;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
+#[cfg(feature = "tls")]
+use crate::shard::tls::Offer;
 use crate::shard::trust::{Denial, Proof, Trust};
 use crate::shard::{Flow, Shard, listen};
 use crate::sync::{
@@ -142,8 +144,20 @@ impl Engine {
         #[cfg(unix)]
         let fd = (!config.own_threads).then(|| kernels[0].fd());
         let own_threads = config.own_threads;
-        let shared = Arc::new(shared(config, clock, inboxes));
-        let handle = Handle { shared };
+        #[cfg(feature = "tls")]
+        let tls = offer_tls(&config, &mut kernels)?;
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "TLS is what is set")
+        )]
+        let mut shared = shared(config, clock, inboxes);
+        #[cfg(feature = "tls")]
+        {
+            shared.tls = tls;
+        }
+        let handle = Handle {
+            shared: Arc::new(shared),
+        };
         let (host, end) = host(&handle)?;
         let mut made = kernels
             .into_iter()
@@ -433,7 +447,13 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
     let epoch = since_1970.map_or(1, |d| d.as_micros() as u64);
     let rules = Rules::new(&config.limits, config.slow_policy, config.room_options);
     Shared {
-        plain_listeners: config.listen.iter().map(Listen::is_plain).collect(),
+        listeners: config.listen.iter().map(Listen::options).collect(),
+        proxies: Proxies {
+            trusted: config.trusted_proxies.unwrap_or_default(),
+            header: config.forwarded_header,
+        },
+        #[cfg(feature = "tls")]
+        tls: None,
         own_threads: config.own_threads,
         inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
@@ -472,6 +492,20 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         turner: PlainMutex::new(None),
         log,
     }
+}
+
+/// Has the shards offer TLS, where the host gave certificates.
+#[cfg(feature = "tls")]
+fn offer_tls(config: &Config, kernels: &mut [Kernel]) -> Result<Option<Arc<Offer>>, StartError> {
+    let Some(tls) = &config.tls else {
+        return Ok(None);
+    };
+    let offer = Offer::new(tls).map_err(std::io::Error::other)?;
+    let offer = Arc::new(offer);
+    for kernel in kernels {
+        kernel.offer_tls(offer.clone());
+    }
+    Ok(Some(offer))
 }
 
 /// What may wait in one inbox: between two turns inboxes alone must not use the memory budget up.
@@ -552,7 +586,7 @@ impl Upgrade<'_> {
     #[must_use]
     pub fn detach(self) -> Upgraded {
         Upgraded {
-            claims: self.request.shared_claims().cloned(),
+            request: self.request,
             accept: self.accept,
             deflate: self.deflate,
             handle: self.engine.clone(),
@@ -573,7 +607,7 @@ impl Upgrade<'_> {
 
 /// An upgrade whose response is on its way.
 pub struct Upgraded {
-    claims: Option<Arc<Claims>>,
+    request: Request,
     accept: Accept,
     deflate: Option<Deflate>,
     handle: Handle,
@@ -585,17 +619,17 @@ impl Upgraded {
     /// # Errors
     /// [`AdoptError`]; the socket is closed then.
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
-        let (mut accepted, mut rooms) = self.accept.into_parts();
+        let (mut accepted, mut rooms) = self.accept.into_parts(&self.handle);
         rooms.retain(|(room, how)| self.handle.admits(room, how.as_ref()));
-        if let Some(claims) = &self.claims {
+        if let Some(claims) = self.request.shared_claims() {
             accepted.identity = Some(Identity::with_claims(accepted.identity, claims));
         }
         accepted.rooms = rooms;
         accepted.deflate = self.deflate;
-        adopt(
-            &self.handle,
-            stream.into().0,
-            Stage::Open(accepted, leftover.to_vec()),
-        )
+        let incoming = stream.into().0;
+        let proxies = &self.handle.shared.proxies;
+        accepted.address = proxies.peer_ip(incoming.sender(), self.request.headers());
+        let stage = Stage::Open(accepted, leftover.to_vec());
+        adopt(&self.handle, incoming, stage)
     }
 }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use crate::auth::Claims;
 use crate::close::CloseReason;
 use crate::delivery::{Delivery, Missed};
+use crate::error::Refused;
 use crate::grants::Verb;
 use crate::handle::Handle;
 use crate::host::Pending;
@@ -641,6 +642,10 @@ impl<G: Gate> Host for Queued<G> {
         }
         let room = room.to_owned();
         self.enqueue(Event::Delivered { room, delivery });
+    }
+
+    fn on_presence(&self, room: &str, epoch: u64, notice: &str) -> Result<(), Refused> {
+        self.handle.publish_notice(room, epoch, notice)
     }
 
     fn on_lagged(&self, who: Who<'_>, room: &str, missed: Missed) {

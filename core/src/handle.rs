@@ -7,13 +7,17 @@
 mod auth;
 mod membership;
 mod permission;
+mod presence;
 mod room;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 pub use self::auth::Revoke;
+pub use self::presence::{Presence, PresencePage};
 pub use self::room::Room;
 use crate::close;
 use crate::config::Limits;

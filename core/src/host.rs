@@ -239,6 +239,7 @@ impl<'a> Connection<'a> {
 pub struct Accept {
     user: Option<Arc<str>>,
     data: Option<Arc<dyn Any + Send + Sync>>,
+    info: Option<Arc<str>>,
     rooms: Vec<(String, Option<Join>)>,
     subprotocol: Option<String>,
     claims: Option<Claims>,
@@ -288,6 +289,15 @@ impl Accept {
         self
     }
 
+    /// What others are told of it in rooms with presence
+    /// ([`RoomOptions::presence`](crate::RoomOptions::presence)): a value in JSON, best a small
+    /// one. What is no JSON is left out and logged.
+    #[must_use]
+    pub fn info(mut self, json: impl Into<Arc<str>>) -> Self {
+        self.info = Some(json.into());
+        self
+    }
+
     /// The subprotocol, one of those offered; another is left out of the answer.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
@@ -300,13 +310,17 @@ impl Accept {
     }
 
     /// The verdict, and the rooms to join.
-    pub(crate) fn into_parts(self) -> (Accepted, Vec<(String, Option<Join>)>) {
-        let identity = match (self.user, self.data) {
-            (None, None) => None,
-            (user, data) => Some(Identity::new(user, data)),
+    pub(crate) fn into_parts(mut self, handle: &Handle) -> (Accepted, Vec<(String, Option<Join>)>) {
+        self.info = self.info.filter(|info| handle.admits_info(info));
+        let identity = match (self.user, self.data, self.info) {
+            (None, None, None) => None,
+            (user, data, info) => Some(Identity::new(user, data, info)),
         };
         let identity = match self.claims {
-            Some(claims) => Some(Identity::with_claims(identity, &Arc::new(claims))),
+            Some(mut claims) => {
+                claims.info = claims.info.filter(|info| handle.admits_info(info));
+                Some(Identity::with_claims(identity, &Arc::new(claims)))
+            }
             None => identity,
         };
         let accepted = Accepted {
@@ -314,6 +328,7 @@ impl Accept {
             subprotocol: self.subprotocol,
             rooms: Vec::new(),
             deflate: None,
+            address: None,
         };
         (accepted, self.rooms)
     }
@@ -364,7 +379,7 @@ impl Pending {
     /// a verdict is over, nothing happens.
     pub fn accept(mut self, accept: Accept) {
         self.answered = true;
-        let (accepted, rooms) = accept.into_parts();
+        let (accepted, rooms) = accept.into_parts(&self.handle);
         self.tell(Ask::Accept(self.id, Box::new(accepted)));
         for (room, how) in rooms {
             let joined = match how {
@@ -472,6 +487,10 @@ impl<H: Handler> Host for Callbacks<H> {
             true => wish.fulfil(),
             false => self.handler.permission(self.connection(who), wish),
         }
+    }
+
+    fn on_presence(&self, room: &str, epoch: u64, notice: &str) -> Result<(), Refused> {
+        self.handle.publish_notice(room, epoch, notice)
     }
 
     fn keeps_up(&self, _: Who<'_>) -> bool {

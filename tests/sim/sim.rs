@@ -12,6 +12,7 @@ mod found;
 mod frames;
 mod news;
 mod paced;
+mod presence;
 mod refusals;
 mod relief;
 mod reports;

@@ -267,6 +267,19 @@ fn a_first_message_that_is_no_token_ends_the_connection() {
 }
 
 #[test]
+fn nobody_says_more_than_a_token_before_the_proof() {
+    let mut desk = Desk::new(
+        Config::new().token_bytes_max(1_000),
+        Auth::new(verify).message(AUTH),
+    );
+    let peer = desk.connect("/");
+    // 1,006 bytes may come: more is refused by its header alone.
+    desk.sim.feed(peer, &[0x81, 0xfe, 3, 239, 0, 0, 0, 0]);
+    desk.sim.settle();
+    assert_eq!(desk.heard(peer), ["1009"]);
+}
+
+#[test]
 fn who_says_nothing_is_closed_in_time_and_is_a_handshake_until_then() {
     let mut desk = Desk::new(
         Config::new().handshake_timeout_ms(1_000),

@@ -171,7 +171,7 @@ impl<N: Net> Shard<N> {
     /// From now on the connection is a WebSocket.
     pub(super) fn open(&mut self, slot: u32, mut accepted: Accepted) {
         if accepted.identity.is_none() && self.host.counts_events() {
-            accepted.identity = Some(Identity::new(None, None));
+            accepted.identity = Some(Identity::new(None, None, None));
         }
         let wire = match accepted.deflate {
             None => WireKind::Raw,

@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::conns::{AWAITED, PEER_CLOSED, PINGED, Phase, TOLD, UNREAD};
+use super::conns::{AWAITED, Hello, PEER_CLOSED, PINGED, PROXIED, Phase, TOLD, UNREAD};
 use super::head::STOPPING;
 use super::net::Net;
 use super::timers::NEVER;
@@ -211,6 +211,9 @@ impl<N: Net> Shard<N> {
             self.intake.take(slot);
             self.expire_at(slot, None);
             self.assembly_bytes -= self.conns.at(slot).reader.held_bytes();
+            if let Some(socket) = self.conns.sockets[slot as usize].take() {
+                self.net.close(socket);
+            }
             self.conns.free(slot);
             self.accept_after_ns = 0;
             self.uncount();
@@ -295,9 +298,9 @@ impl<N: Net> Shard<N> {
     fn on_deadline(&mut self, slot: u32) {
         let now = self.tick();
         match self.conns.all[slot as usize].phase {
-            Phase::Head if self.has_said_nothing(slot) => {
+            Phase::Head if self.has_asked_nothing(slot) => {
                 // Browsers connect ahead of need, and take an answer that comes unasked for that
-                // to their next request.
+                // to their next request. In a PROXY header nothing is asked either.
                 self.shared.counters[self.me].rejected_head_timeout.add(1);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
                 self.kill(slot);
@@ -359,9 +362,10 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    fn has_said_nothing(&self, slot: u32) -> bool {
-        let hello = &self.conns.all[slot as usize].hello;
-        hello.as_ref().is_none_or(|hello| hello.bytes.is_empty())
+    fn has_asked_nothing(&self, slot: u32) -> bool {
+        let conn = &self.conns.all[slot as usize];
+        let is_silent = |hello: &Hello| hello.bytes.is_empty();
+        conn.is(PROXIED) || conn.hello.as_deref().is_none_or(is_silent)
     }
 
     /// Begins to stop: no new connections, and everybody is told, one after the other.

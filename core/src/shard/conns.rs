@@ -5,6 +5,7 @@
 
 use super::net::Net;
 use super::timers::NEVER;
+use crate::address::Sender;
 use crate::close::CloseReason;
 use crate::request::Request;
 use crate::sync::Arc;
@@ -57,6 +58,11 @@ pub(super) const CUT: u16 = 512;
 
 /// It came through a listener on which nothing is compressed.
 pub(super) const PLAIN: u16 = 1024;
+/// It begins with a PROXY header, which has not come whole.
+pub(super) const PROXIED: u16 = 2048;
+
+/// It is to speak TLS as soon as its PROXY header, if it has one, is over.
+pub(super) const SECURED: u16 = 4096;
 
 /// Its 101 is out already: it is turned away with a close frame.
 pub(super) const SWITCHED: u16 = 8192;
@@ -66,9 +72,10 @@ pub(super) const SWITCHED: u16 = 8192;
 pub(super) struct Hello {
     pub(super) bytes: Vec<u8>,
     pub(super) request: Option<Arc<Request>>,
-    pub(super) peer: Option<std::net::SocketAddr>,
     /// What was agreed on of permessage-deflate where the 101 is out already.
     pub(super) deflate: Option<Deflate>,
+    /// The other end, by the socket or by its PROXY header.
+    pub(super) sender: Sender,
 }
 
 pub(super) struct Conn {
@@ -151,7 +158,7 @@ impl<N: Net> Conns<N> {
         (self.all.len() - 1) as u32
     }
 
-    /// Closes the socket and frees the slot.
+    /// Frees the slot, whose socket was closed.
     pub(super) fn free(&mut self, slot: u32) {
         self.sockets[slot as usize] = None;
         self.all[slot as usize] = Conn::new();

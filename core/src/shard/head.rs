@@ -60,7 +60,8 @@ impl<N: Net> Shard<N> {
             }
             Err(reject) => return self.reject(slot, |c| &c.rejected_invalid, reject, false),
         };
-        let request = Request::new(parts, hello.peer);
+        let sender = hello.sender;
+        let request = self.request_of(slot, sender, parts);
         self.intake.on_head();
         self.on_request(slot, request);
     }

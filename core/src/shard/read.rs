@@ -13,7 +13,7 @@ use crate::close::CloseReason;
 use crate::dialect::raw;
 use crate::outbound::frame::Frame;
 use crate::payload::Kind;
-use crate::transport::ws::{self, Item, Payload, Violation};
+use crate::transport::ws::{self, Item, Payload, ReadLimits, Violation};
 
 /// What a message in the making may hold while the engine's memory budget is used up.
 const ASSEMBLY_BYTES: usize = 16 * 1024;
@@ -24,6 +24,7 @@ impl<N: Net> Shard<N> {
     pub(super) fn read(&mut self) {
         self.accept();
         self.intake.begin_turn();
+        let budget_ns = self.shared.limits.tls_budget_us.saturating_mul(1_000);
         for _ in 0..self.to_read.len() {
             if self.intake.turn_is_spent() {
                 self.intake.on_paused();
@@ -38,9 +39,31 @@ impl<N: Net> Shard<N> {
                 self.to_read.push_back(slot);
                 continue;
             }
+            let shakes = self.shakes_hands(slot);
+            if shakes && self.intake.puts_off_handshake(budget_ns) {
+                self.to_read.push_back(slot);
+                continue;
+            }
             self.conns.at(slot).flags &= !READY;
-            self.read_socket(slot);
+            match shakes {
+                true => self.shake_hands(slot),
+                false => self.read_socket(slot),
+            }
         }
+    }
+
+    /// Whether the socket is in its TLS handshake.
+    fn shakes_hands(&self, slot: u32) -> bool {
+        let socket = self.conns.sockets[slot as usize].as_ref();
+        socket.is_some_and(|socket| self.net.shakes_hands(socket))
+    }
+
+    #[inline(never)]
+    fn shake_hands(&mut self, slot: u32) {
+        let began = self.net.now_ns();
+        self.read_socket(slot);
+        let took_ns = self.net.now_ns().saturating_sub(began);
+        self.intake.on_handshake(took_ns);
     }
 
     fn read_socket(&mut self, slot: u32) {
@@ -90,7 +113,9 @@ impl<N: Net> Shard<N> {
         let Some(socket) = &mut self.conns.sockets[slot as usize] else {
             return;
         };
-        match self.net.read(socket, into) {
+        let read = self.net.read(socket, into);
+        let left = self.net.left(socket);
+        match read {
             Ok(0) if self.conns.at(slot).phase == Phase::Open => {
                 let what = What::Ended(None);
                 self.told.push(Told { slot, what });
@@ -99,7 +124,8 @@ impl<N: Net> Shard<N> {
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
                 self.intake.on_read(n, most);
-                if n == most || self.conns.at(slot).is(ENDED) {
+                self.intake.on_left(left);
+                if n == most || left.again || self.conns.at(slot).is(ENDED) {
                     self.read_later(slot);
                 }
                 self.on_bytes(slot, from, n);
@@ -111,7 +137,13 @@ impl<N: Net> Shard<N> {
                 }
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => {}
+                io::ErrorKind::WouldBlock => {
+                    // Records may hold nothing for us, so there may be more behind them.
+                    self.intake.on_left(left);
+                    if left.again || self.conns.at(slot).is(ENDED) {
+                        self.read_later(slot);
+                    }
+                }
                 io::ErrorKind::Interrupted => self.read_later(slot),
                 _ => self.vanish(slot),
             },
@@ -169,7 +201,7 @@ impl<N: Net> Shard<N> {
         match self.conns.at(slot).phase {
             Phase::Head => {
                 let arena = std::mem::take(&mut self.arena);
-                self.on_head(slot, &arena[from..from + n]);
+                self.on_beginning(slot, &arena[from..from + n]);
                 self.arena = arena;
             }
             Phase::Open | Phase::Proving | Phase::Closing => {
@@ -186,13 +218,16 @@ impl<N: Net> Shard<N> {
     /// arena.
     pub(super) fn on_frames(&mut self, slot: u32, buf: &mut [u8], from: usize, own: bool) {
         let mut at = from;
+        let limits = self.limits_of(slot);
         loop {
             let reader = &mut self.conns.all[slot as usize].reader;
-            match reader.next(buf, &mut at, &self.read_limits) {
+            match reader.next(buf, &mut at, &limits) {
                 Ok(None) => return,
                 Ok(Some(item)) if self.rates.is_some() && !self.may_say(slot, &item) => {}
                 Ok(Some(Item::Deflated { text, payload })) => {
-                    if let Err(violation) = self.on_deflated(slot, text, payload.bytes(buf)) {
+                    if let Err(violation) =
+                        self.on_deflated(slot, text, payload.bytes(buf), &limits)
+                    {
                         self.conns.at(slot).reader.end();
                         return self.on_violation(slot, violation);
                     }
@@ -221,9 +256,28 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    fn on_deflated(&mut self, slot: u32, text: bool, compressed: &[u8]) -> Result<(), Violation> {
+    /// What a peer may say at once: before it has said who it is, a token.
+    fn limits_of(&self, slot: u32) -> ReadLimits {
+        match (self.conns.all[slot as usize].phase, &self.shared.trust) {
+            (Phase::Proving, Some(trust)) => ReadLimits {
+                message_bytes_max: trust
+                    .message_bytes_max()
+                    .min(self.read_limits.message_bytes_max),
+                ..self.read_limits
+            },
+            _ => self.read_limits,
+        }
+    }
+
+    fn on_deflated(
+        &mut self,
+        slot: u32,
+        text: bool,
+        compressed: &[u8],
+        limits: &ReadLimits,
+    ) -> Result<(), Violation> {
         if matches!(self.conns.at(slot).phase, Phase::Open | Phase::Proving) {
-            let item = self.intake.inflate(text, compressed, &self.read_limits)?;
+            let item = self.intake.inflate(text, compressed, limits)?;
             self.on_item(slot, item, &[], true);
         }
         Ok(())

@@ -3,17 +3,21 @@
 //! Made once at the start, then only read, locked or counted in. Any thread.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::thread::ThreadId;
 use std::time::{Instant, SystemTime};
 
 use super::admission::Admission;
 use super::net::Incoming;
+#[cfg(feature = "tls")]
+use super::tls::Offer;
 use super::tokens::Revocation;
 use super::trust::Trust;
+use crate::address::Proxies;
 use crate::alive::Alive;
 use crate::auth::Claims;
 use crate::close::CloseReason;
-use crate::config::{Limits, MessageRatePolicy, Origins};
+use crate::config::{Limits, ListenOptions, MessageRatePolicy, Origins};
 use crate::delivery::SharedTracker;
 use crate::identity::Identity;
 use crate::inbox::Inbox;
@@ -73,6 +77,8 @@ pub(crate) struct Accepted {
     pub(crate) rooms: Vec<(String, Option<Join>)>,
     /// What was agreed on of permessage-deflate.
     pub(crate) deflate: Option<Deflate>,
+    /// The peer's, of a socket whose request the host has read itself.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// A connection that is turned away.
@@ -87,10 +93,9 @@ pub(crate) struct Refusal {
 pub(crate) enum Stage {
     /// Its HTTP head is still to be read, beginning with these bytes.
     Head(Vec<u8>),
-    /// The same, with nothing read yet, through a listener on which nothing is compressed.
-    Plain,
-    /// The same of one too many: it is answered with 503.
-    Over,
+    /// The same, of one that came through this listener, with nothing read yet. One that is over
+    /// `connections_max` is answered with 503.
+    Accepted { listener: usize, over: bool },
     /// It is a WebSocket already; these bytes came after the head.
     Open(Accepted, Vec<u8>),
 }
@@ -200,8 +205,12 @@ thread_local! {
 
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    /// For each listener, whether nothing is compressed for those who come through it.
-    pub(crate) plain_listeners: Box<[bool]>,
+    /// Of each listener.
+    pub(crate) listeners: Box<[ListenOptions]>,
+    pub(crate) proxies: Proxies,
+    /// What TLS listeners offer; None where the engine was started without.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<Offer>>,
     /// The engine has threads of its own; else the host turns it.
     pub(crate) own_threads: bool,
     /// What may wait in one inbox.
@@ -354,7 +363,7 @@ impl Shared {
         }
         let shards = self.memory.iter().map(|m| m.load(Ordering::Relaxed));
         let events = self.event_bytes.load(Ordering::Relaxed);
-        shards.sum::<usize>() + events + self.history_bytes()
+        shards.sum::<usize>() + events + self.history_bytes() + self.directory.rosters.bytes()
     }
 
     fn history_bytes(&self) -> usize {
@@ -369,7 +378,8 @@ impl Shared {
         all.reports_dropped = self.reports_dropped.load(Ordering::Relaxed);
         all.event_bytes = self.event_bytes.load(Ordering::Relaxed) as u64;
         all.history_bytes = self.history_bytes() as u64;
-        all.memory_bytes += all.event_bytes + all.history_bytes;
+        let rosters = self.directory.rosters.bytes() as u64;
+        all.memory_bytes += all.event_bytes + all.history_bytes + rosters;
         all.websocket_names = self.websocket_metrics;
         all
     }

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 
+use serde_json::value::RawValue;
+
 use crate::auth::{Auth, Claims, TokenError, Verify};
 use crate::config::Limits;
 use crate::request::Request;
@@ -77,11 +79,19 @@ impl Trust {
             return Err(TokenError::Invalid);
         }
         let verify = self.verify.lock().clone();
-        let claims = verify.verify(token, now_s)?;
+        let mut claims = verify.verify(token, now_s)?;
+        // Others are sent it within JSON.
+        claims.info = claims.info.filter(|info| is_json(info));
         match self.is_revoked(&claims) {
             true => Err(TokenError::Revoked),
             false => Ok(claims),
         }
+    }
+
+    /// Bytes of a message that is a token.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        let begins = self.auth.message.as_deref().map_or(0, str::len);
+        begins.saturating_add(self.token_bytes_max)
     }
 
     /// Looks for the token of a request and checks it.
@@ -234,6 +244,10 @@ impl Failures {
         }
         failure.count = failure.count.saturating_add(1);
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 /// Who has one address of IPv6 has a network of them.

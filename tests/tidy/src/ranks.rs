@@ -39,6 +39,7 @@ const STAGES: &[(u8, &[&str])] = &[
             "payload",
             "request",
             "sync",
+            "tls",
             "wanted",
         ],
     ),
