@@ -192,8 +192,8 @@ fn refusal(status: u16, text: &str) -> String {
     )
 }
 
-/// The HTTP status of the response: 101 where the socket can be handed over, else 400, 403, 405 or
-/// 426; 0 for NULL.
+/// The HTTP status of the response: 101 where the socket can be handed over, else 400, 401 (no valid
+/// token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_upgrade_status(upgrade: Option<&roomcast_upgrade>) -> u32 {
     upgrade.map_or(0, |upgrade| u32::from(upgrade.status))

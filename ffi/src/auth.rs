@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use roomcast::{Auth, Claims, Revoke, Status, TokenError, Verify};
 
-use crate::boundary::{
-    Foreign, Out, give, given, guard, place, roomcast_free_fn, roomcast_str,
-};
+use crate::boundary::{Foreign, Out, give, given, guard, place, roomcast_free_fn, roomcast_str};
 use crate::claims::roomcast_claims;
 use crate::config::{build, change, roomcast_config};
 use crate::connections::there;

@@ -103,7 +103,9 @@ impl Handler for Callbacks {
             return wish.deny();
         }
         let wish = roomcast_wish::new(wish);
-        self.tell_of(kind::Permission, connection, |event| event.permission(&wish));
+        self.tell_of(kind::Permission, connection, |event| {
+            event.permission(&wish)
+        });
     }
 
     fn delivered(&self, _: &Handle, room: &str, delivery: Delivery) {

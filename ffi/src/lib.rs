@@ -26,6 +26,7 @@ mod lists;
 mod metrics;
 mod options;
 mod pages;
+mod presence;
 mod publish;
 mod pull;
 mod request;
@@ -33,6 +34,9 @@ mod rooms;
 mod slots;
 mod snapshot;
 mod status;
+mod tls;
+#[cfg(not(all(feature = "jwt", feature = "tls")))]
+mod unbuilt;
 mod verdict;
 mod version;
 mod wish;

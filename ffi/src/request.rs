@@ -181,16 +181,27 @@ pub extern "C" fn roomcast_request_host(request: Option<&roomcast_request<'_>>) 
 }
 
 /// The other end of the connection, such as "127.0.0.1:50123"; none on a unix socket. Behind a
-/// proxy this is the proxy.
+/// proxy this is the proxy, unless that sends a PROXY header (`roomcast_listen_options`): then it
+/// is the peer that the header names. For logs that tell one connection from another; who the peer
+/// is, as far as that can be known, says `roomcast_request_peer_ip`.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_peer(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |kept, r| Some(kept.keep(&r.peer()?.to_string())))
 }
 
-/// The peer's address, without a port.
+/// The address of the peer itself, without a port: what to count, to limit and to ban by. An IPv4
+/// address within IPv6 is given as IPv4.
+///
+/// It is that of `roomcast_request_peer` where this is none of
+/// `roomcast_config_set_trusted_proxies`. Where it is, it is the address nearest to us in its
+/// forwarded header that is not trusted itself; where all of them are, the first; where one cannot
+/// be read, the one to the right of it. So a peer can choose it only as far as a trusted proxy lets
+/// it. None on a unix socket of which nothing else is known.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_peer_ip(request: Option<&roomcast_request<'_>>) -> roomcast_str {
-    read(request, |kept, r| Some(kept.keep(&r.peer_ip()?.to_string())))
+    read(request, |kept, r| {
+        Some(kept.keep(&r.peer_ip()?.to_string()))
+    })
 }
 
 /// What the peer's token says, which was checked (`roomcast_config_set_auth`); valid as long as the

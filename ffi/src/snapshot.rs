@@ -175,7 +175,7 @@ pub struct roomcast_snapshot {
     /// Bytes of messages of peers that have not arrived whole.
     pub assembly_bytes: u64,
     /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
-    /// of the whole engine, untaken events and histories.
+    /// of the whole engine, untaken events, histories and presence.
     pub memory_bytes: u64,
     /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used
     /// up.

@@ -94,6 +94,9 @@ pub struct roomcast_accept {
     /// (where `user` is empty), when that ends to hold, what it may do. Instead of what its token
     /// says, if it had one. Stays the host's; NULL for none.
     pub claims: In<roomcast_claims>,
+    /// What others are told of it in rooms with presence (`roomcast_room_options`): a value in
+    /// JSON, best a small one. What is no JSON is left out and logged. Empty: what its claims say.
+    pub info: roomcast_str,
 }
 
 /// What an accept says, read and checked: without its data, so that the call may still fail.
@@ -120,6 +123,10 @@ pub(crate) fn read_accept(accept: &In<roomcast_accept>) -> Result<(Accept, Optio
     }
     if !subprotocol.is_empty() {
         made = made.subprotocol(subprotocol);
+    }
+    let info = accept.info.text()?;
+    if !info.is_empty() {
+        made = made.info(info);
     }
     if let Some(claims) = accept.claims.one() {
         made = made.claims(claims.get().clone());
