@@ -286,8 +286,7 @@ pub extern "C" fn roomcast_connection_refresh(
     })
 }
 
-/// Closes a connection with 4004, at once. It may come back, even with the
-/// same token.
+/// Closes a connection with 4004, at once. It may come back, even with the same token.
 ///
 /// @return `ROOMCAST_STATUS_GONE`; `_STOPPED`
 #[unsafe(no_mangle)]
@@ -302,9 +301,9 @@ pub extern "C" fn roomcast_connection_revoke(
     })
 }
 
-/// Closes all connections of a user with 4004, at once, and keeps out its
-/// tokens that were made by now (`iat` of this second or before, or none), for the life of the
-/// engine and within `revocations_max`. What other processes have to know, tell them too.
+/// Closes all connections of a user with 4004, at once, and keeps out its tokens that were made by
+/// now (`iat` of this second or before, or none), for the life of the engine and within
+/// `revocations_max`. What other processes have to know, tell them too.
 ///
 /// @param user as tokens and accepts have it
 #[unsafe(no_mangle)]
@@ -318,8 +317,8 @@ pub extern "C" fn roomcast_user_revoke(
     })
 }
 
-/// Closes the connections with the token of this id (`jti`) with 4004, at
-/// once, and keeps that token out, as `roomcast_user_revoke`.
+/// Closes the connections with the token of this id (`jti`) with 4004, at once, and keeps that
+/// token out, as `roomcast_user_revoke`.
 ///
 /// @param token_id the token's own name
 #[unsafe(no_mangle)]

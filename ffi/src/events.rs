@@ -114,8 +114,8 @@ pub struct roomcast_event {
     pub message: roomcast_bytes,
     /// Of connecting: what is asked for.
     pub request: *const roomcast_request<'static>,
-    /// Of lagged, delivered and permission: the room's name. Of closed: the peer's text or the rule that it
-    /// broke, or NULL.
+    /// Of lagged, delivered and permission: the room's name. Of closed: the peer's text or the rule
+    /// that it broke, or NULL.
     pub text: roomcast_str,
     /// Of lagged: how many publications were missed.
     pub missed: u64,
