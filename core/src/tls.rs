@@ -163,15 +163,17 @@ impl Config {
     }
 
     pub(crate) fn check_tls(&self) -> Result<(), ConfigError> {
-        let (setting, needs) = ("tls", self.listen.iter().any(|l| l.options().tls));
+        let asks = self.listen.iter().any(|l| l.options().tls);
         match &self.tls {
             Some(tls) if tls.is_empty() => Err(ConfigError::Missing {
-                setting,
-                because: "it has no certificate",
+                setting: "tls",
+                needs: "a certificate",
+                because: "Tls::pair or Tls::files adds one",
             }),
-            None if needs => Err(ConfigError::Missing {
-                setting,
-                because: "a listener has tls(true)",
+            None if asks => Err(ConfigError::Missing {
+                setting: "ListenOptions::tls",
+                needs: "Config::tls",
+                because: "that has the certificates",
             }),
             _ => Ok(()),
         }

@@ -132,11 +132,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(
-        id: ConnectionId,
-        client: Arc<Client>,
-        running: &Running,
-    ) -> Self {
+    pub(crate) fn new(id: ConnectionId, client: Arc<Client>, running: &Running) -> Self {
         let _ = client.known.set(id);
         Connection {
             id,

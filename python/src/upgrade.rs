@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use roomcast::{Status, Upgraded};
 
-use crate::client::Client;
 use crate::claims::Claims;
+use crate::client::Client;
 use crate::connection::Verdict;
 use crate::errors;
 use crate::running::Running;
@@ -99,10 +99,7 @@ impl Upgrade {
         claims: Option<&Bound<'_, Claims>>,
     ) -> PyResult<()> {
         let limits = self.running.link.handle(py)?.limits();
-        self.make(
-            py,
-            Verdict::new(limits, user, rooms, subprotocol, claims)?,
-        )
+        self.make(py, Verdict::new(limits, user, rooms, subprotocol, claims)?)
     }
 
     /// What the peer's token says.

@@ -40,17 +40,6 @@ impl ListenOptions {
         self
     }
 
-    /// Whether peers speak TLS here, with the certificates of [`Config::tls`]. Plain HTTP on such a
-    /// listener is ended with an alert and counted (`tls_failed`). Default false.
-    ///
-    /// [`Config::tls`]: crate::Config::tls
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, tls: bool) -> Self {
-        self.tls = tls;
-        self
-    }
-
     /// Whether each connection begins with a PROXY header, of version 1 or 2, by which a proxy says
     /// whose connection it is. It is then what [`Request::peer`](crate::Request::peer) and
     /// [`Request::peer_ip`](crate::Request::peer_ip) go by. Default false.
