@@ -584,9 +584,9 @@ typedef enum roomcast_limit {
     ROOMCAST_LIMIT_USER_TIMEOUT_MS = 28,
     /**
      * Connections from one IP address, handshakes included, 0 for no such limit; one more is
-     * answered with 429. Those of [`Config::trusted_proxies`] count for the peer's own address
-     * ([`Request::peer_ip`]), once that is known; of other proxies all come from the proxy's.
-     * Default 0.
+     * answered with 429. Those of `roomcast_config_set_trusted_proxies` count for the peer's own
+     * address (`roomcast_request_peer_ip`), once that is known; of other proxies all come from the
+     * proxy's. Default 0.
      */
     ROOMCAST_LIMIT_ADDRESS_CONNECTIONS_MAX = 29,
     /**
@@ -1142,8 +1142,8 @@ typedef struct roomcast_event {
      */
     const roomcast_request *request;
     /**
-     * Of lagged, delivered and permission: the room's name. Of closed: the peer's text or the rule that it
-     * broke, or NULL.
+     * Of lagged, delivered and permission: the room's name. Of closed: the peer's text or the rule
+     * that it broke, or NULL.
      */
     roomcast_str text;
     /**
@@ -1981,8 +1981,7 @@ roomcast_status roomcast_connection_refresh(const roomcast_engine *engine,
                                             roomcast_str token);
 
 /**
- * Closes a connection with 4004, at once. It may come back, even with the
- * same token.
+ * Closes a connection with 4004, at once. It may come back, even with the same token.
  *
  * @return `ROOMCAST_STATUS_GONE`; `_STOPPED`
  */
@@ -1990,9 +1989,9 @@ roomcast_status roomcast_connection_revoke(const roomcast_engine *engine,
                                            uint64_t connection);
 
 /**
- * Closes all connections of a user with 4004, at once, and keeps out its
- * tokens that were made by now (`iat` of this second or before, or none), for the life of the
- * engine and within `revocations_max`. What other processes have to know, tell them too.
+ * Closes all connections of a user with 4004, at once, and keeps out its tokens that were made by
+ * now (`iat` of this second or before, or none), for the life of the engine and within
+ * `revocations_max`. What other processes have to know, tell them too.
  *
  * @param user as tokens and accepts have it
  */
@@ -2000,8 +1999,8 @@ roomcast_status roomcast_user_revoke(const roomcast_engine *engine,
                                      roomcast_str user);
 
 /**
- * Closes the connections with the token of this id (`jti`) with 4004, at
- * once, and keeps that token out, as `roomcast_user_revoke`.
+ * Closes the connections with the token of this id (`jti`) with 4004, at once, and keeps that
+ * token out, as `roomcast_user_revoke`.
  *
  * @param token_id the token's own name
  */
@@ -3414,6 +3413,13 @@ roomcast_status roomcast_upgrade_new(const roomcast_engine *engine,
  * token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
  */
 uint32_t roomcast_upgrade_status(const roomcast_upgrade *upgrade);
+
+/**
+ * What the token of the request says, which was checked (`roomcast_config_set_auth`); valid until
+ * the next call about this upgrade. NULL where no token is asked for, or it is optional and was not
+ * there, where the status is not 101, and for NULL.
+ */
+const roomcast_claims *roomcast_upgrade_claims(const roomcast_upgrade *upgrade);
 
 /**
  * Says how the connection is accepted. Before sending the response, which names the subprotocol.
