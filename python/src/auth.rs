@@ -157,10 +157,6 @@ pub(crate) struct Auth(pub(crate) roomcast::Auth);
 
 #[pymethods]
 impl Auth {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are Python's keyword arguments"
-    )]
     #[new]
     #[pyo3(signature = (
         jwt, *, header=None, query=None, cookie=None, message=None, notice=None, optional=false

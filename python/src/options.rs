@@ -23,10 +23,6 @@ pub(crate) struct RoomOptions {
 
 #[pymethods]
 impl RoomOptions {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are Python's keyword arguments"
-    )]
     #[new]
     #[pyo3(signature = (
         *, flush_interval_ms=None, conflate=false, slow_policy=None, deflate=true, history=0,

@@ -89,10 +89,6 @@ impl Upgrade {
 impl Upgrade {
     /// As whom it is accepted, and into which rooms. There is no connect event: the host has
     /// decided.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are Python's keyword arguments"
-    )]
     #[pyo3(signature = (user=None, rooms=None, subprotocol=None, *, claims=None, info=None))]
     fn accept(
         &self,

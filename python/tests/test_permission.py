@@ -287,7 +287,12 @@ def test_a_stop_denies_what_still_waits(roomcast_engine: Any, roomcast_client: A
     engine: roomcast.Engine = roomcast_engine()
     listens(engine)
     wishes: list[roomcast.Wish] = []
-    engine.on_permission(lambda conn, wish: wishes.append(wish) or roomcast.LATER)
+
+    @engine.on_permission
+    def permission(connection: roomcast.Connection, wish: roomcast.Wish) -> Any:
+        wishes.append(wish)
+        return roomcast.LATER
+
     engine.start()
     roomcast_client(engine).send("join a")
     until(lambda: wishes)

@@ -10,7 +10,7 @@ from conftest import until
 from tokens import SECRET, token
 
 import roomcast
-from roomcast import RoomOptions
+from roomcast import Claims, RoomOptions
 
 KNOWN = {"team:": RoomOptions(presence=True)}
 TOLD = {"team:": RoomOptions(presence=True, presence_interval_ms=20)}
@@ -73,6 +73,7 @@ def test_members_are_told_who_came_and_who_went(
     engine: roomcast.Engine = roomcast_engine(room_options=TOLD)
     serve(engine)
     ada = roomcast_client(engine, "/?user=ada")
+    assert ada.status == 101
     (ident,) = engine.connections()
     assert json.loads(ada.receive()) == {"presence": {
         "room": "team:7", "members": 1, "users": 1,
@@ -96,7 +97,10 @@ def test_a_token_may_say_what_others_are_told(roomcast_engine: Any, roomcast_cli
 
     @engine.on_connect
     def connect(connection: roomcast.Connection) -> None:
-        own = {"/own": {"info": ["host"]}, "/claims": {"claims": roomcast.Claims("c", info=1)}}
+        own: dict[str, Any] = {
+            "/own": {"info": ["host"]},
+            "/claims": {"claims": Claims("c", info=1)},
+        }
         connection.accept(rooms=["team:7"], **own.get(connection.path, {}))
 
     engine.start()

@@ -16,6 +16,7 @@ from tokens import SECRET, token
 
 import roomcast
 from roomcast import ListenOptions, Tls
+from roomcast.testing import Client
 
 
 async def test_a_client_comes_in_over_tls(roomcast_engine: Any, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_which_listeners_speak_it(
         pass
     with pytest.raises(ssl.SSLError), handshake(plain, "a.example"):
         pass
-    client = roomcast.testing.Client.connect("127.0.0.1", plain)
+    client = Client.connect("127.0.0.1", plain)
     assert client.status == 101
     client.end()
     assert roomcast_client(engine).status == 101, "what is adopted is plain"

@@ -14,9 +14,8 @@ class Limits(TypedDict, total=False):
     connections_max: int
 
     #: Connections from one IP address, handshakes included, 0 for no such limit; one more is
-    #: answered with 429. Those of [`Config::trusted_proxies`] count for the peer's own address
-    #: ([`Request::peer_ip`]), once that is known; of other proxies all come from the proxy's.
-    #: Default 0.
+    #: answered with 429. Those of `trusted_proxies` count for the peer's own address, once that
+    #: is known; behind any other proxy all come from the proxy's. Default 0.
     address_connections_max: int
 
     #: Connections of one user, as the host named it in its verdict, on all shards, 0 for no
