@@ -3,83 +3,28 @@
 //! `Config` is the builder; [`Limits`] is its checked outcome and is never changed afterwards.
 //! Every limit has its unit in its name. Rank 0: plain values, no sockets, any thread.
 
+mod check;
+mod listen;
+mod policy;
 mod rooms;
 
 use std::fmt;
 use std::path::PathBuf;
 
+pub(crate) use self::check::INTERVAL_MS_MAX;
+pub(crate) use self::listen::Listen;
+pub use self::listen::ListenOptions;
+pub use self::policy::{MessageRatePolicy, SlowPolicy};
 pub use self::rooms::RoomOptions;
+use crate::address::{ForwardedHeader, Trusted};
+use crate::auth::Auth;
 use crate::error::ConfigError;
 use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
 use crate::request::Request;
 use crate::sync::Arc;
-
-/// What happens to a member whose socket took no bytes until its room's tape had no place left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SlowPolicy {
-    /// Close the connection with code 4008 ("too slow"), which invites the client to come back.
-    #[default]
-    Disconnect,
-    /// Jump ahead to the newest publication and tell the host how much was missed.
-    Skip,
-    /// Of what it has not got, keep the newest publication of each key: a slow reader of 1,000
-    /// tickers gets 1,000 current values, and the host is told how many older ones it was not
-    /// sent. Whom the newest one excludes is sent none. Publications without a key are kept; where
-    /// the tape has no place for all, it jumps as under `Skip`.
-    Latest,
-    /// What is published while its socket takes no bytes is dropped at once, and counted
-    /// (`volatile_dropped`) without a word to the host. For news that is worthless when it is late.
-    Volatile,
-    /// Catch up from the room's history ([`RoomOptions::history`]) when its socket takes bytes
-    /// again. What the history does not have any more it misses, and the host is told: a range of
-    /// numbers, whether or not a filter would have kept some of them from it. So in a room without
-    /// a history this is `Skip`. Its order is kept within the room, but not with other rooms while
-    /// it catches up.
-    Replay,
-}
-
-/// What holds for one listener: [`Config::listen_with`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListenOptions {
-    pub(crate) deflate: bool,
-}
-
-impl Default for ListenOptions {
-    fn default() -> Self {
-        ListenOptions::new()
-    }
-}
-
-impl ListenOptions {
-    /// As any listener.
-    #[must_use]
-    pub fn new() -> Self {
-        ListenOptions { deflate: true }
-    }
-
-    /// Whether permessage-deflate is agreed on with peers that come through it. Default true, which
-    /// still needs `deflate_level`. Off for a listener on a fast network of your own.
-    #[must_use]
-    pub fn deflate(mut self, deflate: bool) -> Self {
-        self.deflate = deflate;
-        self
-    }
-}
-
-/// What happens to what a peer says beyond `message_rate_max`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MessageRatePolicy {
-    /// It is dropped before the host is told, and counted (`messages_refused`). A ping gets no
-    /// pong. The peer is not told, so its messages must be such that some may be lost.
-    #[default]
-    Refuse,
-    /// The connection is closed with code 1008 and the limit's name.
-    Close,
-}
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// Which `Origin` headers may open a WebSocket.
 ///
@@ -95,21 +40,6 @@ pub enum Origins {
     Listed(Vec<String>),
     /// Anybody: for services whose clients prove who they are by other means than cookies.
     Any,
-}
-
-/// Where the engine listens.
-#[derive(Clone, Debug)]
-pub(crate) enum Listen {
-    Tcp(String, ListenOptions),
-    Unix(PathBuf, ListenOptions),
-}
-
-impl Listen {
-    /// Whether nothing is compressed for those who come through it.
-    pub(crate) fn is_plain(&self) -> bool {
-        let (Listen::Tcp(_, options) | Listen::Unix(_, options)) = self;
-        !options.deflate
-    }
 }
 
 macro_rules! limits {
@@ -165,7 +95,8 @@ limits! {
     /// 503. Default 100,000.
     connections_max: usize = 100_000;
     /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
-    /// answered with 429. Behind a proxy all come from the proxy's. Default 0.
+    /// answered with 429. Those of `trusted_proxies` count for the peer's own address, once that is
+    /// known; behind any other proxy all come from the proxy's. Default 0.
     address_connections_max: usize = 0;
     /// Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
     /// limit; one more is answered with 429. Default 0.
@@ -332,11 +263,17 @@ pub struct Config {
     pub(crate) room_options: Vec<(String, RoomOptions)>,
     pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
+    pub(crate) auth: Option<Auth>,
+    /// Whom the host trusts, or what it wrote that cannot be read.
+    pub(crate) trusted_proxies: Result<Trusted, ConfigError>,
+    pub(crate) forwarded_header: ForwardedHeader,
     pub(crate) health_path: Option<String>,
     pub(crate) metrics_path: Option<String>,
     pub(crate) websocket_metrics: bool,
     pub(crate) pages: Option<PageFn>,
     pub(crate) log: Option<LogFn>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
 }
 
 type LogFn = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
@@ -351,6 +288,8 @@ impl fmt::Debug for Config {
             .field("slow_policy", &self.slow_policy)
             .field("message_rate_policy", &self.message_rate_policy)
             .field("origins", &self.origins)
+            .field("trusted_proxies", &self.trusted_proxies)
+            .field("forwarded_header", &self.forwarded_header)
             .finish_non_exhaustive()
     }
 }
@@ -375,11 +314,16 @@ impl Config {
             room_options: Vec::new(),
             message_rate_policy: MessageRatePolicy::default(),
             origins: Origins::default(),
+            auth: None,
+            trusted_proxies: Ok(Trusted::default()),
+            forwarded_header: ForwardedHeader::default(),
             health_path: Some("/health".into()),
             metrics_path: None,
             websocket_metrics: false,
             pages: None,
             log: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -466,6 +410,48 @@ impl Config {
         self
     }
 
+    /// How peers prove who they are. Default: they do not, and the host decides by itself.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Proxies whose word is taken for the address of a peer, in the header of
+    /// [`Config::forwarded_header`] and in PROXY headers ([`ListenOptions::proxy_protocol`]):
+    /// networks (`10.0.0.0/8`, `2001:db8::/32`), single addresses (`::1`), and `unix` for whoever
+    /// connects to a unix socket. Default none: such headers are what anybody may write, and are
+    /// ignored.
+    ///
+    /// Name no more than what stands in front of the engine. A network where peers live themselves
+    /// lets each of them choose its address. An IPv4 address within IPv6 counts as IPv4, so `::/0`
+    /// is nobody who comes by IPv4. What was named before is replaced.
+    ///
+    /// ```
+    /// use roomcast::Config;
+    ///
+    /// let config = Config::new().trusted_proxies(["10.0.0.0/8", "::1"]);
+    /// assert!(config.check().is_ok());
+    /// let error = config.trusted_proxies(["10.0.0.1/8"]).check().unwrap_err();
+    /// assert!(error.to_string().starts_with("trusted_proxies cannot be \"10.0.0.1/8\""));
+    /// ```
+    #[must_use]
+    pub fn trusted_proxies<T: Into<String>>(
+        mut self,
+        proxies: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.trusted_proxies = Trusted::parse(proxies.into_iter().map(Into::into));
+        self
+    }
+
+    /// The header by which trusted proxies say for whom they speak. Just this one is believed.
+    /// Default [`ForwardedHeader::XForwardedFor`].
+    #[must_use]
+    pub fn forwarded_header(mut self, header: ForwardedHeader) -> Self {
+        self.forwarded_header = header;
+        self
+    }
+
     /// The path that answers GET with 200 while the engine runs and 503 while it stops; `None`
     /// for none. Default `/health`.
     #[must_use]
@@ -546,164 +532,6 @@ impl Config {
             }
         }
         Ok(self)
-    }
-
-    /// Whether an engine could run on this; `Engine::start` asks the same.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting, what it is and what it may be.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        at_most(
-            "shards",
-            self.shards as u64,
-            255,
-            "a connection id has eight bits for it",
-        )?;
-        if !self.own_threads {
-            at_most(
-                "shards",
-                self.shards as u64,
-                1,
-                "own_threads(false) has one shard",
-            )?;
-        }
-        at_most(
-            "room_options",
-            self.room_options.len() as u64,
-            ROOM_OPTIONS_MAX,
-            "each room that comes to be looks through all prefixes",
-        )?;
-        for (_, options) in &self.room_options {
-            options.check(&self.limits)?;
-        }
-        self.limits.check_least()?;
-        self.limits.check_most()
-    }
-}
-
-/// Prefixes with options.
-const ROOM_OPTIONS_MAX: u64 = 1_000;
-/// The longest flush interval.
-pub(crate) const INTERVAL_MS_MAX: u64 = 3_600_000;
-const AN_HOUR: &str = "nothing waits for more than an hour";
-
-impl Limits {
-    fn check_least(&self) -> Result<(), ConfigError> {
-        at_least("head_bytes_max", self.head_bytes_max as u64, 256)?;
-        at_least(
-            "publication_bytes_max",
-            self.publication_bytes_max as u64,
-            1,
-        )?;
-        at_least("room_name_bytes_max", self.room_name_bytes_max as u64, 1)?;
-        at_least("connection_rooms_max", self.connection_rooms_max as u64, 1)?;
-        at_least(
-            "connection_events_max",
-            u64::from(self.connection_events_max),
-            1,
-        )?;
-        at_least("events_max", self.events_max as u64, 1)?;
-        at_least("key_bytes_max", self.key_bytes_max as u64, 1)?;
-        at_least(
-            "flush_interval_max_ms",
-            self.flush_interval_max_ms.into(),
-            1,
-        )?;
-        if self.memory_bytes_max > 0 {
-            let (budget, tape) = (self.memory_bytes_max as u64, self.tape_bytes_max as u64);
-            let because = "it is at most a quarter of memory_bytes_max";
-            at_most("tape_bytes_max", tape, budget / 4, because)?;
-        }
-        at_least("handshakes_max", self.handshakes_max as u64, 1)?;
-        at_least("presence_page_max", self.presence_page_max as u64, 1)?;
-        at_least("turn_budget_us", self.turn_budget_us, 10)?;
-        at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
-        at_least("verdict_timeout_ms", self.verdict_timeout_ms, 1)?;
-        at_least("close_timeout_ms", self.close_timeout_ms, 1)
-    }
-
-    fn check_most(&self) -> Result<(), ConfigError> {
-        at_most(
-            "deflate_level",
-            u64::from(self.deflate_level),
-            9,
-            "deflate has no higher level",
-        )?;
-        for (setting, interval) in [
-            ("flush_interval_ms", self.flush_interval_ms),
-            ("flush_interval_max_ms", self.flush_interval_max_ms),
-        ] {
-            at_most(setting, interval.into(), INTERVAL_MS_MAX, AN_HOUR)?;
-        }
-        let tape = self.tape_bytes_max as u64;
-        at_most(
-            "head_bytes_max",
-            self.head_bytes_max as u64,
-            1 << 20,
-            "it is buffered whole",
-        )?;
-        at_most(
-            "connections_max",
-            self.connections_max as u64,
-            1 << 24,
-            "ids have 24 bits",
-        )?;
-        let because = "it is at most a quarter of tape_bytes_max";
-        at_most(
-            "publication_bytes_max",
-            self.publication_bytes_max as u64,
-            tape / 4,
-            because,
-        )?;
-        let because = "it is at most half of tape_bytes_max";
-        at_most(
-            "room_ahead_bytes_max",
-            self.room_ahead_bytes_max as u64,
-            tape / 2,
-            because,
-        )?;
-        let because = "it is at most shard_tape_bytes_max";
-        at_most(
-            "tape_bytes_max",
-            tape,
-            self.shard_tape_bytes_max as u64,
-            because,
-        )?;
-        let (high, most) = (self.outbox_high_bytes as u64, self.outbox_bytes_max as u64);
-        at_most(
-            "outbox_high_bytes",
-            high,
-            most,
-            "it is at most outbox_bytes_max",
-        )
-    }
-}
-
-fn at_least(setting: &'static str, value: u64, least: u64) -> Result<(), ConfigError> {
-    match value < least {
-        true => Err(ConfigError::TooSmall {
-            setting,
-            value,
-            least,
-        }),
-        false => Ok(()),
-    }
-}
-
-fn at_most(
-    setting: &'static str,
-    value: u64,
-    most: u64,
-    because: &'static str,
-) -> Result<(), ConfigError> {
-    match value > most {
-        true => Err(ConfigError::TooLarge {
-            setting,
-            value,
-            most,
-            because,
-        }),
-        false => Ok(()),
     }
 }
 

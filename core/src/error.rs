@@ -180,6 +180,24 @@ pub enum ConfigError {
         /// The name that was asked for.
         name: String,
     },
+    /// A text that cannot be read as what its setting is.
+    Invalid {
+        /// Name of the setting.
+        setting: &'static str,
+        /// The text.
+        value: String,
+        /// How it is written.
+        because: &'static str,
+    },
+    /// A setting has no use, or would be dangerous, without another one.
+    Missing {
+        /// Name of the setting that was made.
+        setting: &'static str,
+        /// Name of the one that was not.
+        needs: &'static str,
+        /// Why.
+        because: &'static str,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -212,6 +230,16 @@ impl fmt::Display for ConfigError {
                 )
             }
             ConfigError::Unknown { name } => write!(f, "no setting is called {name:?}"),
+            ConfigError::Invalid {
+                setting,
+                value,
+                because,
+            } => write!(f, "{setting} cannot be {value:?}: {because}"),
+            ConfigError::Missing {
+                setting,
+                needs,
+                because,
+            } => write!(f, "{setting} needs {needs}: {because}"),
         }
     }
 }

@@ -6,14 +6,17 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 
+use crate::auth::Claims;
+use crate::sync::Arc;
+
 /// The HTTP request that opened a connection (or asked for a page).
 ///
-/// Everything in it was chosen by the peer. Nothing is checked beyond what HTTP demands: a cookie
-/// or a query value is to be verified by the host before it is believed.
+/// Everything in it but its claims was chosen by the peer. Nothing is checked beyond what HTTP
+/// demands: a cookie or a query value is to be verified by the host before it is believed.
 /// A clone copies the table of header fields but shares their bytes.
 #[derive(Clone)]
 pub struct Request {
@@ -22,6 +25,8 @@ pub struct Request {
     version: Version,
     headers: HeaderMap,
     peer: Option<SocketAddr>,
+    claims: Option<Arc<Claims>>,
+    peer_ip: Option<IpAddr>,
 }
 
 impl Request {
@@ -40,6 +45,8 @@ impl Request {
             version,
             headers,
             peer,
+            claims: None,
+            peer_ip: peer.map(|peer| peer.ip().to_canonical()),
         }
     }
 
@@ -51,7 +58,29 @@ impl Request {
             version: head.version,
             headers: head.headers.clone(),
             peer,
+            claims: None,
+            peer_ip: peer.map(|peer| peer.ip().to_canonical()),
         }
+    }
+
+    pub(crate) fn set_claims(&mut self, claims: Option<Arc<Claims>>) {
+        self.claims = claims;
+    }
+
+    pub(crate) fn shared_claims(&self) -> Option<&Arc<Claims>> {
+        self.claims.as_ref()
+    }
+
+    /// What the peer's token says, which was checked: see [`Config::auth`](crate::Config::auth).
+    /// `None` where no token is asked for, or it is optional and was not there.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_deref()
+    }
+
+    /// The same, made by a peer at this address.
+    pub(crate) fn made_by(self, peer_ip: Option<IpAddr>) -> Self {
+        Request { peer_ip, ..self }
     }
 
     /// GET for every WebSocket; GET or HEAD for a page.
@@ -136,10 +165,36 @@ impl Request {
         }
     }
 
-    /// The other end of the connection; `None` on a unix socket. Behind a proxy this is the proxy.
+    /// The other end of the connection; `None` on a unix socket, and in what
+    /// [`Engine::upgrade`](crate::Engine::upgrade) gives. Behind a proxy this is the proxy, unless
+    /// that sends a PROXY header ([`ListenOptions::proxy_protocol`]): then it is the peer that the
+    /// header names.
+    ///
+    /// This is for logs that tell one connection from another. Who the peer is, as far as that can
+    /// be known, is [`Request::peer_ip`].
+    ///
+    /// [`ListenOptions::proxy_protocol`]: crate::ListenOptions::proxy_protocol
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// The address of the peer itself: what to count, to limit and to ban by, and what
+    /// `address_connections_max` counts by. An IPv4 address within IPv6 is given as IPv4.
+    ///
+    /// It is that of [`Request::peer`] where this is not one of [`Config::trusted_proxies`]. Where
+    /// it is, it is the address nearest to us in its [`Config::forwarded_header`] that is not
+    /// trusted itself; where all of them are, the first; where one cannot be read, the one to the
+    /// right of it. So a peer can choose it only as far as a trusted proxy lets it.
+    ///
+    /// `None` on a unix socket of which nothing else is known, and in what
+    /// [`Engine::upgrade`](crate::Engine::upgrade) gives.
+    ///
+    /// [`Config::trusted_proxies`]: crate::Config::trusted_proxies
+    /// [`Config::forwarded_header`]: crate::Config::forwarded_header
+    #[must_use]
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        self.peer_ip
     }
 
     /// The elements of a comma-separated header field, over all lines of that name.
@@ -166,6 +221,7 @@ impl fmt::Debug for Request {
             .field("path", &self.path())
             .field("version", &self.version)
             .field("peer", &self.peer)
+            .field("peer_ip", &self.peer_ip)
             .finish_non_exhaustive()
     }
 }

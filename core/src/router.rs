@@ -215,10 +215,9 @@ impl Router {
         let person = &mut self.people[slot as usize];
         person.open = true;
         person.wire = wire;
-        if let Some(user) = identity.as_ref().and_then(|i| i.user.clone()) {
-            self.users.entry(user).or_default().push(slot);
+        if let Some(identity) = identity {
+            self.identify(slot, identity);
         }
-        person.identity = identity;
     }
 
     /// The connection will get this frame after what it is owed, and nothing else any more.
@@ -263,6 +262,28 @@ impl Router {
             id: self.id(slot),
             identity: self.people[slot as usize].identity.as_ref(),
         }
+    }
+
+    /// Who it is is known only now.
+    pub(crate) fn identify(&mut self, slot: u32, identity: Arc<Identity>) {
+        if let Some(user) = identity.user.clone() {
+            self.users.entry(user).or_default().push(slot);
+        }
+        self.people[slot as usize].identity = Some(identity);
+    }
+
+    /// The connections of a user.
+    pub(crate) fn slots_of(&self, user: &str) -> Vec<u32> {
+        self.users
+            .get(user)
+            .map_or_else(Vec::new, |slots| slots.to_vec())
+    }
+
+    /// The connections with such an identity.
+    pub(crate) fn slots_with(&self, fits: impl Fn(&Identity) -> bool) -> Vec<u32> {
+        let people = self.people.iter().enumerate();
+        let fitting = people.filter(|(_, p)| p.identity.as_ref().is_some_and(|i| fits(i)));
+        fitting.map(|(slot, _)| slot as u32).collect()
     }
 
     /// The slot of a connection that is still there, on this shard.
@@ -727,7 +748,7 @@ impl Router {
             let present = Present {
                 id: who,
                 user: identity.and_then(|identity| identity.user.clone()),
-                info: identity.and_then(|identity| identity.info.clone()),
+                info: identity.and_then(|identity| identity.info()),
             };
             if roster.come(present) {
                 self.to_notify.push(room.clone());

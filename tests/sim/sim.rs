@@ -18,6 +18,7 @@ mod relief;
 mod reports;
 mod storm;
 mod timeouts;
+mod tokens;
 mod watching;
 
 use std::collections::HashMap;

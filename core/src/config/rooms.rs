@@ -2,7 +2,8 @@
 //!
 //! In: the host's calls. Out: what `rooms/options.rs` makes rules of. Plain values, any thread.
 
-use super::{AN_HOUR, INTERVAL_MS_MAX, Limits, SlowPolicy, at_least, at_most};
+use super::check::{AN_HOUR, INTERVAL_MS_MAX, at_least, at_most};
+use super::{Limits, SlowPolicy};
 use crate::error::ConfigError;
 
 /// What holds for rooms whose names begin alike:

@@ -30,7 +30,10 @@ pub(crate) fn open_all(config: &Config) -> Result<Vec<Listener>, StartError> {
     let open = |listen: &Listen| {
         let (address, opened) = match listen {
             Listen::Tcp(address, _) => (address.clone(), open_tcp(address, config)),
-            Listen::Unix(path, _) => (path.display().to_string(), open_unix(path)),
+            Listen::Unix(path, options) => {
+                let mode = options.unix_mode;
+                (path.display().to_string(), open_unix(path, mode, config))
+            }
         };
         opened.map_err(|source| StartError::Listen { address, source })
     };
@@ -62,8 +65,12 @@ fn open_tcp_at(address: SocketAddr, config: &Config) -> io::Result<Listener> {
     }
     prepare(SockRef::from(&socket), &config.limits)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(config.limits.listen_backlog).unwrap_or(i32::MAX))?;
+    socket.listen(backlog(config))?;
     Ok(Listener::Tcp(TcpListener::from_std(socket.into())))
+}
+
+fn backlog(config: &Config) -> i32 {
+    i32::try_from(config.limits.listen_backlog).unwrap_or(i32::MAX)
 }
 
 /// Sets what a TCP socket shall have: no delay, and what the limits say. Where a limit is 0 the
@@ -89,32 +96,50 @@ pub(super) fn prepare(socket: SockRef<'_>, limits: &Limits) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn open_unix(path: &PathBuf) -> io::Result<Listener> {
+fn open_unix(path: &PathBuf, mode: Option<u32>, config: &Config) -> io::Result<Listener> {
     use std::os::unix::fs::FileTypeExt;
-    use std::os::unix::net::{UnixListener as StdListener, UnixStream};
-    let listener = match StdListener::bind(path) {
+    use std::os::unix::net::UnixStream;
+    let socket = match bind_unix(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             // A file that nobody accepts on was left by a process that did not stop cleanly.
             let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
             match UnixStream::connect(path) {
                 Err(e) if is_socket && e.kind() == io::ErrorKind::ConnectionRefused => {
                     std::fs::remove_file(path)?;
-                    StdListener::bind(path)?
+                    bind_unix(path)?
                 }
                 _ => return Err(error),
             }
         }
         result => result?,
     };
-    listener.set_nonblocking(true)?;
-    Ok(Listener::Unix(
-        UnixListener::from_std(listener),
-        path.clone(),
-    ))
+    let listens = listen_unix(&socket, path, mode, backlog(config));
+    // From here on the file is removed with the listener.
+    let listener = Listener::Unix(UnixListener::from_std(socket.into()), path.clone());
+    listens.map(|()| listener)
+}
+
+#[cfg(unix)]
+fn bind_unix(path: &PathBuf) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    Ok(socket)
+}
+
+/// Until it listens nobody can connect, so nobody does whom the mode keeps out.
+#[cfg(unix)]
+fn listen_unix(socket: &Socket, path: &PathBuf, mode: Option<u32>, backlog: i32) -> io::Result<()> {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    socket.set_nonblocking(true)?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    socket.listen(backlog)
 }
 
 #[cfg(not(unix))]
-fn open_unix(_: &PathBuf) -> io::Result<Listener> {
+fn open_unix(_: &PathBuf, _: Option<u32>, _: &Config) -> io::Result<Listener> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

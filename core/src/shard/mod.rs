@@ -26,6 +26,10 @@ mod read;
 mod relief;
 pub(crate) mod shared;
 mod timers;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+pub(crate) mod tokens;
+pub(crate) mod trust;
 mod wire;
 
 use std::collections::VecDeque;
@@ -41,6 +45,7 @@ use self::presence::Notified;
 use self::rate::{Bucket, Rate, Rates};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
+use self::tokens::Expiry;
 use self::wire::Sockets;
 use crate::close::CloseReason;
 use crate::delivery::{Missed, SharedTracker};
@@ -54,6 +59,7 @@ use crate::rooms::framed::Codec;
 use crate::router::{JoinLimits, Router};
 use crate::sync::{Arc, Ordering};
 use crate::transport::ws::{Payload, ReadLimits};
+use crate::wanted::Wanted;
 
 /// Bytes that one socket is read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -88,6 +94,9 @@ enum What {
     Backpressure(bool),
     Lagged(Arc<RoomState>, Missed),
     Delivered(SharedTracker),
+    Expiring,
+    /// And whether its grants allow it.
+    Wanted(Box<Wanted>, bool),
 }
 
 /// Whether there will be another turn.
@@ -108,6 +117,8 @@ pub(crate) struct Shard<N: Net> {
     notified: Notified,
     /// By slot, where connections are counted by address.
     addresses: Vec<Option<IpAddr>>,
+    /// By slot, where tokens expire.
+    expiries: Vec<Expiry>,
     /// How fast peers may speak, where that is limited.
     rates: Option<Rates>,
     read_limits: ReadLimits,
@@ -189,6 +200,7 @@ impl<N: Net> Shard<N> {
             wheel: Wheel::new(),
             notified: Notified::default(),
             addresses: Vec::new(),
+            expiries: Vec::new(),
             rates,
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
@@ -396,6 +408,9 @@ impl<N: Net> Shard<N> {
                     self.conns.at(slot).flags |= ENDED;
                 }
                 if writable {
+                    if let Some(socket) = &mut self.conns.sockets[slot as usize] {
+                        self.net.on_writable(socket);
+                    }
                     let counters = &self.shared.counters[self.me];
                     let mut wire = self.conns.wire(&mut self.net, counters, &mut self.late_ns);
                     self.router.outbound.on_writable(slot, &mut wire);
@@ -450,6 +465,8 @@ impl<N: Net> Shard<N> {
                 }
                 What::Backpressure(high) => self.host.on_backpressure(who, high),
                 What::Lagged(room, missed) => self.host.on_lagged(who, room.name(), missed),
+                What::Expiring => self.host.on_expiring(who),
+                What::Wanted(wanted, is_granted) => self.host.on_wanted(who, wanted, is_granted),
                 What::Delivered(_) => unreachable!("it was told above"),
             }
         }
@@ -487,7 +504,10 @@ impl<N: Net> Shard<N> {
                     bytes += command.bytes();
                     self.router.apply(command);
                 }
-                other => self.on_ask(other),
+                other => {
+                    bytes += other.bytes();
+                    self.on_ask(other);
+                }
             }
         }
         self.shared.inboxes[self.me].on_done(bytes);
@@ -513,6 +533,7 @@ impl<N: Net> Shard<N> {
 
     /// Adds this turn's plain counters to the shared ones.
     fn count(&mut self, began: u64) {
+        self.count_tls();
         self.count_compression();
         let counters = &self.shared.counters[self.me];
         let out = std::mem::take(&mut self.router.outbound.tally);
@@ -569,6 +590,19 @@ impl<N: Net> Shard<N> {
         counters.inflate_bytes_in.add(inflated.compressed_bytes);
         counters.inflate_bytes_out.add(inflated.bytes);
         counters.intake_paused.add(inflated.paused);
+    }
+
+    fn count_tls(&mut self) {
+        let Some(tally) = self.net.take_tls_tally() else {
+            return;
+        };
+        let counters = &self.shared.counters[self.me];
+        counters.tls_connections.set(tally.connections);
+        counters.tls_handshakes.add(tally.handshakes);
+        counters.tls_resumed.add(tally.resumed);
+        counters.tls_failed.add(tally.failed);
+        let put_off = std::mem::take(&mut self.intake.tally.handshakes_put_off);
+        counters.tls_put_off.add(put_off);
     }
 
     /// The present tick of the wheel.

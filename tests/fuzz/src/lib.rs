@@ -9,7 +9,7 @@
 pub mod filters;
 mod rooms;
 
-use roomcast::testing::probe;
+use roomcast::testing::{peers, probe, tokens};
 
 /// A target's name, its folder in `corpus/`, and what it does with an input.
 pub type Target = (&'static str, &'static str, fn(&[u8]));
@@ -24,9 +24,13 @@ pub const TARGETS: &[Target] = &[
         frames_beside_tungstenite,
     ),
     ("deflated", "deflated", deflated),
+    ("proxy_header", "proxy_header", proxy_header),
+    ("forwarded", "forwarded", forwarded),
     ("rooms", "rooms", rooms),
     ("filter_text", "filter_text", filters::text),
     ("filter_tree", "filter_tree", filters::tree),
+    ("jwt_claims", "jwt_claims", jwt_claims),
+    ("jwks", "jwks", jwks),
 ];
 
 /// An HTTP request head.
@@ -56,9 +60,29 @@ pub fn deflated(input: &[u8]) {
     }
 }
 
+/// The beginning of a connection through a proxy.
+pub fn proxy_header(input: &[u8]) {
+    peers::proxy_header(input);
+}
+
+/// Lines of `X-Forwarded-For` or `Forwarded`, from a sender that is trusted or not.
+pub fn forwarded(input: &[u8]) {
+    peers::forwarded(input);
+}
+
 /// Operations on rooms, connections and time, the engine beside a naive model.
 pub fn rooms(input: &[u8]) {
     rooms::run(input);
+}
+
+/// The claims of a token, and its header.
+pub fn jwt_claims(input: &[u8]) {
+    tokens::claims(input);
+}
+
+/// A set of keys.
+pub fn jwks(input: &[u8]) {
+    tokens::jwks(input);
 }
 
 /// A stream of frames as an input spells it: one byte for the message limit (times four, plus
