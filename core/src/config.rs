@@ -5,6 +5,7 @@
 
 mod check;
 mod listen;
+mod rooms;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,12 +13,16 @@ use std::path::PathBuf;
 pub(crate) use self::check::INTERVAL_MS_MAX;
 pub(crate) use self::listen::Listen;
 pub use self::listen::ListenOptions;
+pub use self::rooms::RoomOptions;
 use crate::address::{ForwardedHeader, Trusted};
+use crate::auth::Auth;
 use crate::error::ConfigError;
 use crate::log::LogLevel;
 use crate::page::{Page, PageFn};
 use crate::request::Request;
 use crate::sync::Arc;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// What happens to a member whose socket took no bytes until its room's tape had no place left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,91 +47,6 @@ pub enum SlowPolicy {
     /// a history this is `Skip`. Its order is kept within the room, but not with other rooms while
     /// it catches up.
     Replay,
-}
-
-/// What holds for rooms whose names begin alike: [`Config::room_options`].
-///
-/// ```
-/// use roomcast::{Config, RoomOptions, SlowPolicy};
-///
-/// let ticker = RoomOptions::new()
-///     .flush_interval_ms(100)
-///     .conflate(true)
-///     .slow_policy(SlowPolicy::Latest);
-/// let config = Config::new().room_options("ticker:", ticker);
-/// # assert!(config.check().is_ok());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RoomOptions {
-    pub(crate) flush_interval_ms: Option<u32>,
-    pub(crate) conflate: bool,
-    pub(crate) slow_policy: Option<SlowPolicy>,
-    pub(crate) deflate: bool,
-    pub(crate) history: u32,
-}
-
-impl Default for RoomOptions {
-    fn default() -> Self {
-        RoomOptions::new()
-    }
-}
-
-impl RoomOptions {
-    /// What the engine's settings say.
-    #[must_use]
-    pub fn new() -> Self {
-        RoomOptions {
-            flush_interval_ms: None,
-            conflate: false,
-            slow_policy: None,
-            deflate: true,
-            history: 0,
-        }
-    }
-
-    /// Milliseconds within which publications of a room wait for each other, to leave together in
-    /// one write to each member; 0 for each turn. Default: the engine's `flush_interval_ms`.
-    #[must_use]
-    pub fn flush_interval_ms(mut self, interval: u32) -> Self {
-        self.flush_interval_ms = Some(interval);
-        self
-    }
-
-    /// Of publications with one key only the newest of each interval leaves, in its own place of
-    /// the order; whom that one excludes is sent neither. Those without a key all leave. Needs a
-    /// flush interval. Default false.
-    #[must_use]
-    pub fn conflate(mut self, conflate: bool) -> Self {
-        self.conflate = conflate;
-        self
-    }
-
-    /// What happens to members that are too slow. Default: [`Config::slow_policy`].
-    #[must_use]
-    pub fn slow_policy(mut self, policy: SlowPolicy) -> Self {
-        self.slow_policy = Some(policy);
-        self
-    }
-
-    /// Whether publications are compressed for members that agreed on it: not worth it where they
-    /// are dense already. Default true, which still needs `deflate_level`.
-    #[must_use]
-    pub fn deflate(mut self, deflate: bool) -> Self {
-        self.deflate = deflate;
-        self
-    }
-}
-
-impl RoomOptions {
-    /// How many publications the room keeps while it exists, within `history_bytes_max`, for
-    /// members with the policy [`Replay`](SlowPolicy::Replay). They are kept once for all shards.
-    /// Default 0.
-    #[must_use]
-    pub fn history(mut self, publications: u32) -> Self {
-        self.history = publications;
-        self
-    }
 }
 
 /// What happens to what a peer says beyond `message_rate_max`.
@@ -378,6 +298,7 @@ pub struct Config {
     pub(crate) room_options: Vec<(String, RoomOptions)>,
     pub(crate) message_rate_policy: MessageRatePolicy,
     pub(crate) origins: Origins,
+    pub(crate) auth: Option<Auth>,
     /// Whom the host trusts, or what it wrote that cannot be read.
     pub(crate) trusted_proxies: Result<Trusted, ConfigError>,
     pub(crate) forwarded_header: ForwardedHeader,
@@ -386,6 +307,8 @@ pub struct Config {
     pub(crate) websocket_metrics: bool,
     pub(crate) pages: Option<PageFn>,
     pub(crate) log: Option<LogFn>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
 }
 
 type LogFn = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
@@ -426,6 +349,7 @@ impl Config {
             room_options: Vec::new(),
             message_rate_policy: MessageRatePolicy::default(),
             origins: Origins::default(),
+            auth: None,
             trusted_proxies: Ok(Trusted::default()),
             forwarded_header: ForwardedHeader::default(),
             health_path: Some("/health".into()),
@@ -433,6 +357,8 @@ impl Config {
             websocket_metrics: false,
             pages: None,
             log: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -460,6 +386,15 @@ impl Config {
     #[must_use]
     pub fn listen_unix_with(mut self, path: impl Into<PathBuf>, options: ListenOptions) -> Self {
         self.listen.push(Listen::Unix(path.into(), options));
+        self
+    }
+
+    /// Certificates and versions of the listeners with [`ListenOptions::tls`];
+    /// [`Handle::reload_tls`](crate::Handle::reload_tls) replaces them in the running engine.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -516,6 +451,13 @@ impl Config {
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// How peers prove who they are. Default: they do not, and the host decides by itself.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
         self
     }
 

@@ -16,7 +16,7 @@ use crate::error::{AdoptError, StartError};
 use crate::events::{self, Events, Gate};
 use crate::handle::Handle;
 use crate::host::{Accept, Callbacks, Handler};
-use crate::identity::Host;
+use crate::identity::{Host, Identity};
 use crate::inbox::Inbox;
 use crate::log;
 use crate::metrics::Counters;
@@ -30,6 +30,9 @@ use crate::shard::descriptors;
 use crate::shard::kernel::Kernel;
 use crate::shard::net::Incoming;
 use crate::shard::shared::{Ask, Clock, Ending, Shared, Stage, StopReport};
+#[cfg(feature = "tls")]
+use crate::shard::tls::Offer;
+use crate::shard::trust::{Denial, Proof, Trust};
 use crate::shard::{Flow, Shard, listen};
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, OnceLock, Ordering, PlainMutex,
@@ -141,8 +144,20 @@ impl Engine {
         #[cfg(unix)]
         let fd = (!config.own_threads).then(|| kernels[0].fd());
         let own_threads = config.own_threads;
-        let shared = Arc::new(shared(config, clock, inboxes));
-        let handle = Handle { shared };
+        #[cfg(feature = "tls")]
+        let tls = offer_tls(&config, &mut kernels)?;
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "TLS is what is set")
+        )]
+        let mut shared = shared(config, clock, inboxes);
+        #[cfg(feature = "tls")]
+        {
+            shared.tls = tls;
+        }
+        let handle = Handle {
+            shared: Arc::new(shared),
+        };
         let (host, end) = host(&handle)?;
         let mut made = kernels
             .into_iter()
@@ -217,9 +232,10 @@ impl Engine {
     /// the host has sent that, [`Upgrade::adopt`] takes the socket over.
     ///
     /// # Errors
-    /// [`AdoptError::NotUpgrade`] holds status and text to answer with.
+    /// [`AdoptError::NotUpgrade`] holds status and text to answer with; 401 where [`Config::auth`]
+    /// asks for a token and the request has none that is valid.
     pub fn upgrade(&self, parts: &http::request::Parts) -> Result<Upgrade<'_>, AdoptError> {
-        let request = Request::from_parts(parts, None);
+        let mut request = Request::from_parts(parts, None);
         let refuse = |reject: head::Reject| AdoptError::NotUpgrade {
             status: reject.status,
             text: reject.text,
@@ -234,6 +250,15 @@ impl Engine {
         }
         if !head::origin_allowed(&request, &self.handle.shared.origins) {
             return Err(refuse(head::Reject::origin()));
+        }
+        if let Some(trust) = &self.handle.shared.trust {
+            let now_s = self.handle.shared.clock.unix_ms() / 1_000;
+            match trust.prove(&request, now_s) {
+                Proof::Given(claims) => request.set_claims(claims),
+                // There is no first message before the host has decided.
+                Proof::Later => return Err(refuse(Denial::Missing.reject())),
+                Proof::Refused(denial) => return Err(refuse(denial.reject())),
+            }
         }
         let deflate = self.handle.shared.agreed_deflate(&request);
         let response = head::switching_response(&request, None, deflate);
@@ -427,9 +452,12 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
             trusted: config.trusted_proxies.unwrap_or_default(),
             header: config.forwarded_header,
         },
+        #[cfg(feature = "tls")]
+        tls: None,
         own_threads: config.own_threads,
         inbox_bytes_max: inbox_bytes_max(&config.limits, shards),
         message_rate_policy: config.message_rate_policy,
+        trust: config.auth.map(|auth| Trust::new(auth, &config.limits)),
         limits: config.limits,
         origins: config.origins,
         health_path: config.health_path,
@@ -464,6 +492,20 @@ pub(crate) fn shared(config: Config, clock: Clock, inboxes: Vec<Inbox<Ask>>) -> 
         turner: PlainMutex::new(None),
         log,
     }
+}
+
+/// Has the shards offer TLS, where the host gave certificates.
+#[cfg(feature = "tls")]
+fn offer_tls(config: &Config, kernels: &mut [Kernel]) -> Result<Option<Arc<Offer>>, StartError> {
+    let Some(tls) = &config.tls else {
+        return Ok(None);
+    };
+    let offer = Offer::new(tls).map_err(std::io::Error::other)?;
+    let offer = Arc::new(offer);
+    for kernel in kernels {
+        kernel.offer_tls(offer.clone());
+    }
+    Ok(Some(offer))
 }
 
 /// What may wait in one inbox: between two turns inboxes alone must not use the memory budget up.
@@ -577,8 +619,11 @@ impl Upgraded {
     /// # Errors
     /// [`AdoptError`]; the socket is closed then.
     pub fn adopt(self, stream: impl Into<Stream>, leftover: &[u8]) -> Result<(), AdoptError> {
-        let (mut accepted, mut rooms) = self.accept.into_parts();
+        let (mut accepted, mut rooms) = self.accept.into_parts(&self.handle);
         rooms.retain(|(room, how)| self.handle.admits(room, how.as_ref()));
+        if let Some(claims) = self.request.shared_claims() {
+            accepted.identity = Some(Identity::with_claims(accepted.identity, claims));
+        }
         accepted.rooms = rooms;
         accepted.deflate = self.deflate;
         let incoming = stream.into().0;

@@ -14,8 +14,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::auth::Claims;
 use crate::close::CloseReason;
 use crate::delivery::{Delivery, Missed};
+use crate::error::Refused;
+use crate::grants::Verb;
 use crate::handle::Handle;
 use crate::host::Pending;
 use crate::identity::{Host, Identity, Who};
@@ -24,6 +27,8 @@ use crate::payload::{ConnectionId, Kind, Message};
 use crate::request::Request;
 use crate::shard::shared::Ask;
 use crate::sync::{Arc, Condvar, Ordering, PlainMutex};
+use crate::wanted::Wanted;
+use crate::wish::Wish;
 
 /// The connection that an event is about.
 #[derive(Clone)]
@@ -43,6 +48,20 @@ impl Peer {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.identity.as_ref()?.user.as_deref()
+    }
+
+    /// What its token says; the newest, if it has brought several.
+    #[must_use]
+    pub fn claims(&self) -> Option<Arc<Claims>> {
+        self.identity.as_ref()?.claims()
+    }
+
+    /// Whether its token allows this.
+    #[must_use]
+    pub fn may(&self, verb: Verb, room: &str) -> bool {
+        self.identity
+            .as_ref()
+            .is_some_and(|identity| identity.may(verb, room))
     }
 
     /// The application's data that it was accepted with, if it is of this type.
@@ -109,6 +128,21 @@ pub enum Event {
         /// How many publications, and which.
         missed: Missed,
     },
+    /// The connection's token expires in `token_notice_ms`; then it is closed with
+    /// [`TOKEN_EXPIRED`](crate::TOKEN_EXPIRED), unless it has brought a new one
+    /// ([`Handle::refresh`]).
+    Expiring {
+        /// Which.
+        peer: Peer,
+    },
+    /// The peer wants something in a room ([`Handle::request_join`], [`Handle::request_publish`])
+    /// that its token does not allow by itself: answer through `wish`.
+    Permission {
+        /// Who.
+        peer: Peer,
+        /// What; takes the answer.
+        wish: Wish,
+    },
     /// What became of a publication of [`Handle::publish_tracked`]. While `events_max` events wait
     /// it is dropped, and counted (`reports_dropped`).
     Delivered {
@@ -142,6 +176,10 @@ pub enum EventKind {
     Backpressure,
     /// [`Event::Lagged`].
     Lagged,
+    /// [`Event::Expiring`].
+    Expiring,
+    /// [`Event::Permission`].
+    Permission,
     /// [`Event::Log`].
     Log,
     /// [`Event::Delivered`].
@@ -184,6 +222,7 @@ impl Event {
             + match self {
                 Event::Message { data, .. } => data.len(),
                 Event::Log { text, .. } => text.len(),
+                Event::Permission { wish, .. } => wish.bytes(),
                 _ => 0,
             }
     }
@@ -195,6 +234,8 @@ impl Event {
             | Event::Message { peer, .. }
             | Event::Closed { peer, .. }
             | Event::Backpressure { peer, .. }
+            | Event::Expiring { peer }
+            | Event::Permission { peer, .. }
             | Event::Lagged { peer, .. } => Some(peer),
         }
     }
@@ -574,6 +615,22 @@ impl<G: Gate> Host for Queued<G> {
         });
     }
 
+    fn on_expiring(&self, who: Who<'_>) {
+        self.push(EventKind::Expiring, who, |peer| Event::Expiring { peer });
+    }
+
+    fn on_wanted(&self, who: Who<'_>, wanted: Box<Wanted>, is_granted: bool) {
+        let wish = Wish::new(who.id, wanted, self.handle.clone());
+        match is_granted {
+            true => wish.fulfil(),
+            // Where nobody takes it, it is dropped, and so denied.
+            false => self.push(EventKind::Permission, who, |peer| Event::Permission {
+                peer,
+                wish,
+            }),
+        }
+    }
+
     fn on_delivered(&self, room: &str, delivery: Delivery) {
         if !self.gate.wants(EventKind::Delivered) {
             return;
@@ -585,6 +642,10 @@ impl<G: Gate> Host for Queued<G> {
         }
         let room = room.to_owned();
         self.enqueue(Event::Delivered { room, delivery });
+    }
+
+    fn on_presence(&self, room: &str, epoch: u64, notice: &str) -> Result<(), Refused> {
+        self.handle.publish_notice(room, epoch, notice)
     }
 
     fn on_lagged(&self, who: Who<'_>, room: &str, missed: Missed) {

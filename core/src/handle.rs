@@ -4,13 +4,20 @@
 //! order of the calls. Nothing here waits for a peer; only `connections`, `members` wait for the
 //! shards. No lock is held while encoding or waking.
 
+mod auth;
 mod membership;
+mod permission;
+mod presence;
 mod room;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+pub use self::auth::Revoke;
+pub use self::presence::{Presence, PresencePage};
 pub use self::room::Room;
 use crate::close;
 use crate::config::Limits;

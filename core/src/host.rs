@@ -5,9 +5,11 @@
 
 use std::any::Any;
 
+use crate::auth::{Claims, TokenError};
 use crate::close::CloseReason;
 use crate::delivery::{Delivery, Missed};
 use crate::error::{CommandError, Refused};
+use crate::grants::Verb;
 use crate::handle::Handle;
 use crate::identity::{Host, Identity, Who};
 use crate::join::Join;
@@ -15,6 +17,8 @@ use crate::payload::{ConnectionId, Kind, Message, Position, Publication};
 use crate::request::Request;
 use crate::shard::shared::{Accepted, Ask, Refusal};
 use crate::sync::Arc;
+use crate::wanted::Wanted;
+use crate::wish::Wish;
 
 /// What a host does about connections. Every method runs on a shard's thread and must be quick:
 /// while it runs, the connections of that shard wait. Publishing, sending, closing and stopping
@@ -53,6 +57,21 @@ pub trait Handler: Send + Sync + 'static {
     /// on without them ([`SlowPolicy`](crate::SlowPolicy)).
     fn lagged(&self, connection: Connection<'_>, room: &str, missed: Missed) {
         let _ = (connection, room, missed);
+    }
+
+    /// The connection's token expires in `token_notice_ms`; then it is closed with
+    /// [`TOKEN_EXPIRED`](crate::TOKEN_EXPIRED), unless it has brought a new one
+    /// ([`Handle::refresh`]).
+    fn expiring(&self, connection: Connection<'_>) {
+        let _ = connection;
+    }
+
+    /// The peer wants something in a room ([`Handle::request_join`], [`Handle::request_publish`])
+    /// that its token does not allow by itself. Answer through `wish`, now or later, from any
+    /// thread; the default denies it.
+    fn permission(&self, connection: Connection<'_>, wish: Wish) {
+        let _ = connection;
+        wish.deny();
     }
 
     /// What became of a publication of [`Handle::publish_tracked`]. Comes once for each, on one of
@@ -95,6 +114,20 @@ impl<'a> Connection<'a> {
         self.who.identity?.data.as_ref()?.downcast_ref()
     }
 
+    /// What its token says; the newest, if it has brought several.
+    #[must_use]
+    pub fn claims(&self) -> Option<Arc<Claims>> {
+        self.who.identity?.claims()
+    }
+
+    /// Whether its token allows this.
+    #[must_use]
+    pub fn may(&self, verb: Verb, room: &str) -> bool {
+        self.who
+            .identity
+            .is_some_and(|identity| identity.may(verb, room))
+    }
+
     /// A handle of the engine.
     #[must_use]
     pub fn handle(&self) -> &'a Handle {
@@ -123,6 +156,34 @@ impl<'a> Connection<'a> {
     /// [`CommandError`].
     pub fn join_with(&self, room: &str, how: Join) -> Result<Position, CommandError> {
         self.handle.join_with(self.who.id, room, how)
+    }
+
+    /// As [`Handle::request_join`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub fn request_join(&self, room: &str, how: Join) -> Result<(), CommandError> {
+        self.handle.request_join(self.who.id, room, how)
+    }
+
+    /// As [`Handle::request_publish`].
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn request_publish<'b>(
+        &self,
+        room: &str,
+        publication: impl Into<Publication<'b>>,
+    ) -> Result<(), Refused> {
+        self.handle.request_publish(self.who.id, room, publication)
+    }
+
+    /// As [`Handle::refresh`].
+    ///
+    /// # Errors
+    /// [`TokenError`]; `Invalid` also for the token of another user.
+    pub fn refresh(&self, token: &str) -> Result<(), TokenError> {
+        self.handle.refresh_as(self.who.id, self.user(), token)
     }
 
     /// As [`Handle::watch`].
@@ -178,8 +239,10 @@ impl<'a> Connection<'a> {
 pub struct Accept {
     user: Option<Arc<str>>,
     data: Option<Arc<dyn Any + Send + Sync>>,
+    info: Option<Arc<str>>,
     rooms: Vec<(String, Option<Join>)>,
     subprotocol: Option<String>,
+    claims: Option<Claims>,
 }
 
 impl Accept {
@@ -193,6 +256,15 @@ impl Accept {
     #[must_use]
     pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
         self.user = Some(user.into());
+        self
+    }
+
+    /// What a token would have said, for hosts that find out by themselves who a peer is: its
+    /// user (where [`Accept::user`] says none), when that ends to hold, what it may do. Instead of
+    /// what its token says, if it had one.
+    #[must_use]
+    pub fn claims(mut self, claims: Claims) -> Self {
+        self.claims = Some(claims);
         self
     }
 
@@ -217,6 +289,15 @@ impl Accept {
         self
     }
 
+    /// What others are told of it in rooms with presence
+    /// ([`RoomOptions::presence`](crate::RoomOptions::presence)): a value in JSON, best a small
+    /// one. What is no JSON is left out and logged.
+    #[must_use]
+    pub fn info(mut self, json: impl Into<Arc<str>>) -> Self {
+        self.info = Some(json.into());
+        self
+    }
+
     /// The subprotocol, one of those offered; another is left out of the answer.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
@@ -229,10 +310,18 @@ impl Accept {
     }
 
     /// The verdict, and the rooms to join.
-    pub(crate) fn into_parts(self) -> (Accepted, Vec<(String, Option<Join>)>) {
-        let identity = match (self.user, self.data) {
-            (None, None) => None,
-            (user, data) => Some(Identity::new(user, data)),
+    pub(crate) fn into_parts(mut self, handle: &Handle) -> (Accepted, Vec<(String, Option<Join>)>) {
+        self.info = self.info.filter(|info| handle.admits_info(info));
+        let identity = match (self.user, self.data, self.info) {
+            (None, None, None) => None,
+            (user, data, info) => Some(Identity::new(user, data, info)),
+        };
+        let identity = match self.claims {
+            Some(mut claims) => {
+                claims.info = claims.info.filter(|info| handle.admits_info(info));
+                Some(Identity::with_claims(identity, &Arc::new(claims)))
+            }
+            None => identity,
         };
         let accepted = Accepted {
             identity,
@@ -290,7 +379,7 @@ impl Pending {
     /// a verdict is over, nothing happens.
     pub fn accept(mut self, accept: Accept) {
         self.answered = true;
-        let (accepted, rooms) = accept.into_parts();
+        let (accepted, rooms) = accept.into_parts(&self.handle);
         self.tell(Ask::Accept(self.id, Box::new(accepted)));
         for (room, how) in rooms {
             let joined = match how {
@@ -386,6 +475,22 @@ impl<H: Handler> Host for Callbacks<H> {
 
     fn on_delivered(&self, room: &str, delivery: Delivery) {
         self.handler.delivered(&self.handle, room, delivery);
+    }
+
+    fn on_expiring(&self, who: Who<'_>) {
+        self.handler.expiring(self.connection(who));
+    }
+
+    fn on_wanted(&self, who: Who<'_>, wanted: Box<Wanted>, is_granted: bool) {
+        let wish = Wish::new(who.id, wanted, self.handle.clone());
+        match is_granted {
+            true => wish.fulfil(),
+            false => self.handler.permission(self.connection(who), wish),
+        }
+    }
+
+    fn on_presence(&self, room: &str, epoch: u64, notice: &str) -> Result<(), Refused> {
+        self.handle.publish_notice(room, epoch, notice)
     }
 
     fn keeps_up(&self, _: Who<'_>) -> bool {

@@ -61,6 +61,9 @@ mod page;
 mod payload;
 mod request;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
+mod wanted;
 
 // The path of the data.
 mod dialect;
@@ -76,6 +79,7 @@ mod engine;
 mod events;
 mod handle;
 mod host;
+mod wish;
 
 pub mod manual;
 #[cfg(feature = "internal-testing")]
@@ -97,7 +101,7 @@ pub use crate::error::{AdoptError, CommandError, ConfigError, Refused, StartErro
 pub use crate::events::{Event, EventKind, Events, Gate, Next, Peer, TimedOut};
 pub use crate::filter::{Field, Filter, FilterError};
 pub use crate::grants::{Grants, Verb};
-pub use crate::handle::{Cork, Handle, Room};
+pub use crate::handle::{Cork, Handle, Presence, PresencePage, Revoke, Room};
 pub use crate::host::{Accept, Connection, Handler, Pending};
 pub use crate::join::Join;
 pub use crate::labels::Labels;
@@ -106,7 +110,11 @@ pub use crate::metrics::Snapshot;
 pub use crate::page::Page;
 pub use crate::payload::{ConnectionId, Kind, Message, Position, Publication, Published};
 pub use crate::request::Request;
+pub use crate::rooms::presence::{Cursor, Present};
 pub use crate::shard::shared::StopReport;
+#[cfg(feature = "tls")]
+pub use crate::tls::{Tls, TlsError};
+pub use crate::wish::Wish;
 
 /// The README's example is a test.
 #[cfg(doctest)]

@@ -301,7 +301,7 @@ counters! {
     /// Bytes of messages of peers that have not arrived whole.
     assembly_bytes: Gauge;
     /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
-    /// of the whole engine, untaken events and histories.
+    /// of the whole engine, untaken events, histories and presence.
     memory_bytes: Gauge;
     /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used
     /// up.

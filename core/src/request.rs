@@ -10,10 +10,13 @@ use core::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 
+use crate::auth::Claims;
+use crate::sync::Arc;
+
 /// The HTTP request that opened a connection (or asked for a page).
 ///
-/// Everything in it was chosen by the peer. Nothing is checked beyond what HTTP demands: a cookie
-/// or a query value is to be verified by the host before it is believed.
+/// Everything in it but its claims was chosen by the peer. Nothing is checked beyond what HTTP
+/// demands: a cookie or a query value is to be verified by the host before it is believed.
 /// A clone copies the table of header fields but shares their bytes.
 #[derive(Clone)]
 pub struct Request {
@@ -22,6 +25,7 @@ pub struct Request {
     version: Version,
     headers: HeaderMap,
     peer: Option<SocketAddr>,
+    claims: Option<Arc<Claims>>,
     peer_ip: Option<IpAddr>,
 }
 
@@ -41,6 +45,7 @@ impl Request {
             version,
             headers,
             peer,
+            claims: None,
             peer_ip: peer.map(|peer| peer.ip().to_canonical()),
         }
     }
@@ -53,8 +58,24 @@ impl Request {
             version: head.version,
             headers: head.headers.clone(),
             peer,
+            claims: None,
             peer_ip: peer.map(|peer| peer.ip().to_canonical()),
         }
+    }
+
+    pub(crate) fn set_claims(&mut self, claims: Option<Arc<Claims>>) {
+        self.claims = claims;
+    }
+
+    pub(crate) fn shared_claims(&self) -> Option<&Arc<Claims>> {
+        self.claims.as_ref()
+    }
+
+    /// What the peer's token says, which was checked: see [`Config::auth`](crate::Config::auth).
+    /// `None` where no token is asked for, or it is optional and was not there.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_deref()
     }
 
     /// The same, made by a peer at this address.

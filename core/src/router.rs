@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use self::filters::Filters;
 use crate::alive::Alive;
-use crate::config::SlowPolicy;
+use crate::config::{Limits, SlowPolicy};
 use crate::delivery::Fate;
 use crate::dialect::WireKind;
 use crate::identity::{Identity, Who};
@@ -24,6 +24,7 @@ use crate::payload::ConnectionId;
 use crate::rooms::encoded::{Encoded, Spare};
 use crate::rooms::framed::{Codec, Framed};
 use crate::rooms::options::{self, Rule};
+use crate::rooms::presence::Present;
 use crate::rooms::{Directory, RoomState};
 use crate::sync::Arc;
 
@@ -117,6 +118,17 @@ pub(crate) struct JoinLimits {
     pub(crate) room_filters_max: usize,
 }
 
+impl JoinLimits {
+    pub(crate) fn of(limits: &Limits) -> Self {
+        JoinLimits {
+            connection_rooms_max: limits.connection_rooms_max,
+            connection_filters_max: limits.connection_filters_max,
+            connection_keys_max: limits.connection_keys_max,
+            room_filters_max: limits.room_filters_max,
+        }
+    }
+}
+
 pub(crate) struct Router {
     shard: usize,
     limits: JoinLimits,
@@ -134,6 +146,8 @@ pub(crate) struct Router {
     /// are at work on what lies in the room, so it is not looked at for each publication. Forgotten
     /// when a membership changes, and before `spent` lets the room go.
     last: Option<(usize, GroupId)>,
+    /// Rooms for which a notice of who came and went is to be scheduled.
+    to_notify: Vec<Arc<RoomState>>,
 }
 
 impl Router {
@@ -158,6 +172,7 @@ impl Router {
             codec,
             spent: Vec::new(),
             last: None,
+            to_notify: Vec::new(),
         }
     }
 
@@ -200,10 +215,9 @@ impl Router {
         let person = &mut self.people[slot as usize];
         person.open = true;
         person.wire = wire;
-        if let Some(user) = identity.as_ref().and_then(|i| i.user.clone()) {
-            self.users.entry(user).or_default().push(slot);
+        if let Some(identity) = identity {
+            self.identify(slot, identity);
         }
-        person.identity = identity;
     }
 
     /// The connection will get this frame after what it is owed, and nothing else any more.
@@ -212,8 +226,7 @@ impl Router {
         self.people[slot as usize].open = false;
         self.alive.set(slot, 0);
         for room in self.outbound.close(slot, Arc::new(frame)) {
-            self.tally.leaves += 1;
-            self.directory.leave(&room, self.shard);
+            self.on_left(slot, &room);
         }
     }
 
@@ -221,8 +234,7 @@ impl Router {
     pub(crate) fn detach(&mut self, slot: u32) -> Option<Arc<Identity>> {
         self.last = None;
         for room in self.outbound.detach(slot) {
-            self.tally.leaves += 1;
-            self.directory.leave(&room, self.shard);
+            self.on_left(slot, &room);
         }
         self.alive.set(slot, 0);
         let person = &mut self.people[slot as usize];
@@ -250,6 +262,28 @@ impl Router {
             id: self.id(slot),
             identity: self.people[slot as usize].identity.as_ref(),
         }
+    }
+
+    /// Who it is is known only now.
+    pub(crate) fn identify(&mut self, slot: u32, identity: Arc<Identity>) {
+        if let Some(user) = identity.user.clone() {
+            self.users.entry(user).or_default().push(slot);
+        }
+        self.people[slot as usize].identity = Some(identity);
+    }
+
+    /// The connections of a user.
+    pub(crate) fn slots_of(&self, user: &str) -> Vec<u32> {
+        self.users
+            .get(user)
+            .map_or_else(Vec::new, |slots| slots.to_vec())
+    }
+
+    /// The connections with such an identity.
+    pub(crate) fn slots_with(&self, fits: impl Fn(&Identity) -> bool) -> Vec<u32> {
+        let people = self.people.iter().enumerate();
+        let fitting = people.filter(|(_, p)| p.identity.as_ref().is_some_and(|i| fits(i)));
+        fitting.map(|(slot, _)| slot as u32).collect()
     }
 
     /// The slot of a connection that is still there, on this shard.
@@ -552,7 +586,7 @@ impl Router {
             Some(how) => self.join_anew(slot, room, how),
         });
         match joined {
-            true => self.tally.joins += 1,
+            true => self.on_joined(who, room),
             // Gone, beyond a limit, or a member already: the count was raised for nothing.
             false => self.directory.leave(room, self.shard),
         }
@@ -702,9 +736,40 @@ impl Router {
             && let Some(group) = self.outbound.membership(slot, room)
             && self.outbound.leave(slot, group)
         {
-            self.tally.leaves += 1;
-            self.directory.leave(room, self.shard);
+            self.on_left(slot, room);
         }
+    }
+
+    /// A membership began.
+    fn on_joined(&mut self, who: ConnectionId, room: &Arc<RoomState>) {
+        self.tally.joins += 1;
+        if let Some(roster) = room.roster() {
+            let identity = self.people[who.slot() as usize].identity.as_ref();
+            let present = Present {
+                id: who,
+                user: identity.and_then(|identity| identity.user.clone()),
+                info: identity.and_then(|identity| identity.info()),
+            };
+            if roster.come(present) {
+                self.to_notify.push(room.clone());
+            }
+        }
+    }
+
+    /// A membership ended.
+    fn on_left(&mut self, slot: u32, room: &Arc<RoomState>) {
+        self.tally.leaves += 1;
+        if let Some(roster) = room.roster()
+            && roster.go(self.id(slot))
+        {
+            self.to_notify.push(room.clone());
+        }
+        self.directory.leave(room, self.shard);
+    }
+
+    /// Rooms that a first change was made to since the last call.
+    pub(crate) fn take_to_notify(&mut self) -> Vec<Arc<RoomState>> {
+        std::mem::take(&mut self.to_notify)
     }
 }
 

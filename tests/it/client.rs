@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use roomcast::ConnectionId;
+use rustls::{ClientConnection, StreamOwned};
 
 /// How long a test waits for anything before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,10 +23,15 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// Either kind of socket.
+/// A TLS client over a socket of either kind.
+pub struct Secure<S: Read + Write>(pub Box<StreamOwned<ClientConnection, S>>);
+
+/// Any kind of socket.
 pub enum Wire {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Secure<TcpStream>),
+    TlsUnix(Secure<UnixStream>),
 }
 
 impl Wire {
@@ -35,6 +41,8 @@ impl Wire {
         match self {
             Wire::Tcp(s) => s.set_read_timeout(timeout),
             Wire::Unix(s) => s.set_read_timeout(timeout),
+            Wire::Tls(s) => s.0.sock.set_read_timeout(timeout),
+            Wire::TlsUnix(s) => s.0.sock.set_read_timeout(timeout),
         }
         .unwrap();
     }
@@ -43,6 +51,8 @@ impl Wire {
         match self {
             Wire::Tcp(s) => s.read(into),
             Wire::Unix(s) => s.read(into),
+            Wire::Tls(s) => s.0.read(into),
+            Wire::TlsUnix(s) => s.0.read(into),
         }
     }
 
@@ -50,6 +60,8 @@ impl Wire {
         match self {
             Wire::Tcp(s) => s.write_all(bytes),
             Wire::Unix(s) => s.write_all(bytes),
+            Wire::Tls(s) => s.0.write_all(bytes),
+            Wire::TlsUnix(s) => s.0.write_all(bytes),
         }
     }
 }
@@ -129,6 +141,33 @@ impl Client {
             bytes: Vec::new(),
             kept: VecDeque::new(),
             id: None,
+        }
+    }
+
+    /// The socket below TLS.
+    pub fn tcp(&self) -> &TcpStream {
+        match &self.wire {
+            Wire::Tcp(s) => s,
+            Wire::Tls(s) => &s.0.sock,
+            _ => panic!("for TCP only"),
+        }
+    }
+
+    /// Whether the stream, of which the end was read, ended with close_notify.
+    pub fn was_told_of_the_end(&mut self) -> bool {
+        match &mut self.wire {
+            // Without, rustls tells of an unexpected end each time.
+            Wire::Tls(s) => matches!(s.0.read(&mut [0]), Ok(0)),
+            _ => panic!("for TLS only"),
+        }
+    }
+
+    /// The TLS session, where there is one.
+    pub fn session(&self) -> &ClientConnection {
+        match &self.wire {
+            Wire::Tls(s) => &s.0.conn,
+            Wire::TlsUnix(s) => &s.0.conn,
+            _ => panic!("for TLS only"),
         }
     }
 

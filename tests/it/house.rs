@@ -1,7 +1,8 @@
 //! The fixture host: rooms by path, a log of what it was told, and a hook for messages.
 //!
 //! In: what an engine tells it. Out: `/A,B` joins A and B (`/` nothing), `?user=NAME` names the
-//! user, and the first message to each connection is its id. Callbacks run on shard threads.
+//! user and `info=JSON` what others see of it, and the first message to each connection is its id.
+//! Callbacks run on shard threads.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,6 +108,9 @@ impl Handler for House {
         }
         if let Some(user) = request.query_value("user") {
             accept = accept.user(user.as_ref());
+        }
+        if let Some(info) = request.query_value("info") {
+            accept = accept.info(info.as_ref());
         }
         pending.accept(accept);
     }

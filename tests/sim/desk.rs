@@ -35,7 +35,11 @@ impl Handler for Host {
     fn connecting(&self, request: &Request, pending: Pending) {
         let name = request.path().to_owned();
         self.notes().opened.insert(name, pending.id());
-        pending.accept(Accept::new());
+        let accept = Accept::new();
+        pending.accept(match request.header("user") {
+            Some(user) => accept.user(user),
+            None => accept,
+        });
     }
 
     fn closed(&self, connection: Connection<'_>, _: &roomcast::CloseReason) {
@@ -129,7 +133,7 @@ impl Desk {
         self.enter_with("")
     }
 
-    /// The same with more header fields.
+    /// The same with more header fields; `User` says who it is.
     pub fn enter_with(&mut self, fields: &str) -> (u32, ConnectionId) {
         let number = self.seen.len();
         let (path, shard) = (format!("/{number}"), number % self.sims.len());

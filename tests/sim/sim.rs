@@ -12,11 +12,13 @@ mod found;
 mod frames;
 mod news;
 mod paced;
+mod presence;
 mod refusals;
 mod relief;
 mod reports;
 mod storm;
 mod timeouts;
+mod tokens;
 mod watching;
 
 use std::collections::HashMap;

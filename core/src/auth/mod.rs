@@ -6,7 +6,11 @@
 #[cfg(feature = "jwt")]
 mod claims;
 #[cfg(feature = "jwt")]
+mod jwk;
+#[cfg(feature = "jwt")]
 mod keys;
+#[cfg(all(feature = "jwt", feature = "internal-testing"))]
+pub mod probe;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -32,19 +32,11 @@ impl Config {
             "each room that comes to be looks through all prefixes",
         )?;
         for (_, options) in &self.room_options {
-            let interval = options.flush_interval_ms;
-            let interval = interval.unwrap_or(self.limits.flush_interval_ms);
-            at_most(
-                "flush_interval_ms",
-                interval.into(),
-                INTERVAL_MS_MAX,
-                AN_HOUR,
-            )?;
-            if options.conflate {
-                at_least("flush_interval_ms", interval.into(), 1)?;
-            }
+            options.check(&self.limits)?;
         }
         self.check_addresses()?;
+        #[cfg(feature = "tls")]
+        self.check_tls()?;
         self.limits.check_least()?;
         self.limits.check_most()
     }
@@ -64,13 +56,31 @@ impl Config {
         }
         Ok(())
     }
+
+    #[cfg(feature = "tls")]
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let asks = self.listen.iter().any(|l| l.options().tls);
+        match &self.tls {
+            Some(tls) if tls.is_empty() => Err(ConfigError::Missing {
+                setting: "tls",
+                needs: "a certificate",
+                because: "Tls::pair or Tls::files adds one",
+            }),
+            None if asks => Err(ConfigError::Missing {
+                setting: "ListenOptions::tls",
+                needs: "Config::tls",
+                because: "that has the certificates",
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Prefixes with options.
 const ROOM_OPTIONS_MAX: u64 = 1_000;
 /// The longest flush interval.
 pub(crate) const INTERVAL_MS_MAX: u64 = 3_600_000;
-const AN_HOUR: &str = "nothing waits for more than an hour";
+pub(super) const AN_HOUR: &str = "nothing waits for more than an hour";
 
 impl Limits {
     fn check_least(&self) -> Result<(), ConfigError> {
@@ -100,6 +110,7 @@ impl Limits {
             at_most("tape_bytes_max", tape, budget / 4, because)?;
         }
         at_least("handshakes_max", self.handshakes_max as u64, 1)?;
+        at_least("presence_page_max", self.presence_page_max as u64, 1)?;
         at_least("turn_budget_us", self.turn_budget_us, 10)?;
         at_least("handshake_timeout_ms", self.handshake_timeout_ms, 1)?;
         at_least("verdict_timeout_ms", self.verdict_timeout_ms, 1)?;
@@ -163,7 +174,7 @@ impl Limits {
     }
 }
 
-fn at_least(setting: &'static str, value: u64, least: u64) -> Result<(), ConfigError> {
+pub(super) fn at_least(setting: &'static str, value: u64, least: u64) -> Result<(), ConfigError> {
     match value < least {
         true => Err(ConfigError::TooSmall {
             setting,
@@ -174,7 +185,7 @@ fn at_least(setting: &'static str, value: u64, least: u64) -> Result<(), ConfigE
     }
 }
 
-fn at_most(
+pub(super) fn at_most(
     setting: &'static str,
     value: u64,
     most: u64,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub struct ListenOptions {
     pub(crate) deflate: bool,
+    pub(crate) tls: bool,
     pub(crate) proxy_protocol: bool,
     pub(crate) unix_mode: Option<u32>,
 }
@@ -25,6 +26,7 @@ impl ListenOptions {
     pub fn new() -> Self {
         ListenOptions {
             deflate: true,
+            tls: false,
             proxy_protocol: false,
             unix_mode: None,
         }
@@ -35,6 +37,17 @@ impl ListenOptions {
     #[must_use]
     pub fn deflate(mut self, deflate: bool) -> Self {
         self.deflate = deflate;
+        self
+    }
+
+    /// Whether peers speak TLS here, with the certificates of [`Config::tls`]. Plain HTTP on such a
+    /// listener is ended with an alert and counted (`tls_failed`). Default false.
+    ///
+    /// [`Config::tls`]: crate::Config::tls
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
         self
     }
 

@@ -79,7 +79,7 @@
 //!
 //! # What bounds memory
 //!
-//! [`memory_bytes_max`] bounds all of the first five together, for the whole engine. The largest
+//! [`memory_bytes_max`] bounds all of the first six together, for the whole engine. The largest
 //! parts of a busy one:
 //!
 //! - tapes: `shards` × `shard_tape_bytes_max`, and for one room `shards` × `tape_bytes_max`, as
@@ -92,6 +92,8 @@
 //!   the bytes come, not on the word of a header.
 //! - events: `connections_max` × `connection_events_max` messages at worst, and what one read of
 //!   64 KiB brought beyond. `message_bytes_max` bounds each.
+//! - presence: about 200 bytes for each membership in a room that has it. What connections were
+//!   given as user and info is kept once and not counted.
 //! - compression: half a megabyte for each shard that uses it, and what was read of a connection
 //!   (64 KiB at most) while what it inflates to has to wait for the next turn.
 //! - the kernel: about `notsent_lowat_bytes` for each socket that is not read.

@@ -12,6 +12,7 @@ use std::hash::BuildHasher;
 use super::encoded::Encoded;
 use super::history::History;
 use super::options::{Rule, Rules};
+use super::presence::{Roster, Rosters};
 use super::shrink::Shrink;
 use crate::outbound::{GroupId, RoomRef};
 use crate::payload::Position;
@@ -94,12 +95,19 @@ pub(crate) struct RoomState {
     /// The number of the rule that holds for it.
     rule: u16,
     pub(crate) shrink: Shrink,
+    /// Who is there, in rooms with presence.
+    roster: Option<Box<Roster>>,
     name: SmallVec<[u8; INLINE_NAME]>,
 }
 
 impl RoomState {
     pub(crate) fn name(&self) -> &str {
         std::str::from_utf8(&self.name).expect("it was made of a str")
+    }
+
+    /// Who is there, in a room with presence. Written by the shards when memberships begin and end.
+    pub(crate) fn roster(&self) -> Option<&Roster> {
+        self.roster.as_deref()
     }
 
     fn seat(&self, shard: usize) -> &Seat {
@@ -179,6 +187,7 @@ pub(crate) struct Directory {
     rules: Rules,
     /// Bytes of the histories of all rooms.
     pub(crate) history_bytes: Arc<AtomicUsize>,
+    pub(crate) rosters: Arc<Rosters>,
 }
 
 impl Directory {
@@ -191,12 +200,18 @@ impl Directory {
             epochs: AtomicU64::new(epoch),
             rules,
             history_bytes: Arc::new(AtomicUsize::new(0)),
+            rosters: Arc::default(),
         }
     }
 
     /// What holds for the room.
     pub(crate) fn rule(&self, room: &RoomState) -> &Rule {
         self.rules.of(room.rule)
+    }
+
+    /// What would hold for a room of this name.
+    pub(crate) fn rule_of(&self, name: &str) -> &Rule {
+        self.rules.of(self.rules.number(name))
     }
 
     fn stripe(&self, hash: u64) -> &Mutex<HashTable<Entry>> {
@@ -220,6 +235,8 @@ impl Directory {
         let rule = self.rules.number(name);
         let history = self.rules.history(rule);
         let history = history.map(|bounds| Box::new(History::new(bounds, &self.history_bytes)));
+        let roster = self.rules.roster(rule);
+        let roster = roster.map(|bounds| Box::new(Roster::new(bounds, &self.rosters)));
         let room = Arc::new(RoomState {
             name: SmallVec::from_slice(name.as_bytes()),
             tail: Mutex::new(Tail {
@@ -233,6 +250,7 @@ impl Directory {
             others: (1..self.shards).map(|_| Seat::new()).collect(),
             rule,
             shrink: Shrink::new(),
+            roster,
         });
         let entry = Entry {
             hash,
@@ -312,6 +330,9 @@ impl Directory {
         drop(stripe);
         drop(tail);
         drop(history);
+        if let Some(roster) = room.roster() {
+            roster.clear();
+        }
     }
 
     /// Number of rooms.

@@ -8,6 +8,7 @@ pub(crate) mod encoded;
 pub(crate) mod framed;
 pub(crate) mod history;
 pub(crate) mod options;
+pub(crate) mod presence;
 mod shrink;
 
 pub(crate) use directory::{Directory, RoomState};

@@ -4,6 +4,7 @@
 //! room, and what it stands for. Made once at the start, then only read. Any thread.
 
 use super::history::HistoryBounds;
+use super::presence::RosterBounds;
 use crate::config::{INTERVAL_MS_MAX, Limits, RoomOptions, SlowPolicy};
 
 /// What holds for a room.
@@ -15,6 +16,9 @@ pub(crate) struct Rule {
     pub(crate) deflate: bool,
     /// Publications that are kept, 0 for no history.
     pub(crate) history: u32,
+    pub(crate) presence: bool,
+    /// Between two notices of who came and went, 0 for none.
+    pub(crate) presence_interval_ms: u32,
 }
 
 /// All rules; number 0 is that of rooms whose names begin with no prefix.
@@ -23,6 +27,7 @@ pub(crate) struct Rules {
     /// Prefixes with the numbers of their rules, the longest first.
     prefixes: Vec<(Box<str>, u16)>,
     history_bytes_max: usize,
+    presence_names_max: usize,
 }
 
 impl Default for Rules {
@@ -46,12 +51,15 @@ impl Rules {
             policy: options.slow_policy.unwrap_or(policy),
             deflate: options.deflate,
             history: options.history,
+            presence: options.presence,
+            presence_interval_ms: options.presence_interval_ms,
         };
         let none = RoomOptions::new();
         let all = std::iter::once(&none).chain(options.iter().map(|(_, options)| options));
         Rules {
             rules: all.map(rule).collect(),
             history_bytes_max: limits.history_bytes_max,
+            presence_names_max: limits.presence_notice_names_max,
             prefixes: options
                 .iter()
                 .zip(1..)
@@ -73,6 +81,15 @@ impl Rules {
         (publications_max > 0).then_some(HistoryBounds {
             publications_max,
             bytes_max: self.history_bytes_max,
+        })
+    }
+
+    /// What the roster of rooms with this rule remembers of who goes, if they have one.
+    pub(crate) fn roster(&self, number: u16) -> Option<RosterBounds> {
+        let rule = self.of(number);
+        rule.presence.then_some(RosterBounds {
+            interval_ms: rule.presence_interval_ms,
+            names_max: self.presence_names_max,
         })
     }
 

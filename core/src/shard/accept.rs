@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use http::request::Parts;
 
-use super::conns::{CROWD, Hello, OVER, PLAIN, PROXIED, Phase, place};
+use super::conns::{CROWD, Hello, OVER, PLAIN, PROXIED, Phase, SECURED, place};
 use super::net::{Incoming, Net};
 use super::shared::{Ask, Stage};
 use super::{ACCEPTS, BEHIND, Shard};
@@ -162,6 +162,7 @@ impl<N: Net> Shard<N> {
                 let flags = [
                     (PLAIN, !options.deflate),
                     (PROXIED, options.proxy_protocol),
+                    (SECURED, options.tls),
                     (OVER, over),
                 ];
                 let set = flags.iter().filter(|(_, is)| *is);
@@ -240,7 +241,11 @@ impl<N: Net> Shard<N> {
     /// The PROXY header is over, where there is to be one: what follows is the peer's own stream,
     /// beginning with these bytes.
     fn begin_stream(&mut self, slot: u32, bytes: &[u8]) {
-        if !bytes.is_empty() {
+        let conn = self.conns.at(slot);
+        if conn.is(SECURED) {
+            conn.flags &= !SECURED;
+            self.start_tls(slot, bytes);
+        } else if !bytes.is_empty() {
             self.on_head(slot, bytes);
         }
     }
@@ -277,6 +282,23 @@ impl<N: Net> Shard<N> {
         *place(&mut self.addresses, slot) = Some(address);
         if self.shared.admission.come(address) > max {
             self.conns.at(slot).flags |= CROWD;
+        }
+    }
+
+    /// Has a socket speak TLS from now on, of which these bytes were read before: what precedes
+    /// TLS, if anything, is read by then.
+    fn start_tls(&mut self, slot: u32, bytes: &[u8]) {
+        let Some(socket) = &mut self.conns.sockets[slot as usize] else {
+            return;
+        };
+        match self.net.start_tls(socket, bytes) {
+            Ok(()) if bytes.is_empty() => {}
+            Ok(()) => self.read_later(slot),
+            Err(error) => {
+                tracing::warn!(target: "roomcast", %error, "a socket cannot speak TLS");
+                self.shared.counters[self.me].errors.add(1);
+                self.vanish(slot);
+            }
         }
     }
 }

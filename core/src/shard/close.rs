@@ -76,6 +76,8 @@ impl<N: Net> Shard<N> {
                 CloseReason::Host { .. }
                     | CloseReason::Stopping
                     | CloseReason::IdleTimeout
+                    | CloseReason::TokenExpired
+                    | CloseReason::Revoked
                     | CloseReason::TooSlow
             )
         );
@@ -207,7 +209,11 @@ impl<N: Net> Shard<N> {
                 self.shared.admission.go(address);
             }
             self.intake.take(slot);
+            self.expire_at(slot, None);
             self.assembly_bytes -= self.conns.at(slot).reader.held_bytes();
+            if let Some(socket) = self.conns.sockets[slot as usize].take() {
+                self.net.close(socket);
+            }
             self.conns.free(slot);
             self.accept_after_ns = 0;
             self.uncount();
@@ -237,24 +243,28 @@ impl<N: Net> Shard<N> {
         match conn.phase {
             Phase::Free | Phase::Dead => NEVER,
             Phase::Head => conn.spoke + ticks(l.handshake_timeout_ms),
+            Phase::Proving => conn.spoke + ticks(l.handshake_timeout_ms),
             Phase::Deciding => conn.spoke + ticks(l.verdict_timeout_ms),
             Phase::Closing => conn.spoke + ticks(l.close_timeout_ms),
             Phase::Lingering => conn.spoke + ticks(l.close_timeout_ms.min(LINGER_MS)),
-            Phase::Open => {
-                let idle = match l.idle_timeout_ms {
-                    0 => NEVER,
-                    ms => conn.spoke.saturating_add(ticks(ms)),
-                };
-                let ping = match (l.ping_interval_ms, conn.is(PINGED)) {
-                    (0, _) => NEVER,
-                    (ms, false) => conn.heard + self.spread(slot, ticks(ms)),
-                    (ms, true) => {
-                        conn.heard + self.spread(slot, ticks(ms)) + ticks(l.ping_timeout_ms)
-                    }
-                };
-                idle.min(ping)
-            }
+            Phase::Open => self.silence_deadline(slot).min(self.token_deadline(slot)),
         }
+    }
+
+    /// The tick at which an open connection has said nothing for too long.
+    fn silence_deadline(&self, slot: u32) -> u32 {
+        let conn = &self.conns.all[slot as usize];
+        let l = &self.shared.limits;
+        let idle = match l.idle_timeout_ms {
+            0 => NEVER,
+            ms => conn.spoke.saturating_add(ticks(ms)),
+        };
+        let ping = match (l.ping_interval_ms, conn.is(PINGED)) {
+            (0, _) => NEVER,
+            (ms, false) => conn.heard + self.spread(slot, ticks(ms)),
+            (ms, true) => conn.heard + self.spread(slot, ticks(ms)) + ticks(l.ping_timeout_ms),
+        };
+        idle.min(ping)
     }
 
     /// Between three quarters and all of an interval, different from slot to slot, so that pings
@@ -287,7 +297,6 @@ impl<N: Net> Shard<N> {
 
     fn on_deadline(&mut self, slot: u32) {
         let now = self.tick();
-        let l = &self.shared.limits;
         match self.conns.all[slot as usize].phase {
             Phase::Head if self.has_asked_nothing(slot) => {
                 // Browsers connect ahead of need, and take an answer that comes unasked for that
@@ -304,6 +313,10 @@ impl<N: Net> Shard<N> {
                 self.reject(slot, |c| &c.rejected_head_timeout, reject, false);
                 self.conns.at(slot).reason = Some(Box::new(CloseReason::HandshakeTimeout));
             }
+            Phase::Proving => {
+                self.shared.counters[self.me].rejected_token.add(1);
+                self.end_unproven(slot, "no token in handshake_timeout_ms");
+            }
             Phase::Deciding => {
                 let reject = Reject {
                     status: 503,
@@ -314,28 +327,38 @@ impl<N: Net> Shard<N> {
             }
             Phase::Closing | Phase::Lingering => self.kill(slot),
             Phase::Open => {
-                let idle_ms = l.idle_timeout_ms;
-                let interval = self.spread(slot, ticks(l.ping_interval_ms));
-                let conn = self.conns.at(slot);
-                if conn.is(UNREAD) {
-                    // It has spoken; it is we who do not listen. A ping still finds out, through
-                    // the kernel, that nobody is there any more.
-                    (conn.heard, conn.spoke) = (now, now);
-                    conn.flags |= AWAITED;
-                    self.router.outbound.ping(slot, PING);
-                } else if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
-                    self.close_with(slot, CloseReason::IdleTimeout, "idle");
-                } else if conn.is(PINGED) {
-                    conn.reason = Some(Box::new(CloseReason::PingTimeout));
-                    self.kill(slot);
-                } else {
-                    conn.flags |= PINGED | AWAITED;
-                    // The peer has its time from now on, however late the ping was.
-                    conn.heard = now.saturating_sub(interval);
-                    self.router.outbound.ping(slot, PING);
+                let ended = self.on_token_deadline(slot);
+                if !ended && self.silence_deadline(slot) <= now {
+                    self.on_silence(slot);
                 }
             }
             Phase::Free | Phase::Dead => {}
+        }
+    }
+
+    /// The peer has said nothing for so long that it is asked, or given up.
+    fn on_silence(&mut self, slot: u32) {
+        let now = self.tick();
+        let l = &self.shared.limits;
+        let idle_ms = l.idle_timeout_ms;
+        let interval = self.spread(slot, ticks(l.ping_interval_ms));
+        let conn = self.conns.at(slot);
+        if conn.is(UNREAD) {
+            // It has spoken; it is we who do not listen. A ping still finds out, through
+            // the kernel, that nobody is there any more.
+            (conn.heard, conn.spoke) = (now, now);
+            conn.flags |= AWAITED;
+            self.router.outbound.ping(slot, PING);
+        } else if idle_ms > 0 && conn.spoke.saturating_add(ticks(idle_ms)) <= now {
+            self.close_with(slot, CloseReason::IdleTimeout, "idle");
+        } else if conn.is(PINGED) {
+            conn.reason = Some(Box::new(CloseReason::PingTimeout));
+            self.kill(slot);
+        } else {
+            conn.flags |= PINGED | AWAITED;
+            // The peer has its time from now on, however late the ping was.
+            conn.heard = now.saturating_sub(interval);
+            self.router.outbound.ping(slot, PING);
         }
     }
 
@@ -389,7 +412,7 @@ impl<N: Net> Shard<N> {
             stopping.told += 1;
             match self.conns.at(slot).phase {
                 Phase::Open => self.close_with(slot, CloseReason::Stopping, "going away"),
-                Phase::Deciding | Phase::Head => {
+                Phase::Deciding | Phase::Proving | Phase::Head => {
                     self.reject(slot, |c| &c.rejected_stopping, STOPPING, false);
                 }
                 _ => {}

@@ -9,6 +9,7 @@ use crate::address::Sender;
 use crate::close::CloseReason;
 use crate::request::Request;
 use crate::sync::Arc;
+use crate::transport::http::Deflate;
 use crate::transport::ws::Reader;
 
 /// How far a connection is.
@@ -19,6 +20,8 @@ pub(super) enum Phase {
     Free,
     /// Its HTTP head is being read.
     Head,
+    /// Its WebSocket is open, for it to say who it is in its first message.
+    Proving,
     /// The host decides on it.
     Deciding,
     /// A WebSocket.
@@ -58,11 +61,19 @@ pub(super) const PLAIN: u16 = 1024;
 /// It begins with a PROXY header, which has not come whole.
 pub(super) const PROXIED: u16 = 2048;
 
+/// It is to speak TLS as soon as its PROXY header, if it has one, is over.
+pub(super) const SECURED: u16 = 4096;
+
+/// Its 101 is out already: it is turned away with a close frame.
+pub(super) const SWITCHED: u16 = 8192;
+
 /// What is kept of a connection until it is open.
 #[derive(Default)]
 pub(super) struct Hello {
     pub(super) bytes: Vec<u8>,
     pub(super) request: Option<Arc<Request>>,
+    /// What was agreed on of permessage-deflate where the 101 is out already.
+    pub(super) deflate: Option<Deflate>,
     /// The other end, by the socket or by its PROXY header.
     pub(super) sender: Sender,
 }
@@ -96,7 +107,7 @@ impl Conn {
 
     /// Whether it is in its handshake.
     pub(super) fn shakes_hands(&self) -> bool {
-        matches!(self.phase, Phase::Head | Phase::Deciding)
+        matches!(self.phase, Phase::Head | Phase::Proving | Phase::Deciding)
     }
 
     pub(super) fn is(&self, flag: u16) -> bool {
@@ -147,7 +158,7 @@ impl<N: Net> Conns<N> {
         (self.all.len() - 1) as u32
     }
 
-    /// Closes the socket and frees the slot.
+    /// Frees the slot, whose socket was closed.
     pub(super) fn free(&mut self, slot: u32) {
         self.sockets[slot as usize] = None;
         self.all[slot as usize] = Conn::new();

@@ -38,7 +38,7 @@ impl<N: Net> Shard<N> {
         let rates = self.rates.as_ref().map_or(0, |rates| rates.bytes());
         let addresses = self.addresses.capacity() * size_of::<Option<std::net::IpAddr>>();
         let own = self.conns.bytes() + self.wheel.bytes() + addresses + rates;
-        let bytes = own + self.router.bytes();
+        let bytes = own + self.router.bytes() + self.net.session_bytes();
         counters.connection_bytes.set(bytes as u64);
     }
 }

@@ -3,10 +3,11 @@
 //! In: bytes of a connection whose head is not complete. Out: a connecting event for a WebSocket
 //! that may be; for all else a response, after which the connection ends. Shard thread.
 
-use super::conns::{CROWD, OVER, Phase};
+use super::Shard;
+use super::conns::{CROWD, OVER, SWITCHED};
 use super::ladder::Rung;
 use super::net::Net;
-use super::{Shard, Told, What};
+use super::trust::Proof;
 use crate::close::CloseReason;
 use crate::exposition;
 use crate::metrics::{Counter, Counters};
@@ -14,6 +15,7 @@ use crate::outbound::frame::Frame;
 use crate::request::Request;
 use crate::sync::Arc;
 use crate::transport::http::{self, HeadLimits, Reject, Route};
+use crate::transport::ws;
 
 pub(super) const STOPPING: Reject = Reject {
     status: 503,
@@ -92,20 +94,16 @@ impl<N: Net> Shard<N> {
                 let reject = Reject { status: 503, text };
                 self.reject(slot, |c| &c.rejected_memory, reject, false);
             }
-            Route::WebSocket => {
-                let request = Arc::new(request);
-                let conn = self.conns.at(slot);
-                conn.phase = Phase::Deciding;
-                conn.spoke = conn.heard;
-                if let Some(hello) = &mut conn.hello {
-                    hello.request = Some(request.clone());
+            Route::WebSocket => match self.prove(&request) {
+                Proof::Given(claims) => {
+                    if let Some(hello) = &mut self.conns.at(slot).hello {
+                        hello.request = Some(Arc::new(request));
+                    }
+                    self.ask_host(slot, claims);
                 }
-                self.set_timer(slot);
-                self.told.push(Told {
-                    slot,
-                    what: What::Connecting(request),
-                });
-            }
+                Proof::Later => self.await_proof(slot, request),
+                Proof::Refused(denial) => self.deny(slot, denial),
+            },
         }
     }
 
@@ -157,7 +155,16 @@ impl<N: Net> Shard<N> {
         let counters = &self.shared.counters[self.me];
         reason(counters).add(1);
         counters.rejected_http.add(1);
-        self.respond(slot, reject.status, reject.to_bytes(head_only));
+        match self.conns.at(slot).is(SWITCHED) {
+            true => self.respond_in_close(slot, reject.status, reject.text),
+            false => self.respond(slot, reject.status, reject.to_bytes(head_only)),
+        }
+    }
+
+    /// Says in a close frame what would have been an HTTP status: 4000 more than that.
+    pub(super) fn respond_in_close(&mut self, slot: u32, status: u16, text: &str) {
+        let frame = Frame::new(&[], &ws::close_frame(4_000 + status, text));
+        self.close(slot, CloseReason::Http { status }, frame);
     }
 
     /// Sends an HTTP response as the last thing.

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::READ_BYTES;
+use super::net::Left;
 use crate::transport::ws::deflate::Inflater;
 use crate::transport::ws::{self, Item, ReadLimits, Violation};
 
@@ -41,6 +42,8 @@ pub(super) struct Intake {
     /// Bytes inflated in this turn, and in it by the read at hand.
     inflated: usize,
     read_inflated: usize,
+    /// Nanoseconds that this turn spent on TLS handshakes.
+    shaking_ns: u64,
     /// What was read of connections and is still to be looked at.
     put_off: HashMap<u32, Vec<u8>, RandomState>,
     pub(super) tally: Tally,
@@ -53,6 +56,7 @@ pub(super) struct Tally {
     pub(super) compressed_bytes: u64,
     pub(super) bytes: u64,
     pub(super) paused: u64,
+    pub(super) handshakes_put_off: u64,
 }
 
 impl Intake {
@@ -65,6 +69,7 @@ impl Intake {
             limited: false,
             inflated: 0,
             read_inflated: 0,
+            shaking_ns: 0,
             put_off: HashMap::default(),
             tally: Tally::default(),
         }
@@ -72,7 +77,7 @@ impl Intake {
 
     pub(super) fn begin_turn(&mut self) {
         (self.items, self.bytes, self.inflated) = (0, 0, 0);
-        self.limited = false;
+        (self.limited, self.shaking_ns) = (false, 0);
     }
 
     pub(super) fn begin_read(&mut self) {
@@ -83,6 +88,24 @@ impl Intake {
     pub(super) fn on_read(&mut self, bytes: usize, most: usize) {
         self.bytes += bytes;
         self.limited |= bytes == most;
+    }
+
+    /// What a read brought is not all there was, or took so many records to find.
+    pub(super) fn on_left(&mut self, left: Left) {
+        self.items += left.records;
+        self.limited |= left.again;
+    }
+
+    /// A TLS handshake went on for so long.
+    pub(super) fn on_handshake(&mut self, ns: u64) {
+        self.shaking_ns += ns;
+    }
+
+    /// Whether this turn has spent on TLS handshakes what it may; then this one waits.
+    pub(super) fn puts_off_handshake(&mut self, budget_ns: u64) -> bool {
+        let is_spent = self.shaking_ns >= budget_ns;
+        self.tally.handshakes_put_off += u64::from(is_spent);
+        is_spent
     }
 
     /// A message or control frame was read.

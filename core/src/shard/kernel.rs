@@ -2,6 +2,7 @@
 //!
 //! Both interests are registered once, edge-triggered. Writes never raise SIGPIPE, whatever the
 //! host does with signals. `cfg` for operating systems is confined to this file and `listen.rs`.
+//! Sockets that speak TLS go through their machines (`tls.rs`).
 
 use std::io::{self, IoSlice, Read};
 use std::time::Duration;
@@ -14,9 +15,15 @@ use socket2::SockRef;
 
 use super::listen::Listener;
 use super::net::{Incoming, Net, Ready};
+#[cfg(feature = "tls")]
+use super::net::{Left, TlsTally};
 use super::shared::Clock;
+#[cfg(feature = "tls")]
+use super::tls::{Key, Offer, Pipe, Side};
 use crate::config::Limits;
 use crate::inbox::Wake;
+#[cfg(feature = "tls")]
+use crate::sync::Arc;
 
 const WAKER: Token = Token(usize::MAX);
 /// Tokens from here on are listeners; slots are below 2^24.
@@ -27,21 +34,54 @@ const SEND_FLAGS: std::ffi::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 const SEND_FLAGS: std::ffi::c_int = 0;
 
-/// A connected socket.
-pub(crate) enum Socket {
+/// A connected socket as the kernel has it.
+pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
-macro_rules! each_socket {
-    ($socket:expr, $stream:ident => $body:expr) => {
-        match $socket {
-            Socket::Tcp($stream) => $body,
+macro_rules! each_stream {
+    ($stream:expr, $it:ident => $body:expr) => {
+        match $stream {
+            Stream::Tcp($it) => $body,
             #[cfg(unix)]
-            Socket::Unix($stream) => $body,
+            Stream::Unix($it) => $body,
         }
     };
+}
+
+impl Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        each_stream!(self, it => it.read(into))
+    }
+
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        each_stream!(self, it => {
+            it.try_io(|| SockRef::from(&*it).send_with_flags(bytes, SEND_FLAGS))
+        })
+    }
+
+    fn write_slices(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        each_stream!(self, it => {
+            it.try_io(|| SockRef::from(&*it).send_vectored_with_flags(slices, SEND_FLAGS))
+        })
+    }
+
+    fn end(&mut self) {
+        // Fails only where the peer has gone, which the next read says too.
+        let _ = each_stream!(self, it => it.shutdown(std::net::Shutdown::Write));
+    }
+}
+
+/// A connection as the shard has it: eight bytes, as the walk over members touches one after the
+/// other.
+pub(crate) enum Socket {
+    Plain(Stream),
+    /// Its machine is in the kernel's `tls`.
+    #[cfg(feature = "tls")]
+    Tls(Key),
 }
 
 pub(crate) struct Kernel {
@@ -49,6 +89,8 @@ pub(crate) struct Kernel {
     events: Events,
     listeners: Vec<Listener>,
     clock: Clock,
+    #[cfg(feature = "tls")]
+    tls: Side<Stream>,
 }
 
 struct Waker(mio::Waker);
@@ -78,8 +120,16 @@ impl Kernel {
             events,
             listeners,
             clock,
+            #[cfg(feature = "tls")]
+            tls: Side::default(),
         };
         Ok((kernel, Box::new(Waker(waker))))
+    }
+
+    /// From now on sockets may speak TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn offer_tls(&mut self, offer: Arc<Offer>) {
+        self.tls.offer = Some(offer);
     }
 
     /// The poller's descriptor: readable while something is ready.
@@ -143,37 +193,118 @@ impl Net for Kernel {
             Incoming::Tcp(stream, _) => {
                 let mut stream = TcpStream::from_std(stream);
                 self.poll.registry().register(&mut stream, token, both)?;
-                Ok(Socket::Tcp(stream))
+                Ok(Socket::Plain(Stream::Tcp(stream)))
             }
             #[cfg(unix)]
             Incoming::Unix(stream) => {
                 let mut stream = UnixStream::from_std(stream);
                 self.poll.registry().register(&mut stream, token, both)?;
-                Ok(Socket::Unix(stream))
+                Ok(Socket::Plain(Stream::Unix(stream)))
             }
             Incoming::Simulated(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
-        each_socket!(socket, stream => stream.read(into))
+        match socket {
+            Socket::Plain(stream) => stream.read(into),
+            #[cfg(feature = "tls")]
+            Socket::Tls(key) => self.tls.read(*key, into),
+        }
     }
 
     fn write(&mut self, socket: &mut Socket, bytes: &[u8]) -> io::Result<usize> {
-        each_socket!(socket, stream => {
-            stream.try_io(|| SockRef::from(&*stream).send_with_flags(bytes, SEND_FLAGS))
-        })
+        match socket {
+            Socket::Plain(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Socket::Tls(key) => self.tls.write(*key, bytes),
+        }
     }
 
     fn write_slices(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        each_socket!(socket, stream => {
-            stream.try_io(|| SockRef::from(&*stream).send_vectored_with_flags(slices, SEND_FLAGS))
-        })
+        match socket {
+            Socket::Plain(stream) => stream.write_slices(slices),
+            #[cfg(feature = "tls")]
+            Socket::Tls(key) => self.tls.write_slices(*key, slices),
+        }
     }
 
     fn shutdown(&mut self, socket: &mut Socket) {
-        // Fails only where the peer has gone, which the next read says too.
-        let _ = each_socket!(socket, stream => stream.shutdown(std::net::Shutdown::Write));
+        match socket {
+            Socket::Plain(stream) => stream.end(),
+            #[cfg(feature = "tls")]
+            Socket::Tls(key) => self.tls.shutdown(*key),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn left(&mut self, socket: &Socket) -> Left {
+        match socket {
+            Socket::Plain(_) => Left::default(),
+            Socket::Tls(key) => self.tls.left(*key),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn on_writable(&mut self, socket: &mut Socket) {
+        if let Socket::Tls(key) = socket {
+            self.tls.on_writable(*key);
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn start_tls(&mut self, socket: &mut Socket, already_read: &[u8]) -> io::Result<()> {
+        let session = self.tls.session()?;
+        match std::mem::replace(socket, Socket::Tls(self.tls.next_key())) {
+            Socket::Plain(stream) => self.tls.insert(stream, session, already_read),
+            before => *socket = before,
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "tls")]
+    fn shakes_hands(&self, socket: &Socket) -> bool {
+        match socket {
+            Socket::Plain(_) => false,
+            Socket::Tls(key) => self.tls.shakes_hands(*key),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn take_tls_tally(&mut self) -> Option<TlsTally> {
+        self.tls.take_tally()
+    }
+
+    #[cfg(feature = "tls")]
+    fn buffered_bytes(&self) -> usize {
+        self.tls.buffered_bytes()
+    }
+
+    #[cfg(feature = "tls")]
+    fn session_bytes(&self) -> usize {
+        self.tls.session_bytes()
+    }
+
+    #[cfg(feature = "tls")]
+    fn close(&mut self, socket: Socket) {
+        if let Socket::Tls(key) = socket {
+            self.tls.close(key);
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Pipe for Stream {
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.read(into)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
+    fn end(&mut self) {
+        self.end();
     }
 }
 

@@ -20,11 +20,16 @@ pub(crate) mod kernel;
 mod ladder;
 pub(crate) mod listen;
 pub(crate) mod net;
+mod presence;
 mod rate;
 mod read;
 mod relief;
 pub(crate) mod shared;
 mod timers;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+pub(crate) mod tokens;
+pub(crate) mod trust;
 mod wire;
 
 use std::collections::VecDeque;
@@ -36,9 +41,11 @@ use self::conns::{Conns, ENDED, READY};
 use self::intake::Intake;
 use self::ladder::{Pressure, Rung};
 use self::net::{Net, Ready};
+use self::presence::Notified;
 use self::rate::{Bucket, Rate, Rates};
 use self::shared::{Ask, Shared};
 use self::timers::{TICK_MS, Wheel};
+use self::tokens::Expiry;
 use self::wire::Sockets;
 use crate::close::CloseReason;
 use crate::delivery::{Missed, SharedTracker};
@@ -52,6 +59,7 @@ use crate::rooms::framed::Codec;
 use crate::router::{JoinLimits, Router};
 use crate::sync::{Arc, Ordering};
 use crate::transport::ws::{Payload, ReadLimits};
+use crate::wanted::Wanted;
 
 /// Bytes that one socket is read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -86,6 +94,9 @@ enum What {
     Backpressure(bool),
     Lagged(Arc<RoomState>, Missed),
     Delivered(SharedTracker),
+    Expiring,
+    /// And whether its grants allow it.
+    Wanted(Box<Wanted>, bool),
 }
 
 /// Whether there will be another turn.
@@ -102,8 +113,12 @@ pub(crate) struct Shard<N: Net> {
     router: Router,
     conns: Conns<N>,
     wheel: Wheel,
+    /// Rooms with a notice to come.
+    notified: Notified,
     /// By slot, where connections are counted by address.
     addresses: Vec<Option<IpAddr>>,
+    /// By slot, where tokens expire.
+    expiries: Vec<Expiry>,
     /// How fast peers may speak, where that is limited.
     rates: Option<Rates>,
     read_limits: ReadLimits,
@@ -156,12 +171,7 @@ impl<N: Net> Shard<N> {
             pending_bytes_max: limits.room_ahead_bytes_max / 2,
             interval_max_ms: limits.flush_interval_max_ms,
         };
-        let join_limits = JoinLimits {
-            connection_rooms_max: limits.connection_rooms_max,
-            connection_filters_max: limits.connection_filters_max,
-            connection_keys_max: limits.connection_keys_max,
-            room_filters_max: limits.room_filters_max,
-        };
+        let join_limits = JoinLimits::of(limits);
         let clock = shared.clock.clone();
         let now = Box::new(move || clock.now_ns());
         let codec = Codec::new(limits.deflate_level, limits.deflate_bytes_min, now);
@@ -188,7 +198,9 @@ impl<N: Net> Shard<N> {
             host,
             conns: Conns::new(),
             wheel: Wheel::new(),
+            notified: Notified::default(),
             addresses: Vec::new(),
+            expiries: Vec::new(),
             rates,
             arena: vec![0; ARENA_BYTES],
             arena_used: 0,
@@ -271,6 +283,7 @@ impl<N: Net> Shard<N> {
         self.tell();
         self.reap();
         self.tell();
+        self.schedule_notices();
         self.count(began);
         self.relieve(began);
         self.sample(wait.is_none());
@@ -318,12 +331,13 @@ impl<N: Net> Shard<N> {
         let stop = self.stopping.is_some().then_some(Duration::from_millis(5));
         let interval = self.router.outbound.next_due_ns();
         let interval = interval.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(now)));
+        let notified = self.notified.next_ns();
+        let notified = notified.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(now)));
         // What is put off is due then, also where its cork was made long ago.
         let doze = (dozes || self.put_off_ns != 0).then_some(DOZE);
-        [timer, accept, stop, doze, interval, self.look_again()]
-            .into_iter()
-            .flatten()
-            .min()
+        let all = [timer, accept, stop, doze, interval, notified];
+        let all = all.into_iter().chain([self.look_again()]);
+        all.flatten().min()
     }
 
     /// Whether what waits in the inbox is put off, until its cork is gone.
@@ -394,6 +408,9 @@ impl<N: Net> Shard<N> {
                     self.conns.at(slot).flags |= ENDED;
                 }
                 if writable {
+                    if let Some(socket) = &mut self.conns.sockets[slot as usize] {
+                        self.net.on_writable(socket);
+                    }
                     let counters = &self.shared.counters[self.me];
                     let mut wire = self.conns.wire(&mut self.net, counters, &mut self.late_ns);
                     self.router.outbound.on_writable(slot, &mut wire);
@@ -448,6 +465,8 @@ impl<N: Net> Shard<N> {
                 }
                 What::Backpressure(high) => self.host.on_backpressure(who, high),
                 What::Lagged(room, missed) => self.host.on_lagged(who, room.name(), missed),
+                What::Expiring => self.host.on_expiring(who),
+                What::Wanted(wanted, is_granted) => self.host.on_wanted(who, wanted, is_granted),
                 What::Delivered(_) => unreachable!("it was told above"),
             }
         }
@@ -456,6 +475,7 @@ impl<N: Net> Shard<N> {
 
     /// Takes the inbox and does what it asks, in order.
     fn step(&mut self) {
+        self.notify_rooms();
         if !self.puts_off() {
             self.take_inbox();
         }
@@ -484,7 +504,10 @@ impl<N: Net> Shard<N> {
                     bytes += command.bytes();
                     self.router.apply(command);
                 }
-                other => self.on_ask(other),
+                other => {
+                    bytes += other.bytes();
+                    self.on_ask(other);
+                }
             }
         }
         self.shared.inboxes[self.me].on_done(bytes);
@@ -510,6 +533,7 @@ impl<N: Net> Shard<N> {
 
     /// Adds this turn's plain counters to the shared ones.
     fn count(&mut self, began: u64) {
+        self.count_tls();
         self.count_compression();
         let counters = &self.shared.counters[self.me];
         let out = std::mem::take(&mut self.router.outbound.tally);
@@ -566,6 +590,19 @@ impl<N: Net> Shard<N> {
         counters.inflate_bytes_in.add(inflated.compressed_bytes);
         counters.inflate_bytes_out.add(inflated.bytes);
         counters.intake_paused.add(inflated.paused);
+    }
+
+    fn count_tls(&mut self) {
+        let Some(tally) = self.net.take_tls_tally() else {
+            return;
+        };
+        let counters = &self.shared.counters[self.me];
+        counters.tls_connections.set(tally.connections);
+        counters.tls_handshakes.add(tally.handshakes);
+        counters.tls_resumed.add(tally.resumed);
+        counters.tls_failed.add(tally.failed);
+        let put_off = std::mem::take(&mut self.intake.tally.handshakes_put_off);
+        counters.tls_put_off.add(put_off);
     }
 
     /// The present tick of the wheel.

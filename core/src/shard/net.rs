@@ -47,6 +47,24 @@ pub(crate) enum Ready {
     Woken,
 }
 
+/// What a read left behind, which no edge will tell of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// The socket is to be read again.
+    pub(crate) again: bool,
+    /// TLS records that were deciphered since this was asked last.
+    pub(crate) records: usize,
+}
+
+/// What became of TLS handshakes since this was asked last, and the connections now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsTally {
+    pub(crate) connections: u64,
+    pub(crate) handshakes: u64,
+    pub(crate) resumed: u64,
+    pub(crate) failed: u64,
+}
+
 pub(crate) trait Net: Send + 'static {
     type Socket: Send;
 
@@ -68,10 +86,42 @@ pub(crate) trait Net: Send + 'static {
         socket: &mut Self::Socket,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize>;
+    /// Asked after each read.
+    fn left(&mut self, _: &Self::Socket) -> Left {
+        Left::default()
+    }
+    /// The socket takes bytes again. What a handshake has left to be sent goes out; what outbound
+    /// writes is outbound's.
+    fn on_writable(&mut self, _: &mut Self::Socket) {}
+    /// Has a registered socket speak TLS from now on; these bytes were read of it before. Where
+    /// there are any, it is to be read at once.
+    fn start_tls(&mut self, _: &mut Self::Socket, _already_read: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Whether it is in its TLS handshake, so that reading it costs much.
+    fn shakes_hands(&self, _: &Self::Socket) -> bool {
+        false
+    }
+    /// None where there never was a TLS connection.
+    fn take_tls_tally(&mut self) -> Option<TlsTally> {
+        None
+    }
+    /// Bytes that sockets hold beside the tables: what waits in either direction.
+    fn buffered_bytes(&self) -> usize {
+        0
+    }
+    /// The same of what they need to be there at all.
+    fn session_bytes(&self) -> usize {
+        0
+    }
     /// Nanoseconds of CPU that this thread has taken.
     fn cpu_ns(&mut self) -> u64 {
         0
     }
     /// Sends the end of our stream; reading goes on.
     fn shutdown(&mut self, socket: &mut Self::Socket);
+    /// Closes the socket.
+    fn close(&mut self, socket: Self::Socket) {
+        drop(socket);
+    }
 }

@@ -13,7 +13,7 @@ use crate::close::CloseReason;
 use crate::dialect::raw;
 use crate::outbound::frame::Frame;
 use crate::payload::Kind;
-use crate::transport::ws::{self, Item, Payload, Violation};
+use crate::transport::ws::{self, Item, Payload, ReadLimits, Violation};
 
 /// What a message in the making may hold while the engine's memory budget is used up.
 const ASSEMBLY_BYTES: usize = 16 * 1024;
@@ -24,6 +24,7 @@ impl<N: Net> Shard<N> {
     pub(super) fn read(&mut self) {
         self.accept();
         self.intake.begin_turn();
+        let budget_ns = self.shared.limits.tls_budget_us.saturating_mul(1_000);
         for _ in 0..self.to_read.len() {
             if self.intake.turn_is_spent() {
                 self.intake.on_paused();
@@ -38,9 +39,31 @@ impl<N: Net> Shard<N> {
                 self.to_read.push_back(slot);
                 continue;
             }
+            let shakes = self.shakes_hands(slot);
+            if shakes && self.intake.puts_off_handshake(budget_ns) {
+                self.to_read.push_back(slot);
+                continue;
+            }
             self.conns.at(slot).flags &= !READY;
-            self.read_socket(slot);
+            match shakes {
+                true => self.shake_hands(slot),
+                false => self.read_socket(slot),
+            }
         }
+    }
+
+    /// Whether the socket is in its TLS handshake.
+    fn shakes_hands(&self, slot: u32) -> bool {
+        let socket = self.conns.sockets[slot as usize].as_ref();
+        socket.is_some_and(|socket| self.net.shakes_hands(socket))
+    }
+
+    #[inline(never)]
+    fn shake_hands(&mut self, slot: u32) {
+        let began = self.net.now_ns();
+        self.read_socket(slot);
+        let took_ns = self.net.now_ns().saturating_sub(began);
+        self.intake.on_handshake(took_ns);
     }
 
     fn read_socket(&mut self, slot: u32) {
@@ -75,7 +98,10 @@ impl<N: Net> Shard<N> {
         self.intake.begin_read();
         if let Some(mut bytes) = self.intake.take(slot) {
             self.read_later(slot);
-            if matches!(self.conns.at(slot).phase, Phase::Open | Phase::Closing) {
+            if matches!(
+                self.conns.at(slot).phase,
+                Phase::Open | Phase::Proving | Phase::Closing
+            ) {
                 self.on_frames(slot, &mut bytes, 0, true);
             }
             return;
@@ -87,7 +113,9 @@ impl<N: Net> Shard<N> {
         let Some(socket) = &mut self.conns.sockets[slot as usize] else {
             return;
         };
-        match self.net.read(socket, into) {
+        let read = self.net.read(socket, into);
+        let left = self.net.left(socket);
+        match read {
             Ok(0) if self.conns.at(slot).phase == Phase::Open => {
                 let what = What::Ended(None);
                 self.told.push(Told { slot, what });
@@ -96,7 +124,8 @@ impl<N: Net> Shard<N> {
             Ok(n) => {
                 self.shared.counters[self.me].bytes_in.add(n as u64);
                 self.intake.on_read(n, most);
-                if n == most || self.conns.at(slot).is(ENDED) {
+                self.intake.on_left(left);
+                if n == most || left.again || self.conns.at(slot).is(ENDED) {
                     self.read_later(slot);
                 }
                 self.on_bytes(slot, from, n);
@@ -108,7 +137,13 @@ impl<N: Net> Shard<N> {
                 }
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => {}
+                io::ErrorKind::WouldBlock => {
+                    // Records may hold nothing for us, so there may be more behind them.
+                    self.intake.on_left(left);
+                    if left.again || self.conns.at(slot).is(ENDED) {
+                        self.read_later(slot);
+                    }
+                }
                 io::ErrorKind::Interrupted => self.read_later(slot),
                 _ => self.vanish(slot),
             },
@@ -119,7 +154,7 @@ impl<N: Net> Shard<N> {
     fn may_read(&mut self, slot: u32) -> bool {
         let conn = &mut self.conns.all[slot as usize];
         match conn.phase {
-            Phase::Head | Phase::Lingering | Phase::Closing => return true,
+            Phase::Head | Phase::Proving | Phase::Lingering | Phase::Closing => return true,
             Phase::Free | Phase::Dead => return false,
             Phase::Deciding => conn.flags |= UNREAD,
             Phase::Open => {
@@ -169,7 +204,7 @@ impl<N: Net> Shard<N> {
                 self.on_beginning(slot, &arena[from..from + n]);
                 self.arena = arena;
             }
-            Phase::Open | Phase::Closing => {
+            Phase::Open | Phase::Proving | Phase::Closing => {
                 let mut arena = std::mem::take(&mut self.arena);
                 self.on_frames(slot, &mut arena[..from + n], from, false);
                 self.arena = arena;
@@ -183,13 +218,16 @@ impl<N: Net> Shard<N> {
     /// arena.
     pub(super) fn on_frames(&mut self, slot: u32, buf: &mut [u8], from: usize, own: bool) {
         let mut at = from;
+        let limits = self.limits_of(slot);
         loop {
             let reader = &mut self.conns.all[slot as usize].reader;
-            match reader.next(buf, &mut at, &self.read_limits) {
+            match reader.next(buf, &mut at, &limits) {
                 Ok(None) => return,
                 Ok(Some(item)) if self.rates.is_some() && !self.may_say(slot, &item) => {}
                 Ok(Some(Item::Deflated { text, payload })) => {
-                    if let Err(violation) = self.on_deflated(slot, text, payload.bytes(buf)) {
+                    if let Err(violation) =
+                        self.on_deflated(slot, text, payload.bytes(buf), &limits)
+                    {
                         self.conns.at(slot).reader.end();
                         return self.on_violation(slot, violation);
                     }
@@ -198,16 +236,48 @@ impl<N: Net> Shard<N> {
                         return self.read_later(slot);
                     }
                 }
-                Ok(Some(item)) => self.on_item(slot, item, buf, own),
+                Ok(Some(item)) => {
+                    self.on_item(slot, item, buf, own);
+                    if self.conns.at(slot).phase == Phase::Deciding {
+                        return self.keep_early(slot, &buf[at..]);
+                    }
+                }
                 Err(violation) => return self.on_violation(slot, violation),
             }
             self.intake.on_item();
         }
     }
 
-    fn on_deflated(&mut self, slot: u32, text: bool, compressed: &[u8]) -> Result<(), Violation> {
-        if self.conns.at(slot).phase == Phase::Open {
-            let item = self.intake.inflate(text, compressed, &self.read_limits)?;
+    /// What came behind the first message, which the host is to decide on first.
+    fn keep_early(&mut self, slot: u32, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.intake.keep(slot, bytes.to_vec());
+            self.conns.at(slot).flags |= UNREAD;
+        }
+    }
+
+    /// What a peer may say at once: before it has said who it is, a token.
+    fn limits_of(&self, slot: u32) -> ReadLimits {
+        match (self.conns.all[slot as usize].phase, &self.shared.trust) {
+            (Phase::Proving, Some(trust)) => ReadLimits {
+                message_bytes_max: trust
+                    .message_bytes_max()
+                    .min(self.read_limits.message_bytes_max),
+                ..self.read_limits
+            },
+            _ => self.read_limits,
+        }
+    }
+
+    fn on_deflated(
+        &mut self,
+        slot: u32,
+        text: bool,
+        compressed: &[u8],
+        limits: &ReadLimits,
+    ) -> Result<(), Violation> {
+        if matches!(self.conns.at(slot).phase, Phase::Open | Phase::Proving) {
+            let item = self.intake.inflate(text, compressed, limits)?;
             self.on_item(slot, item, &[], true);
         }
         Ok(())
@@ -234,8 +304,12 @@ impl<N: Net> Shard<N> {
     fn on_message(&mut self, slot: u32, kind: Kind, payload: Payload, buf: &[u8], own: bool) {
         let now = self.tick();
         let conn = self.conns.at(slot);
-        conn.spoke = now;
-        if conn.phase != Phase::Open {
+        match conn.phase {
+            Phase::Open => conn.spoke = now,
+            Phase::Proving => return self.on_proof(slot, kind, payload.bytes(buf)),
+            _ => return,
+        }
+        if self.shared.trust.is_some() && self.is_new_token(slot, kind, payload.bytes(buf)) {
             return;
         }
         let raw::Heard::Message(kind) = raw::on_message(kind);
@@ -257,7 +331,9 @@ impl<N: Net> Shard<N> {
             text,
         };
         match conn.phase {
-            Phase::Open => self.end(slot, reason, &ws::close_frame(code.unwrap_or(1005), "")),
+            Phase::Open | Phase::Proving => {
+                self.end(slot, reason, &ws::close_frame(code.unwrap_or(1005), ""));
+            }
             // Our own close frame is on its way or there already.
             _ => self.kill_if_drained(slot),
         }

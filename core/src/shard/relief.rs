@@ -43,6 +43,7 @@ impl<N: Net> Shard<N> {
         let places = self.asks.capacity().saturating_sub(ASKS_KEPT_SAVING);
         let places = 2 * places * size_of::<Ask>();
         let held = held + places + self.shared.inboxes[self.me].bytes();
+        let held = held + self.net.buffered_bytes();
         let counters = &self.shared.counters[self.me];
         counters.assembly_bytes.set(self.assembly_bytes as u64);
         counters.memory_bytes.set(held as u64);

@@ -5,12 +5,17 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::thread::ThreadId;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::admission::Admission;
 use super::net::Incoming;
+#[cfg(feature = "tls")]
+use super::tls::Offer;
+use super::tokens::Revocation;
+use super::trust::Trust;
 use crate::address::Proxies;
 use crate::alive::Alive;
+use crate::auth::Claims;
 use crate::close::CloseReason;
 use crate::config::{Limits, ListenOptions, MessageRatePolicy, Origins};
 use crate::delivery::SharedTracker;
@@ -30,6 +35,7 @@ use crate::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, OnceLock, Ordering, PlainMutex,
 };
 use crate::transport::http::{self, Deflate};
+use crate::wanted::Wanted;
 
 /// The engine's clock: nanoseconds since it started, real or simulated.
 #[derive(Clone)]
@@ -46,7 +52,21 @@ impl Clock {
             Clock::Virtual(now) => now.load(Ordering::Relaxed),
         }
     }
+
+    /// Milliseconds since 1970; a simulated engine starts at [`SIMULATED_START_MS`].
+    pub(crate) fn unix_ms(&self) -> u64 {
+        match self {
+            Clock::Real(_) => {
+                let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                since_1970.map_or(0, |since| since.as_millis() as u64)
+            }
+            Clock::Virtual(_) => SIMULATED_START_MS + self.now_ns() / 1_000_000,
+        }
+    }
 }
+
+/// When simulated engines start: in the year 2020.
+pub(crate) const SIMULATED_START_MS: u64 = 1_577_836_800_000;
 
 /// A connection that the host has decided on.
 #[derive(Default)]
@@ -112,6 +132,13 @@ pub(crate) enum Ask {
     Accept(ConnectionId, Box<Accepted>),
     Refuse(ConnectionId, Box<Refusal>),
     Close(ConnectionId, u16, Box<str>),
+    /// A peer wants something that its grants or the host must allow.
+    Want(ConnectionId, Box<Wanted>),
+    /// The host has decided on such a thing; it is counted.
+    Decided(bool),
+    /// The connection has a new token, which was checked.
+    Renew(ConnectionId, Arc<Claims>),
+    Revoke(Arc<Revocation>),
     /// The peer closed, broke the protocol or (None) just ended its stream; pushed by the shard
     /// itself, behind what the host asked for in answer to the messages before.
     End(ConnectionId, Option<Box<(CloseReason, Frame)>>),
@@ -127,6 +154,15 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
+    /// Bytes that it counts for in the inbox.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Ask::Route(command) => command.bytes(),
+            Ask::Want(_, wanted) => wanted.bytes(),
+            _ => 0,
+        }
+    }
+
     /// When it was published, where it is a publication.
     pub(crate) fn since_ns(&self) -> Option<u64> {
         match self {
@@ -172,6 +208,9 @@ pub(crate) struct Shared {
     /// Of each listener.
     pub(crate) listeners: Box<[ListenOptions]>,
     pub(crate) proxies: Proxies,
+    /// What TLS listeners offer; None where the engine was started without.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<Offer>>,
     /// The engine has threads of its own; else the host turns it.
     pub(crate) own_threads: bool,
     /// What may wait in one inbox.
@@ -204,6 +243,8 @@ pub(crate) struct Shared {
     pub(crate) corked_ns: AtomicU64,
     pub(crate) corks: AtomicUsize,
     pub(crate) admission: Admission,
+    /// Where tokens are asked for.
+    pub(crate) trust: Option<Trust>,
     /// 0 while running; nanoseconds of the clock when the stop began.
     pub(crate) stop_ns: AtomicU64,
     /// A shard panicked; the engine stops by itself.
@@ -275,10 +316,7 @@ impl Shared {
 
     /// Gives a shard something to do and wakes it.
     pub(crate) fn ask(&self, shard: usize, ask: Ask) {
-        let bytes = match &ask {
-            Ask::Route(command) => command.bytes(),
-            _ => 0,
-        };
+        let bytes = ask.bytes();
         self.inboxes[shard].push(ask, bytes);
         self.rouse(shard);
     }
@@ -325,7 +363,7 @@ impl Shared {
         }
         let shards = self.memory.iter().map(|m| m.load(Ordering::Relaxed));
         let events = self.event_bytes.load(Ordering::Relaxed);
-        shards.sum::<usize>() + events + self.history_bytes()
+        shards.sum::<usize>() + events + self.history_bytes() + self.directory.rosters.bytes()
     }
 
     fn history_bytes(&self) -> usize {
@@ -340,7 +378,8 @@ impl Shared {
         all.reports_dropped = self.reports_dropped.load(Ordering::Relaxed);
         all.event_bytes = self.event_bytes.load(Ordering::Relaxed) as u64;
         all.history_bytes = self.history_bytes() as u64;
-        all.memory_bytes += all.event_bytes + all.history_bytes;
+        let rosters = self.directory.rosters.bytes() as u64;
+        all.memory_bytes += all.event_bytes + all.history_bytes + rosters;
         all.websocket_names = self.websocket_metrics;
         all
     }

@@ -77,6 +77,7 @@ impl Reject {
     pub(crate) fn to_bytes(self, head_only: bool) -> Vec<u8> {
         const TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
         let headers: &[(&str, &str)] = match self.status {
+            401 => &[TEXT, ("WWW-Authenticate", "Bearer")],
             405 => &[TEXT, ("Allow", "GET, HEAD")],
             426 => &[
                 TEXT,

@@ -9,7 +9,7 @@
 pub mod filters;
 mod rooms;
 
-use roomcast::testing::{peers, probe};
+use roomcast::testing::{peers, probe, tokens};
 
 /// A target's name, its folder in `corpus/`, and what it does with an input.
 pub type Target = (&'static str, &'static str, fn(&[u8]));
@@ -29,6 +29,8 @@ pub const TARGETS: &[Target] = &[
     ("rooms", "rooms", rooms),
     ("filter_text", "filter_text", filters::text),
     ("filter_tree", "filter_tree", filters::tree),
+    ("jwt_claims", "jwt_claims", jwt_claims),
+    ("jwks", "jwks", jwks),
 ];
 
 /// An HTTP request head.
@@ -71,6 +73,16 @@ pub fn forwarded(input: &[u8]) {
 /// Operations on rooms, connections and time, the engine beside a naive model.
 pub fn rooms(input: &[u8]) {
     rooms::run(input);
+}
+
+/// The claims of a token, and its header.
+pub fn jwt_claims(input: &[u8]) {
+    tokens::claims(input);
+}
+
+/// A set of keys.
+pub fn jwks(input: &[u8]) {
+    tokens::jwks(input);
 }
 
 /// A stream of frames as an input spells it: one byte for the message limit (times four, plus

@@ -39,13 +39,15 @@ const STAGES: &[(u8, &[&str])] = &[
             "payload",
             "request",
             "sync",
+            "tls",
+            "wanted",
         ],
     ),
     (1, &["transport", "dialect", "history", "outbound", "inbox"]),
     (2, &["rooms"]),
     (3, &["router"]),
     (4, &["shard", "edge"]),
-    (FACE_RANK, &["handle", "host", "events", "engine"]),
+    (FACE_RANK, &["handle", "wish", "host", "events", "engine"]),
     (6, &["lib", "manual", "testing"]),
 ];
 
