@@ -9,6 +9,7 @@ mod client;
 mod house;
 
 mod acting;
+mod address;
 mod adopt;
 mod batching;
 mod budget_memory;

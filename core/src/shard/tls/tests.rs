@@ -133,7 +133,7 @@ fn stream(frames: &[usize]) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// As outbound does, offers what is unsent up to the end of some frame, in one slice or several.
+    /// As outbound does, offers what is unsent up to the end of a frame, in a slice or several.
     #[test]
     fn the_peer_gets_each_byte_once_and_no_more_is_reported_than_was_taken(
         frames in prop::collection::vec(prop_oneof![2..300usize, 2..40_000usize], 1..30),
