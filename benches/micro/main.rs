@@ -140,50 +140,6 @@ fn outbox(c: &mut Criterion) {
     group.finish();
 }
 
-/// Members of a room of 10,000 go and come again; counts and pages are asked for. Time stands
-/// still, so no notice is made.
-fn presence(c: &mut Criterion) {
-    const MEMBERS: usize = 10_000;
-    let mut group = c.benchmark_group("presence");
-    let counted = RoomOptions::new().presence(true);
-    for (name, options) in [
-        ("without", RoomOptions::new()),
-        ("with", counted),
-        ("with notices", counted.presence_interval_ms(1_000)),
-    ] {
-        let (mut sim, ids) = engine_with(MEMBERS, options);
-        let handle = sim.handle().clone();
-        let mut parts = ids.chunks(MESSAGES as usize).cycle();
-        group.throughput(Throughput::Elements(MESSAGES));
-        group.bench_function(format!("200 leave and join {name}"), |b| {
-            b.iter(|| {
-                let part = parts.next().expect("a cycle");
-                for id in part {
-                    handle.leave(*id, "/hall").expect("it is taken");
-                    handle.join(*id, "/hall").expect("it is taken");
-                }
-                sim.turn();
-            });
-        });
-    }
-    let (sim, _) = engine_with(MEMBERS, counted);
-    let room = sim.handle().room("/hall").expect("a good name");
-    group.throughput(Throughput::Elements(1));
-    group.bench_function("counts of 10,000", |b| b.iter(|| room.presence()));
-    for limit in [100, 1_000] {
-        group.throughput(Throughput::Elements(limit as u64));
-        group.bench_function(format!("page of {limit} of 10,000"), |b| {
-            let mut after = None;
-            b.iter(|| {
-                let page = room.present(after, limit);
-                after = page.next;
-                page
-            });
-        });
-    }
-    group.finish();
-}
-
 /// A token of each algorithm, each with the one key that it needs.
 fn jwt(c: &mut Criterion) {
     let keys = |alg: &str| match alg {
@@ -229,7 +185,51 @@ fn grants(c: &mut Criterion) {
     group.finish();
 }
 
+/// Members of a room of 10,000 go and come again; counts and pages are asked for. Time stands still,
+/// so no notice is made.
+fn presence(c: &mut Criterion) {
+    const MEMBERS: usize = 10_000;
+    let mut group = c.benchmark_group("presence");
+    let counted = RoomOptions::new().presence(true);
+    for (name, options) in [
+        ("without", RoomOptions::new()),
+        ("with", counted),
+        ("with notices", counted.presence_interval_ms(1_000)),
+    ] {
+        let (mut sim, ids) = engine_with(MEMBERS, options);
+        let handle = sim.handle().clone();
+        let mut parts = ids.chunks(MESSAGES as usize).cycle();
+        group.throughput(Throughput::Elements(MESSAGES));
+        group.bench_function(format!("200 leave and join {name}"), |b| {
+            b.iter(|| {
+                let part = parts.next().expect("a cycle");
+                for id in part {
+                    handle.leave(*id, "/hall").expect("it is taken");
+                    handle.join(*id, "/hall").expect("it is taken");
+                }
+                sim.turn();
+            });
+        });
+    }
+    let (sim, _) = engine_with(MEMBERS, counted);
+    let room = sim.handle().room("/hall").expect("a good name");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("counts of 10,000", |b| b.iter(|| room.presence()));
+    for limit in [100, 1_000] {
+        group.throughput(Throughput::Elements(limit as u64));
+        group.bench_function(format!("page of {limit} of 10,000"), |b| {
+            let mut after = None;
+            b.iter(|| {
+                let page = room.present(after, limit);
+                after = page.next;
+                page
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group!(
-    benches, parse, frame, tape, rooms, outbox, presence, jwt, grants
+    benches, parse, frame, tape, rooms, outbox, jwt, grants, presence
 );
 criterion_main!(benches);
