@@ -198,7 +198,8 @@ pub extern "C" fn roomcast_claims_user(claims: Option<&roomcast_claims>) -> room
     text(claims, |claims| claims.user.as_deref())
 }
 
-/// Seconds since 1970 at which they end to hold (`exp`); 0 for never, and for NULL.
+/// Seconds since 1970 at which they end to hold (`exp`, and the leeway of the keys); 0 for never,
+/// and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_claims_expires_at(claims: Option<&roomcast_claims>) -> u64 {
     claims.map_or(0, |claims| claims.get().expires_at.unwrap_or(0))

@@ -431,7 +431,7 @@ fn a_host_without_tokens_says_by_itself_how_long_a_connection_may_stay() {
     let mut desk = Desk { sim, book };
     let peer = desk.connect("/own");
     let id = desk.book.lock().unwrap().opened[0];
-    let claims = |user: &str, life| {
+    let claims = |user: &str, life: u64| {
         let mut claims = Claims::new();
         claims.user = Some(user.into());
         claims.expires_at = Some(1_577_836_800 + life);

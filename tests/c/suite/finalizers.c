@@ -134,3 +134,57 @@ TEST(a_filter_goes_on_a_shard_and_calls_everything, PLAIN, 60) {
 TEST(a_filter_goes_in_a_turn_and_calls_everything, PLAIN, 60) {
     finalize_in_a_turn(accept_with_filter);
 }
+
+/* ---- What checks tokens ---- */
+
+struct check {
+    struct host host;
+    struct last last; /* of its data */
+    bool stops;
+    int asked;
+};
+
+/* Everybody is whom the token says, once all was called. */
+static uint32_t verify(void *data, roomcast_str token, uint64_t now_s, roomcast_claims *claims) {
+    struct check *check = data;
+    (void)now_s;
+    /* The call below that gives a new token comes here too, and so do those after it. */
+    if (COUNT_UP(check->asked) == 1) {
+        struct reentry from = {check->last.engine, NULL, 1, true, false};
+        reentry_calls(&from);
+        if (check->stops) reentry_stop(&from);
+    }
+    OK(roomcast_claims_set_user(claims, token));
+    return ROOMCAST_STATUS_OK;
+}
+
+static void on_last_check(void *data) {
+    struct check *check = data;
+    on_last(&check->last);
+}
+
+static void verify_and_call(bool stops) {
+    struct check check;
+    struct ws ws;
+    roomcast_auth *auth = NULL;
+    memset(&check, 0, sizeof check);
+    check.stops = stops;
+    OK(roomcast_auth_new_native(&check, verify, on_last_check, &auth));
+    host_prepare(&check.host);
+    OK(roomcast_config_set_shards(check.host.config, 1));
+    OK(roomcast_config_set_auth(check.host.config, auth));
+    roomcast_auth_free(auth);
+    host_start(&check.host);
+    check.last.engine = check.host.engine;
+    ws_ask(&ws, ws_tcp(check.host.port), "/?token=ada", NULL);
+    CHECK(stops || ws.status == 101);
+    ws_free(&ws);
+    /* Another took its place, inside its own call. */
+    UNTIL(LOAD(check.last.calls) == 1);
+    CHECK(LOAD(check.asked) >= 1);
+    host_free(&check.host);
+    EQ(1, check.last.calls);
+}
+
+TEST(a_check_of_tokens_calls_everything_and_replaces_itself, PLAIN, 60) { verify_and_call(false); }
+TEST(a_check_of_tokens_calls_everything_and_stops, PLAIN, 60) { verify_and_call(true); }

@@ -175,7 +175,8 @@ struct seen host_wait(struct host *host, uint32_t kind, uint64_t connection, siz
     struct seen seen;
     size_t left = nth;
     static const char *const kinds[] = {"none", "connecting", "opened", "message", "closed",
-                                        "backpressure", "lagged", "delivered"};
+                                        "backpressure", "lagged", "delivered", "expiring",
+                                        "permission"};
     suite_at(__FILE__, __LINE__, kinds[kind < LENGTH(kinds) ? kind : 0]);
     while (!find(host, kind, connection, &left, &seen)) {
         left = nth;

@@ -145,8 +145,8 @@ NULLS(roomcast_version_text) {
 }
 
 NULLS(roomcast_status_text) {
-    static const uint32_t known[] = {0,  1,  2,  3,  4,  10, 11, 12, 13, 14,
-                                     15, 20, 21, 30, 31, 40, 41, 42, 43, 44};
+    static const uint32_t known[] = {0,  1,  2,  3,  4,  10, 11, 12, 13, 14, 15, 20, 21,
+                                     30, 31, 40, 41, 42, 43, 44, 45, 50, 51, 52, 53, 54};
     size_t next = 0;
     (void)w;
     for (uint32_t status = 0; status < 1000; status++) {
@@ -181,6 +181,7 @@ REQUEST_TEXT(query)
 REQUEST_TEXT(origin)
 REQUEST_TEXT(host)
 REQUEST_TEXT(peer)
+REQUEST_TEXT(peer_ip)
 
 /* By name: none for NULL and for a name that is no text. */
 #define REQUEST_NAMED(what, wanted, name)                                                        \
@@ -286,10 +287,16 @@ NULLS(roomcast_text_str) {
         (void)w;                                                                                 \
         roomcast_##what##_free(NULL);                                                            \
     }
+FREE_OF_NULL(auth)
+FREE_OF_NULL(claims)
 FREE_OF_NULL(config)
 FREE_OF_NULL(engine)
 FREE_OF_NULL(filter)
 FREE_OF_NULL(ids)
+FREE_OF_NULL(keys)
 FREE_OF_NULL(names)
+FREE_OF_NULL(present)
 FREE_OF_NULL(text)
+FREE_OF_NULL(tls)
 FREE_OF_NULL(upgrade)
+FREE_OF_NULL(wish)

@@ -133,6 +133,28 @@ NULLS(roomcast_config_set_origins) {
     OK(roomcast_config_set_origins(w->config, NULL, 0));
 }
 
+NULLS(roomcast_config_set_trusted_proxies) {
+    const roomcast_str good = S("10.0.0.0/8");
+    IS(INVALID_ARGUMENT, roomcast_config_set_trusted_proxies(NULL, &good, 1));
+    IS(INVALID_ARGUMENT, roomcast_config_set_trusted_proxies(w->config, NULL, 1));
+    IS(INVALID_ARGUMENT, roomcast_config_set_trusted_proxies(w->config, &good, SIZE_MAX));
+    EACH(bad, bad_texts, roomcast_str) {
+        const roomcast_str pair[] = {good, *bad};
+        IS(INVALID_ARGUMENT, roomcast_config_set_trusted_proxies(w->config, pair, 2));
+    }
+    OK(roomcast_config_set_trusted_proxies(w->config, &good, 1));
+    OK(roomcast_config_set_trusted_proxies(w->config, NULL, 0));
+}
+
+NULLS(roomcast_config_set_forwarded_header) {
+    const uint32_t good = ROOMCAST_FORWARDED_HEADER_X_FORWARDED_FOR;
+    IS(INVALID_ARGUMENT, roomcast_config_set_forwarded_header(NULL, good));
+    EACH(bad, bad_enums, uint32_t)
+        IS(INVALID_ARGUMENT, roomcast_config_set_forwarded_header(w->config, *bad));
+    IS(INVALID_ARGUMENT, roomcast_config_set_forwarded_header(w->config, 2));
+    OK(roomcast_config_set_forwarded_header(w->config, good));
+}
+
 NULLS(roomcast_config_set_limit) {
     uint64_t value = 0;
     IS(INVALID_ARGUMENT, roomcast_config_set_limit(NULL, ROOMCAST_LIMIT_EVENTS_MAX, 5));

@@ -25,6 +25,9 @@ NULLS(roomcast_connection_accept) {
         accept.subprotocol = *bad;
         IS(INVALID_ARGUMENT, roomcast_connection_accept(w->engine, w->connection, &accept));
         accept.subprotocol = S("");
+        accept.info = *bad;
+        IS(INVALID_ARGUMENT, roomcast_connection_accept(w->engine, w->connection, &accept));
+        accept.info = S("");
         accept.rooms = rooms;
         accept.room_count = 2;
         IS(INVALID_ARGUMENT, roomcast_connection_accept(w->engine, w->connection, &accept));
@@ -367,5 +370,6 @@ NULLS(roomcast_room_release) {
         UNTOUCHED(place);                                                                        \
     }
 ROOM_FIGURE(members, size_t)
+ROOM_FIGURE(presence, roomcast_presence)
 ROOM_FIGURE(position, roomcast_position)
 ROOM_FIGURE(name, roomcast_str)

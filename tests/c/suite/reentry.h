@@ -16,6 +16,8 @@ struct reentry {
 
 /* All but those that end an engine. */
 void reentry_calls(const struct reentry *from);
+/* Of these, those of tokens, TLS and presence. */
+void reentry_edge(const struct reentry *from);
 /* Stops, in each way: begun on a shard. */
 void reentry_stop(const struct reentry *from);
 

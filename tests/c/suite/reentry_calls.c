@@ -289,6 +289,7 @@ void reentry_calls(const struct reentry *from) {
     connection_calls(from);
     adopt(from->engine);
     look(from->engine);
+    reentry_edge(from);
     roomcast_engine_is_stopping(from->engine);
 }
 

@@ -8,6 +8,8 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include <openssl/ssl.h>
+
 #include "suite.h"
 
 /* The example of RFC 6455, section 1.3. */
@@ -45,15 +47,24 @@ int ws_unix(const char *path) {
 }
 
 /* What an engine that closes refuses is no failure of the test; what it then sends is. */
-static void send_all(int fd, const void *data, size_t len) {
+static void send_all(struct ws *ws, const void *data, size_t len) {
     const char *bytes = data;
     while (len > 0) {
-        ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent < 0) return;
+        ssize_t sent = ws->tls ? SSL_write(ws->tls, bytes, (int)len)
+                               : send(ws->fd, bytes, len, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR && !ws->tls) continue;
+        if (sent <= 0) return;
         bytes += sent;
         len -= (size_t)sent;
     }
+}
+
+/* What a record brings; an end is one however it comes. */
+static ssize_t decrypted(struct ws *ws, void *into, size_t place) {
+    int got = SSL_read(ws->tls, into, (int)place);
+    if (got > 0) return got;
+    errno = SSL_get_error(ws->tls, got) == SSL_ERROR_WANT_READ ? EAGAIN : ECONNRESET;
+    return -1;
 }
 
 /* Reads more; false at the end of the stream, also after a reset. */
@@ -70,7 +81,9 @@ static bool more(struct ws *ws) {
     }
     ssize_t got;
     do {
-        got = recv(ws->fd, ws->in + ws->have, ws->place - ws->have, 0);
+        size_t place = ws->place - ws->have;
+        got = ws->tls ? decrypted(ws, ws->in + ws->have, place)
+                      : recv(ws->fd, ws->in + ws->have, place, 0);
     } while (got < 0 && errno == EINTR);
     if (got < 0 && errno != ECONNRESET && errno != EPIPE)
         suite_fail(__FILE__, __LINE__, "recv: %s", strerror(errno));
@@ -95,11 +108,17 @@ size_t ws_request(char *text, size_t size, const char *target, const char *more_
     return (size_t)len;
 }
 
-void ws_answer(struct ws *ws, int fd) {
+/* A peer that has sent nothing yet. */
+static void begin(struct ws *ws, int fd, SSL *tls) {
     struct timeval patience = {30 * (suite_slow() > 1 ? 6 : 1), 0};
     memset(ws, 0, sizeof *ws);
     ws->fd = fd;
+    ws->tls = tls;
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+}
+
+/* Reads the response's head. */
+static void answered(struct ws *ws) {
     while (!ws->have || !memmem(ws->in, ws->have, "\r\n\r\n", 4))
         if (!more(ws)) return;
     unsigned char *end = memmem(ws->in, ws->have, "\r\n\r\n", 4);
@@ -110,12 +129,27 @@ void ws_answer(struct ws *ws, int fd) {
     CHECK(sscanf(ws->head, "HTTP/1.1 %d", &ws->status) == 1);
 }
 
-void ws_ask(struct ws *ws, int fd, const char *target, const char *more_headers) {
+void ws_answer(struct ws *ws, int fd) {
+    begin(ws, fd, NULL);
+    answered(ws);
+}
+
+static void ask(struct ws *ws, const char *target, const char *more_headers) {
     char text[8192];
     size_t len = ws_request(text, sizeof text, target, more_headers);
-    send_all(fd, text, len);
-    ws_answer(ws, fd);
+    send_all(ws, text, len);
+    answered(ws);
     if (ws->status == 101) HAS(KEY_ANSWER, ws->head);
+}
+
+void ws_ask(struct ws *ws, int fd, const char *target, const char *more_headers) {
+    begin(ws, fd, NULL);
+    ask(ws, target, more_headers);
+}
+
+void ws_ask_tls(struct ws *ws, SSL *tls, const char *target, const char *more_headers) {
+    begin(ws, SSL_get_fd(tls), tls);
+    ask(ws, target, more_headers);
 }
 
 void ws_open(struct ws *ws, uint16_t port, const char *target) {
@@ -142,7 +176,7 @@ void ws_frame(struct ws *ws, bool last, int opcode, const void *data, size_t len
     n += 4;
     for (size_t i = 0; i < len; i++)
         frame[n + i] = (unsigned char)(((const unsigned char *)data)[i] ^ mask[i % 4]);
-    send_all(ws->fd, frame, n + len);
+    send_all(ws, frame, n + len);
     free(frame);
 }
 
@@ -219,7 +253,8 @@ int ws_expect_end(struct ws *ws) {
 }
 
 void ws_free(struct ws *ws) {
-    if (ws->fd >= 0) close(ws->fd);
+    if (ws->tls) SSL_free(ws->tls);
+    else if (ws->fd >= 0) close(ws->fd);
     free(ws->in);
     free(ws->data);
     memset(ws, 0, sizeof *ws);
@@ -238,9 +273,9 @@ int ws_get(uint16_t port, const char *method, const char *path, char *body, size
     int len = snprintf(text, sizeof text,
                        "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method,
                        path);
-    int fd = ws_tcp(port);
-    send_all(fd, text, (size_t)len);
-    ws_answer(&ws, fd);
+    begin(&ws, ws_tcp(port), NULL);
+    send_all(&ws, text, (size_t)len);
+    answered(&ws);
     while (more(&ws)) continue;
     size_t got = ws.have - ws.used;
     if (size > 0) {

@@ -1,4 +1,5 @@
-/* A small blocking WebSocket client over POSIX sockets, TCP and unix; one thread per peer. */
+/* A small blocking WebSocket client over POSIX sockets, TCP and unix, and over TLS; one thread per
+ * peer. */
 #ifndef WS_H
 #define WS_H
 
@@ -8,8 +9,11 @@
 
 enum ws_opcode { WS_MORE = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
 
+struct ssl_st;
+
 struct ws {
     int fd;
+    struct ssl_st *tls; /* NULL where it is plain; else it owns the descriptor */
     int status;         /* of the HTTP response */
     char head[4096];    /* the response's head */
     unsigned char *in;  /* read, not yet used: in[used..have] */
@@ -26,6 +30,8 @@ int ws_unix(const char *path);
 
 /* Sends the request on a connected socket and reads the response's head. */
 void ws_ask(struct ws *ws, int fd, const char *target, const char *more_headers);
+/* The same within TLS (edge_tls). */
+void ws_ask_tls(struct ws *ws, struct ssl_st *tls, const char *target, const char *more_headers);
 /* The same with a new TCP connection; fails the test where the answer is not 101. */
 void ws_open(struct ws *ws, uint16_t port, const char *target);
 /* Only the request, as text. */
