@@ -557,7 +557,7 @@ def test_pulled_events_tell_of_claims_and_of_their_end(
 ) -> None:
     engine: roomcast.Engine = roomcast_engine(auth=KEYS, pull=True, token_notice_ms=3_600_000)
     engine.start()
-    client = roomcast_client(engine, f"/?token={token('ada', jti='1')}")
+    client = roomcast_client(engine, f"/?token={token('ada', jti='1', life=60)}")
     events = engine.events()
     connect = next(events)
     assert connect.kind == "connect" and connect.connection.claims.user == "ada"
