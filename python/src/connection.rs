@@ -389,12 +389,14 @@ impl Connection {
 
     /// What its token says, or what it was accepted with instead; the newest of several.
     #[getter]
-    fn claims(&self) -> Option<Claims> {
-        self.inner.lock().proof.claims().map(Claims)
+    fn claims(&self, py: Python<'_>) -> PyResult<Option<Claims>> {
+        self.link.handle(py)?;
+        Ok(self.inner.lock().proof.claims().map(Claims))
     }
 
     /// Whether its token allows this.
-    fn may(&self, verb: &str, room: &str) -> PyResult<bool> {
+    fn may(&self, py: Python<'_>, verb: &str, room: &str) -> PyResult<bool> {
+        self.link.handle(py)?;
         let verb = self::verb(verb)?;
         let claims = self.inner.lock().proof.claims();
         Ok(claims.is_some_and(|claims| claims.grants.may(verb, room)))
