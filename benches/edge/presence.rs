@@ -1,17 +1,17 @@
 //! What presence costs: counts of rooms of all sizes, pages, joins and leaves.
 //!
-//! In: a plan. Out: nanoseconds, on the simulated network, and whether the pages of a room are its
+//! In: a plan. Out: nanoseconds of this thread, on the simulated network, and whether the pages of a room are its
 //! members, each once. Generator thread.
 
 use std::collections::HashSet;
 use std::error::Error;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use roomcast::testing::Sim;
 use roomcast::{Accept, Config, Connection, ConnectionId, Handler, Pending, Request, RoomOptions};
-use roomcast_benches::figure::{Outcome, Unit};
+use roomcast_benches::figure::{Outcome, Unit, quantile};
+use roomcast_benches::sys;
 
 use crate::plan::Plan;
 use crate::tokens::each_ns;
@@ -89,15 +89,14 @@ pub fn run(plan: &Plan, _: usize) -> Result<Vec<Outcome>, Box<dyn Error>> {
     Ok(vec![outcome])
 }
 
-/// Nanoseconds of a page, and whether all pages are the members, each once.
+/// Nanoseconds of a page, the median of them, and whether all are the members, each once.
 fn pages(members: usize, limit: usize) -> (f64, bool) {
     let (sim, ids) = hall(members, RoomOptions::new().presence(true));
-    let (mut seen, mut after, mut took, mut count) = (HashSet::new(), None, 0, 0);
+    let (mut seen, mut after, mut times) = (HashSet::new(), None, Vec::new());
     loop {
-        let began = Instant::now();
+        let began = sys::thread_ns();
         let page = sim.handle().present(HALL, after, limit);
-        took += began.elapsed().as_nanos();
-        count += 1;
+        times.push(sys::thread_ns() - began);
         let fresh = page.present.iter().filter(|one| seen.insert(one.id));
         if fresh.count() != page.present.len() {
             return (f64::NAN, false);
@@ -108,7 +107,7 @@ fn pages(members: usize, limit: usize) -> (f64, bool) {
         }
     }
     let whole = seen.len() == ids.len() && ids.iter().all(|id| seen.contains(id));
-    (took as f64 / f64::from(count), whole)
+    (quantile(&mut times, 0.5) as f64, whole)
 }
 
 /// Nanoseconds of a leave and a join, the shard's part included: the median turn.
@@ -121,14 +120,13 @@ fn leave_and_join_ns(
     let handle = sim.handle().clone();
     let mut times = Vec::new();
     for part in ids.chunks(PART).cycle().take(turns) {
-        let began = Instant::now();
+        let began = sys::thread_ns();
         for id in part {
             handle.leave(*id, HALL)?;
             handle.join(*id, HALL)?;
         }
         sim.turn();
-        times.push(began.elapsed().as_nanos() as f64 / part.len() as f64);
+        times.push((sys::thread_ns() - began) / part.len() as u64);
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    Ok(quantile(&mut times, 0.5) as f64)
 }
