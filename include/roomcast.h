@@ -106,14 +106,24 @@ extern "C" {
 typedef struct roomcast_labels roomcast_labels;
 
 /**
- * What a peer asked for in its HTTP head. Everything in it was chosen by the peer: a cookie or a
- * query value is to be verified before it is believed.
+ * What a peer asked for in its HTTP head. Everything in it but its claims was chosen by the peer:
+ * a cookie or a query value is to be verified before it is believed.
  *
  * Found in an event or in the call of a page function, and valid as long as that is, together
  * with all texts that the functions below give. They are read on any thread. Where there is no
  * such text, `data` is NULL.
  */
 typedef struct roomcast_request roomcast_request;
+
+/**
+ * What a token says of its bearer.
+ *
+ * Those of a request or an event are the library's: valid as long as that is, with the texts that
+ * the functions below give, and read on any thread. A host may make its own, for
+ * `roomcast_accept`, by `roomcast_claims_new`, filled by `roomcast_claims_set_...` and `_allow`,
+ * one thread at a time, let go of by `roomcast_claims_free`.
+ */
+typedef struct roomcast_claims roomcast_claims;
 
 /**
  * The answer to a plain GET request, filled by `roomcast_page_set` inside a page function.
@@ -128,6 +138,46 @@ typedef struct roomcast_page roomcast_page;
  * `roomcast_config_free`. Without a listener an engine only takes adopted sockets.
  */
 typedef struct roomcast_config roomcast_config;
+
+/**
+ * Keys that JWTs are signed with, and what these must say. One thread at a time.
+ *
+ * Made by `roomcast_keys_new`, filled by `roomcast_keys_add_...` and `_set_...`, read by
+ * `roomcast_auth_new` (which copies them), let go of by `roomcast_keys_free`.
+ *
+ * A JWT says by `sub` who it is, by `exp`, `nbf` and `iat` when that holds, by `jti` its own name,
+ * by `info` what others in a room with presence are told, and by `rooms` what is allowed:
+ * `{"lobby": "join", "team:7:*": "join publish"}`.
+ */
+typedef struct roomcast_keys roomcast_keys;
+
+/**
+ * How peers prove who they are: who checks their tokens, and where these are looked for. One
+ * thread at a time.
+ *
+ * Made by `roomcast_auth_new` or `_new_native`, filled by `roomcast_auth_set_...`, read by
+ * `roomcast_config_set_auth` and `roomcast_engine_reload_auth` (which copy it), let go of by
+ * `roomcast_auth_free`.
+ *
+ * A token is looked for in the order of header, query, cookie, first message; the first that is
+ * there counts. With none of them set, it is the header `Authorization: Bearer ...` and the query
+ * value `token`.
+ */
+typedef struct roomcast_auth roomcast_auth;
+
+/**
+ * Certificates with their keys, and the versions of TLS that are spoken: 1.2 and 1.3. One thread
+ * at a time.
+ *
+ * Made by `roomcast_tls_new`, filled by `roomcast_tls_add_...` and `_set_...`, read by
+ * `roomcast_config_set_tls` and `roomcast_engine_reload_tls` (which copy it), let go of by
+ * `roomcast_tls_free`.
+ *
+ * Of several certificates a peer is shown the first that has the name which it asks for (a
+ * wildcard stands for one label) with a key that it can check; the very first where it asks for
+ * none, or for a name that none has.
+ */
+typedef struct roomcast_tls roomcast_tls;
 
 /**
  * A running engine. Its functions may be called from any thread at any time, callbacks included,
@@ -148,6 +198,20 @@ typedef struct roomcast_engine roomcast_engine;
  * have it, so it does not matter whether each has its own.
  */
 typedef struct roomcast_filter roomcast_filter;
+
+/**
+ * What a peer wants in a room and the host decides on: found in `ROOMCAST_EVENT_PERMISSION`, and
+ * valid as long as that event. Answered by `roomcast_wish_allow` or `_deny`, from any thread. To
+ * answer later keep it by `roomcast_wish_keep`; let go of by `roomcast_wish_free`, also after its
+ * engine. When nobody has it any more it is denied, and after `verdict_timeout_ms` in any case.
+ */
+typedef struct roomcast_wish roomcast_wish;
+
+/**
+ * Some members of a room with presence, in the order in which they joined. Made by
+ * `roomcast_engine_present` and `roomcast_room_present`, let go of by `roomcast_present_free`.
+ */
+typedef struct roomcast_present roomcast_present;
 
 /**
  * Ids of connections. Made by `roomcast_engine_connections` and `_members`, let go of by
@@ -298,6 +362,30 @@ typedef enum roomcast_status {
      * The engine is broken by an internal error and can only be stopped.
      */
     ROOMCAST_STATUS_BROKEN = 44,
+    /**
+     * The library was built without this feature.
+     */
+    ROOMCAST_STATUS_NOT_BUILT = 45,
+    /**
+     * A certificate or its key cannot be used.
+     */
+    ROOMCAST_STATUS_CERTIFICATE = 50,
+    /**
+     * A key for tokens cannot be used.
+     */
+    ROOMCAST_STATUS_TOKEN_KEY = 51,
+    /**
+     * The token is not valid.
+     */
+    ROOMCAST_STATUS_TOKEN = 52,
+    /**
+     * The token has expired.
+     */
+    ROOMCAST_STATUS_TOKEN_EXPIRED = 53,
+    /**
+     * The token has been revoked.
+     */
+    ROOMCAST_STATUS_TOKEN_REVOKED = 54,
 } roomcast_status;
 
 /**
@@ -496,7 +584,8 @@ typedef enum roomcast_limit {
     ROOMCAST_LIMIT_USER_TIMEOUT_MS = 28,
     /**
      * Connections from one IP address, handshakes included, 0 for no such limit; one more is
-     * answered with 429. Behind a proxy all come from the proxy's. Default 0.
+     * answered with 429. Those of `trusted_proxies` count for the peer's own address, once that is
+     * known; behind any other proxy all come from the proxy's. Default 0.
      */
     ROOMCAST_LIMIT_ADDRESS_CONNECTIONS_MAX = 29,
     /**
@@ -576,6 +665,44 @@ typedef enum roomcast_limit {
      * Bytes of a room's history, where it has one (`roomcast_room_options`). Default 1 MiB.
      */
     ROOMCAST_LIMIT_HISTORY_BYTES_MAX = 45,
+    /**
+     * Microseconds that a turn spends on TLS handshakes before it goes on with its other work; the
+     * other handshakes wait for the next turn. Default 1,000.
+     */
+    ROOMCAST_LIMIT_TLS_BUDGET_US = 46,
+    /**
+     * Bytes of a token; a longer one is not valid. Default 8 KiB.
+     */
+    ROOMCAST_LIMIT_TOKEN_BYTES_MAX = 47,
+    /**
+     * Tokens that are not valid which one address (of IPv6 the first 64 bits) may bring a minute,
+     * 0 for no such limit; beyond it requests from there are answered with 429, their tokens
+     * unread. Default 60.
+     */
+    ROOMCAST_LIMIT_TOKEN_FAILURES_MAX = 48,
+    /**
+     * Milliseconds before its token expires that a connection is told so, 0 for not at all.
+     * Default 30 s.
+     */
+    ROOMCAST_LIMIT_TOKEN_NOTICE_MS = 49,
+    /**
+     * Users and tokens that are remembered as revoked; the oldest are forgotten first. Default
+     * 100,000.
+     */
+    ROOMCAST_LIMIT_REVOCATIONS_MAX = 50,
+    /**
+     * Members of a room on one page of who is there. Default 1,000.
+     */
+    ROOMCAST_LIMIT_PRESENCE_PAGE_MAX = 51,
+    /**
+     * Members of a room above which no notices of who came and went are made. Default 1,000.
+     */
+    ROOMCAST_LIMIT_PRESENCE_NOTICE_MEMBERS_MAX = 52,
+    /**
+     * Members that one notice names as having come, or gone; of more than that only their number
+     * is told. Default 100.
+     */
+    ROOMCAST_LIMIT_PRESENCE_NOTICE_NAMES_MAX = 53,
 } roomcast_limit;
 
 /**
@@ -584,6 +711,129 @@ typedef enum roomcast_limit {
  * @param limit one of `roomcast_limit`
  */
 const char *roomcast_limit_name(uint32_t limit);
+
+/* ------------------------------------------------------------------------------------------
+ * Claims
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * What a peer may ask for in a room.
+ */
+typedef enum roomcast_verb {
+    /**
+     * To be a member: to be sent what is published.
+     */
+    ROOMCAST_VERB_JOIN = 1,
+    /**
+     * To publish.
+     */
+    ROOMCAST_VERB_PUBLISH = 2,
+    /**
+     * To see who is there.
+     */
+    ROOMCAST_VERB_PRESENCE = 3,
+} roomcast_verb;
+
+/**
+ * Makes claims of nobody, for ever, without any right.
+ *
+ * @param claims gets them
+ */
+roomcast_status roomcast_claims_new(roomcast_claims **claims);
+
+/**
+ * Lets go of claims; connections that were accepted with them keep them. NULL does nothing.
+ */
+void roomcast_claims_free(roomcast_claims *claims);
+
+/**
+ * Sets who it is.
+ *
+ * @param user as in `roomcast_accept`; empty for nobody
+ */
+roomcast_status roomcast_claims_set_user(roomcast_claims *claims,
+                                         roomcast_str user);
+
+/**
+ * Sets when they end to hold.
+ *
+ * @param seconds since 1970; 0 for never
+ */
+roomcast_status roomcast_claims_set_expires_at(roomcast_claims *claims,
+                                               uint64_t seconds);
+
+/**
+ * Sets when the token was made, which decides whether a revocation of its user meets it.
+ *
+ * @param seconds since 1970; 0 for not known: then every revocation of the user does
+ */
+roomcast_status roomcast_claims_set_issued_at(roomcast_claims *claims,
+                                              uint64_t seconds);
+
+/**
+ * Sets the token's own name, by which it can be revoked (`roomcast_token_revoke`).
+ *
+ * @param token_id empty for none
+ */
+roomcast_status roomcast_claims_set_token_id(roomcast_claims *claims,
+                                             roomcast_str token_id);
+
+/**
+ * Sets what others in a room with presence are told of the bearer.
+ *
+ * @param json a value in JSON; empty for none
+ */
+roomcast_status roomcast_claims_set_info(roomcast_claims *claims,
+                                         roomcast_str json);
+
+/**
+ * Allows the bearer something in a room, or in all rooms whose names begin alike; adds to what was
+ * allowed before.
+ *
+ * @param rooms a room's name; where it ends in `*`, all that begin with what stands before it;
+ *        `*` alone is every room
+ * @param verbs the sum of `1 << verb` of each `roomcast_verb`; other bits mean nothing
+ */
+roomcast_status roomcast_claims_allow(roomcast_claims *claims,
+                                      roomcast_str rooms,
+                                      uint32_t verbs);
+
+/**
+ * Who it is (`sub`); `data` is NULL where they do not say, and for NULL.
+ */
+roomcast_str roomcast_claims_user(const roomcast_claims *claims);
+
+/**
+ * Seconds since 1970 at which they end to hold (`exp`); 0 for never, and for NULL.
+ */
+uint64_t roomcast_claims_expires_at(const roomcast_claims *claims);
+
+/**
+ * Seconds since 1970 at which the token was made (`iat`); 0 where they do not say, and for NULL.
+ */
+uint64_t roomcast_claims_issued_at(const roomcast_claims *claims);
+
+/**
+ * The token's own name (`jti`); `data` is NULL where it has none, and for NULL.
+ */
+roomcast_str roomcast_claims_token_id(const roomcast_claims *claims);
+
+/**
+ * What others in a room with presence are told of the bearer (`info`), in JSON; `data` is NULL
+ * where that is nothing, and for NULL.
+ */
+roomcast_str roomcast_claims_info(const roomcast_claims *claims);
+
+/**
+ * Whether they allow something in a room (`rooms`); false for NULL, and for what is no verb or no
+ * text.
+ *
+ * @param verb one of `roomcast_verb`
+ * @param room the room's name
+ */
+bool roomcast_claims_may(const roomcast_claims *claims,
+                         uint32_t verb,
+                         roomcast_str room);
 
 /* ------------------------------------------------------------------------------------------
  * Requests
@@ -656,9 +906,29 @@ roomcast_str roomcast_request_host(const roomcast_request *request);
 
 /**
  * The other end of the connection, such as "127.0.0.1:50123"; none on a unix socket. Behind a
- * proxy this is the proxy.
+ * proxy this is the proxy, unless that sends a PROXY header (`roomcast_listen_options`): then it
+ * is the peer that the header names. For logs that tell one connection from another; who the peer
+ * is, as far as that can be known, says `roomcast_request_peer_ip`.
  */
 roomcast_str roomcast_request_peer(const roomcast_request *request);
+
+/**
+ * The address of the peer itself, without a port: what to count, to limit and to ban by. An IPv4
+ * address within IPv6 is given as IPv4.
+ *
+ * It is that of `roomcast_request_peer` where this is none of
+ * `roomcast_config_set_trusted_proxies`. Where it is, it is the address nearest to us in its
+ * forwarded header that is not trusted itself; where all of them are, the first; where one cannot
+ * be read, the one to the right of it. So a peer can choose it only as far as a trusted proxy lets
+ * it. None on a unix socket of which nothing else is known.
+ */
+roomcast_str roomcast_request_peer_ip(const roomcast_request *request);
+
+/**
+ * What the peer's token says, which was checked (`roomcast_config_set_auth`); valid as long as the
+ * request. NULL where no token is asked for, or it is optional and was not there, and for NULL.
+ */
+const roomcast_claims *roomcast_request_claims(const roomcast_request *request);
 
 /* ------------------------------------------------------------------------------------------
  * Events
@@ -740,6 +1010,18 @@ typedef enum roomcast_event_kind {
      * `events_max` events wait it is dropped, and counted (`reports_dropped`).
      */
     ROOMCAST_EVENT_DELIVERED = 7,
+    /**
+     * Its token expires in `token_notice_ms`; then it is closed with 4003, unless it has brought a
+     * new one (`roomcast_connection_refresh`). `roomcast_event_claims` says when.
+     */
+    ROOMCAST_EVENT_EXPIRING = 8,
+    /**
+     * The peer wants something in the room `text` that its token does not allow by itself
+     * (`roomcast_connection_request_join` and `_request_publish`): answer by
+     * `roomcast_wish_allow` or `_deny`. Has `wish` and `verb`, and `message` and `message_kind`
+     * of what it wants to publish.
+     */
+    ROOMCAST_EVENT_PERMISSION = 9,
 } roomcast_event_kind;
 
 /**
@@ -805,6 +1087,18 @@ typedef enum roomcast_close_reason {
      */
     ROOMCAST_CLOSE_REASON_LIMIT = 10,
     /**
+     * Its token expired and it brought no new one (4003).
+     */
+    ROOMCAST_CLOSE_REASON_TOKEN_EXPIRED = 11,
+    /**
+     * It, its token or its user was revoked (4004).
+     */
+    ROOMCAST_CLOSE_REASON_REVOKED = 12,
+    /**
+     * Its first message, or a new token in a later one, was no valid token (4401).
+     */
+    ROOMCAST_CLOSE_REASON_UNAUTHORIZED = 13,
+    /**
      * A reason that is newer than this header.
      */
     ROOMCAST_CLOSE_REASON_OTHER = 255,
@@ -822,7 +1116,7 @@ typedef struct roomcast_event {
      */
     uint32_t kind;
     /**
-     * Of a message: one of `roomcast_kind`.
+     * Of a message and of permission to publish: one of `roomcast_kind`.
      */
     uint32_t message_kind;
     /**
@@ -839,7 +1133,7 @@ typedef struct roomcast_event {
      */
     roomcast_str user;
     /**
-     * Of a message: the payload.
+     * Of a message and of permission to publish: the payload.
      */
     roomcast_bytes message;
     /**
@@ -847,8 +1141,8 @@ typedef struct roomcast_event {
      */
     const roomcast_request *request;
     /**
-     * Of lagged and delivered: the room's name. Of closed: the peer's text or the rule that it
-     * broke, or NULL.
+     * Of lagged, delivered and permission: the room's name. Of closed: the peer's text or the rule
+     * that it broke, or NULL.
      */
     roomcast_str text;
     /**
@@ -868,6 +1162,14 @@ typedef struct roomcast_event {
      */
     const roomcast_delivery *delivery;
     /**
+     * Of permission: to be answered, now or, if it is kept, later.
+     */
+    const roomcast_wish *wish;
+    /**
+     * Of permission: one of `roomcast_verb`, to join or to publish.
+     */
+    uint32_t verb;
+    /**
      * Of closed: one of `roomcast_close_reason`.
      */
     uint32_t close_reason;
@@ -886,10 +1188,34 @@ typedef struct roomcast_event {
      */
     bool missed_replaced;
     /**
+     * The library's: what a callback is lent.
+     */
+    const void *lent;
+    /**
      * The library's: what `roomcast_events_free` lets go of.
      */
     void *held;
 } roomcast_event;
+
+/**
+ * What the token of an event's connection says; the newest, if it has brought several. NULL where
+ * it has none, and for NULL. Of connecting ask `roomcast_request_claims`.
+ *
+ * @param event one that is the library's, or was taken and not given back
+ */
+const roomcast_claims *roomcast_event_claims(const roomcast_event *event);
+
+/**
+ * Whether the token of an event's connection allows something in a room, by now; false where it
+ * has none, for NULL, and for what is no verb or no text.
+ *
+ * @param event as for `roomcast_event_claims`
+ * @param verb one of `roomcast_verb`
+ * @param room the room's name
+ */
+bool roomcast_event_may(const roomcast_event *event,
+                        uint32_t verb,
+                        roomcast_str room);
 
 /* ------------------------------------------------------------------------------------------
  * Pages
@@ -1001,6 +1327,21 @@ typedef enum roomcast_message_rate_policy {
 } roomcast_message_rate_policy;
 
 /**
+ * The header by which trusted proxies say for whom they speak.
+ */
+typedef enum roomcast_forwarded_header {
+    /**
+     * `X-Forwarded-For: 192.0.2.1, 10.0.0.7`: what nearly every proxy writes. The default.
+     */
+    ROOMCAST_FORWARDED_HEADER_X_FORWARDED_FOR = 0,
+    /**
+     * `Forwarded: for=192.0.2.1, for="[2001:db8::7]:4711"` (RFC 7239), of which the `for`
+     * parameters are read.
+     */
+    ROOMCAST_FORWARDED_HEADER_FORWARDED = 1,
+} roomcast_forwarded_header;
+
+/**
  * Makes a configuration with all defaults.
  *
  * @param header_version always `ROOMCAST_VERSION`: what the program was compiled with
@@ -1057,6 +1398,31 @@ roomcast_status roomcast_config_set_reuse_port(roomcast_config *config,
  */
 roomcast_status roomcast_config_set_message_rate_policy(roomcast_config *config,
                                                         uint32_t policy);
+
+/**
+ * Names the proxies whose word is taken for the address of a peer, in the header of
+ * `roomcast_config_set_forwarded_header` and in PROXY headers (`roomcast_listen_options`). Default
+ * none: such headers are what anybody may write, and are ignored.
+ *
+ * Name no more than what stands in front of the engine. A network where peers live themselves lets
+ * each of them choose its address. An IPv4 address within IPv6 counts as IPv4.
+ *
+ * @param proxies an array of `count` networks ("10.0.0.0/8", "2001:db8::/32"), single addresses
+ *        ("::1"), and "unix" for whoever connects to a unix socket; it replaces what was said
+ *        before. One that cannot be read is told by `roomcast_config_check`.
+ */
+roomcast_status roomcast_config_set_trusted_proxies(roomcast_config *config,
+                                                    const roomcast_str *proxies,
+                                                    size_t count);
+
+/**
+ * The header by which trusted proxies say for whom they speak. Just this one is believed. Default
+ * `ROOMCAST_FORWARDED_HEADER_X_FORWARDED_FOR`.
+ *
+ * @param header one of `roomcast_forwarded_header`
+ */
+roomcast_status roomcast_config_set_forwarded_header(roomcast_config *config,
+                                                     uint32_t header);
 
 /**
  * Says which web pages may connect: those of these origins, written as browsers send them
@@ -1272,6 +1638,30 @@ typedef struct roomcast_room_options {
      * are dense already.
      */
     bool deflate_off;
+    /**
+     * The engine knows of the room's members who they are: users are counted
+     * (`roomcast_engine_presence`), members listed page by page (`roomcast_engine_present`).
+     */
+    bool presence;
+    /**
+     * Has the room's members told who came and who went: so many milliseconds after the first
+     * change one notice tells all that has changed by then; 0 for no notices. Needs `presence`.
+     *
+     * A notice is a publication to the room like any other, also for those whom it names. Its
+     * event is `presence`, so that a filter can leave it out. It is text, in JSON:
+     *
+     *     {"presence": {"room": "lobby", "members": 12, "users": 10,
+     *      "came": [{"id": "72057594054705154", "user": "ada", "info": {"name": "Ada"}}],
+     *      "came_count": 1,
+     *      "gone": [{"id": "72057594054705153", "user": "bob"}],
+     *      "gone_count": 1}}
+     *
+     * `came_count` and `gone_count` count also those who are not named, beyond
+     * `presence_notice_names_max` of either. Above `presence_notice_members_max` members there are
+     * no notices, and what changes then is not told later: whoever keeps a list from notices
+     * compares its length with `members`, and asks for the pages where it differs.
+     */
+    uint32_t presence_interval_ms;
 } roomcast_room_options;
 
 /**
@@ -1287,6 +1677,25 @@ typedef struct roomcast_listen_options {
      * network of your own.
      */
     bool deflate_off;
+    /**
+     * Peers speak TLS here, with the certificates of `roomcast_config_set_tls`. Plain HTTP is
+     * ended with an alert and counted (`tls_failed`).
+     */
+    bool tls;
+    /**
+     * Each connection begins with a PROXY header, of version 1 or 2, by which a proxy says whose
+     * connection it is (`roomcast_request_peer` and `_peer_ip`). Only those of
+     * `roomcast_config_set_trusted_proxies` are believed, so at least one must be set. A
+     * connection of anybody else is dropped, and so is one that begins otherwise
+     * (`rejected_proxy` counts them).
+     */
+    bool proxy_protocol;
+    /**
+     * Permissions of the file of a unix socket, such as 0660: whoever may write to it may connect.
+     * They hold before the first connection is taken. 0 for what the process's umask leaves. Of no
+     * effect for TCP.
+     */
+    uint32_t unix_mode;
 } roomcast_listen_options;
 
 /**
@@ -1330,6 +1739,351 @@ roomcast_status roomcast_config_add_listener_with(roomcast_config *config,
 roomcast_status roomcast_config_add_unix_listener_with(roomcast_config *config,
                                                        roomcast_str path,
                                                        const roomcast_listen_options *options);
+
+/* ------------------------------------------------------------------------------------------
+ * Tokens
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * How a JWT is signed, and so what its key is.
+ */
+typedef enum roomcast_algorithm {
+    /**
+     * A secret of at least 32 bytes that is shared with whoever makes the tokens. Let it be
+     * random: whoever has seen a token may guess at it for ever.
+     */
+    ROOMCAST_ALGORITHM_HS256 = 1,
+    /**
+     * An RSA key of 2048 to 8192 bits: a public key in PEM.
+     */
+    ROOMCAST_ALGORITHM_RS256 = 2,
+    /**
+     * A key on the curve P-256: a public key in PEM.
+     */
+    ROOMCAST_ALGORITHM_ES256 = 3,
+    /**
+     * An Ed25519 key: a public key in PEM.
+     */
+    ROOMCAST_ALGORITHM_EDDSA = 4,
+} roomcast_algorithm;
+
+/**
+ * Checks a token of the host's own kind (`roomcast_auth_new_native`).
+ *
+ * - Thread: one of the engine's own, or the one in `roomcast_engine_turn`; that of the call, in
+ *   `roomcast_connection_refresh` and `roomcast_upgrade_new`. Several at a time, where there are
+ *   several shards.
+ * - Pointers: `claims` is valid until it returns.
+ * - Blocking: no. Meanwhile the connections of its shard wait.
+ * - Calls: as in `roomcast_event_fn`.
+ * - After the stop: none.
+ * - It must return: no C++ exception and no longjmp may leave it.
+ *
+ * @param user_data what `roomcast_auth_new_native` was given
+ * @param token what the peer has sent, at most `token_bytes_max` bytes
+ * @param now_s seconds since 1970
+ * @param claims to be filled by `roomcast_claims_set_...` and `_allow` with what it says
+ * @return `ROOMCAST_STATUS_OK` for a genuine token; `ROOMCAST_STATUS_TOKEN_EXPIRED` where its time
+ *         is over; any other number where it is not valid
+ */
+typedef uint32_t (*roomcast_verify_fn)(void *user_data,
+                                       roomcast_str token,
+                                       uint64_t now_s,
+                                       roomcast_claims *claims);
+
+/**
+ * Makes keys without any, which find no token valid; 5 seconds of leeway.
+ *
+ * @param keys gets them
+ * @return `ROOMCAST_STATUS_NOT_BUILT` where the library knows no JWT
+ */
+roomcast_status roomcast_keys_new(roomcast_keys **keys);
+
+/**
+ * Lets go of keys; what they were given to keeps them. NULL does nothing.
+ */
+void roomcast_keys_free(roomcast_keys *keys);
+
+/**
+ * Adds a key; there may be 256.
+ *
+ * @param algorithm one of `roomcast_algorithm`
+ * @param id by which tokens name it (`kid`), at most 255 bytes: tokens that name another are not
+ *        tried with it; empty for none
+ * @param key the secret, or the PEM
+ * @param why if not NULL, gets a sentence that says what is wrong with it
+ * @param why_size bytes that `why` has place for
+ * @return `ROOMCAST_STATUS_TOKEN_KEY` for a key that cannot be used
+ */
+roomcast_status roomcast_keys_add(roomcast_keys *keys,
+                                  uint32_t algorithm,
+                                  roomcast_str id,
+                                  roomcast_bytes key,
+                                  char *why,
+                                  size_t why_size);
+
+/**
+ * Adds the keys of a JWK Set (RFC 7517), with the ids that they have there. Those that are of no
+ * use here are passed over: of another kind or algorithm, for encryption, too small, or malformed.
+ *
+ * @param set the JSON
+ * @param why as in `roomcast_keys_add`
+ * @param why_size bytes that `why` has place for
+ * @return `ROOMCAST_STATUS_TOKEN_KEY` for what is no JWK Set, or has no key that can be used
+ */
+roomcast_status roomcast_keys_add_jwks(roomcast_keys *keys,
+                                       roomcast_str set,
+                                       char *why,
+                                       size_t why_size);
+
+/**
+ * Tokens must be made by this issuer, or by another that is added so: their `iss` is compared as
+ * text. Without any, `iss` does not count.
+ *
+ * @param issuer such as "https://login.example"
+ */
+roomcast_status roomcast_keys_add_issuer(roomcast_keys *keys,
+                                         roomcast_str issuer);
+
+/**
+ * Tokens must be meant for this audience, or for another that is added so: it is, or is in, their
+ * `aud`. Without any, tokens with an `aud` are refused, since they are meant for others.
+ *
+ * @param audience such as "board"
+ */
+roomcast_status roomcast_keys_add_audience(roomcast_keys *keys,
+                                           roomcast_str audience);
+
+/**
+ * Seconds by which the clock of whoever makes the tokens may differ from ours: a token is valid so
+ * much before its `nbf` and so much beyond its `exp`, and so is the connection that it opened.
+ * Default 5.
+ */
+roomcast_status roomcast_keys_set_leeway(roomcast_keys *keys,
+                                         uint64_t seconds);
+
+/**
+ * Every WebSocket needs a token that is a JWT, signed with one of these keys.
+ *
+ * @param keys copied, as they are now
+ * @param auth gets the new value
+ */
+roomcast_status roomcast_auth_new(const roomcast_keys *keys,
+                                  roomcast_auth **auth);
+
+/**
+ * Every WebSocket needs a token that a function of the host's finds valid.
+ *
+ * @param user_data given to `call`
+ * @param call the function
+ * @param free called once with `user_data` when neither this, a configuration nor an engine needs
+ *        it any more; may be NULL. Where this function fails, it is not called.
+ * @param auth gets the new value
+ */
+roomcast_status roomcast_auth_new_native(void *user_data,
+                                         roomcast_verify_fn call,
+                                         roomcast_free_fn free,
+                                         roomcast_auth **auth);
+
+/**
+ * Lets go of it; configurations and engines that it was given to go on. NULL does nothing.
+ */
+void roomcast_auth_free(roomcast_auth *auth);
+
+/**
+ * Looks for tokens in this header field: alone, or behind `Bearer `.
+ *
+ * @param name such as "Authorization", in any case
+ */
+roomcast_status roomcast_auth_set_header(roomcast_auth *auth,
+                                         roomcast_str name);
+
+/**
+ * Looks for tokens in this query value. Proxies write queries to their logs, so let such tokens
+ * be short-lived.
+ *
+ * @param name such as "token"
+ */
+roomcast_status roomcast_auth_set_query(roomcast_auth *auth,
+                                        roomcast_str name);
+
+/**
+ * Looks for tokens in this cookie. Browsers send cookies with requests of any page, so mind
+ * `roomcast_config_set_origins`.
+ *
+ * @param name the cookie's name
+ */
+roomcast_status roomcast_auth_set_cookie(roomcast_auth *auth,
+                                         roomcast_str name);
+
+/**
+ * Looks for a token in the first message: a browser can set no header, and a message is in
+ * nobody's log. The WebSocket is opened at once, but the host hears of it only when the token has
+ * come, within `handshake_timeout_ms`; else it is closed with 4401.
+ * Later messages that begin so are new tokens, as for `roomcast_connection_refresh`, and are not
+ * told to the host.
+ *
+ * @param begins the text that stands before the token, such as "token "
+ */
+roomcast_status roomcast_auth_set_message(roomcast_auth *auth,
+                                          roomcast_str begins);
+
+/**
+ * Sets what a connection is sent as a text message when its token is about to expire, in
+ * `token_notice_ms`. Default: nothing; the host is told in any case (`ROOMCAST_EVENT_EXPIRING`).
+ *
+ * @param text the message
+ */
+roomcast_status roomcast_auth_set_notice(roomcast_auth *auth,
+                                         roomcast_str text);
+
+/**
+ * Whether a WebSocket without any token is let through to the host, as nobody. One with a token
+ * that is not valid is turned away in any case. Default false.
+ */
+roomcast_status roomcast_auth_set_optional(roomcast_auth *auth, bool optional);
+
+/**
+ * Sets how peers prove who they are. Default: they do not, and the host decides by itself.
+ *
+ * A WebSocket without a valid token is turned away with 401 before the host hears of it, and an
+ * address that has brought `token_failures_max` bad ones within a minute with 429.
+ *
+ * @param auth copied
+ */
+roomcast_status roomcast_config_set_auth(roomcast_config *config,
+                                         const roomcast_auth *auth);
+
+/**
+ * Has tokens checked by the keys or the function of this from now on, in place of what
+ * `roomcast_config_set_auth` was given: after keys have changed. Where tokens are looked for stays
+ * as it was, and live connections keep what theirs said.
+ *
+ * @param auth copied
+ * @return `ROOMCAST_STATUS_CONFIG` for an engine that was started without any
+ */
+roomcast_status roomcast_engine_reload_auth(const roomcast_engine *engine,
+                                            const roomcast_auth *auth);
+
+/**
+ * Gives a connection a new token in place of the one it has, or of none. Its user stays: a token
+ * of another user changes nothing, and is counted (`tokens_refused`). The token is checked on this
+ * thread; what it says counts within a turn.
+ *
+ * @param token what the peer has sent
+ * @return `ROOMCAST_STATUS_TOKEN`, `_TOKEN_EXPIRED` or `_TOKEN_REVOKED`, and then the connection
+ *         goes on as before; `_CONFIG` for an engine without `roomcast_config_set_auth`; `_GONE`;
+ *         `_STOPPED`
+ */
+roomcast_status roomcast_connection_refresh(const roomcast_engine *engine,
+                                            uint64_t connection,
+                                            roomcast_str token);
+
+/**
+ * Closes a connection with 4004, at once. It may come back, even with the same token.
+ *
+ * @return `ROOMCAST_STATUS_GONE`; `_STOPPED`
+ */
+roomcast_status roomcast_connection_revoke(const roomcast_engine *engine,
+                                           uint64_t connection);
+
+/**
+ * Closes all connections of a user with 4004, at once, and keeps out its tokens that were made by
+ * now (`iat` of this second or before, or none), for the life of the engine and within
+ * `revocations_max`. What other processes have to know, tell them too.
+ *
+ * @param user as tokens and accepts have it
+ */
+roomcast_status roomcast_user_revoke(const roomcast_engine *engine,
+                                     roomcast_str user);
+
+/**
+ * Closes the connections with the token of this id (`jti`) with 4004, at once, and keeps that
+ * token out, as `roomcast_user_revoke`.
+ *
+ * @param token_id the token's own name
+ */
+roomcast_status roomcast_token_revoke(const roomcast_engine *engine,
+                                      roomcast_str token_id);
+
+/* ------------------------------------------------------------------------------------------
+ * TLS
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * Makes it without any certificate: one at least is to be added.
+ *
+ * @param tls gets the new value
+ * @return `ROOMCAST_STATUS_NOT_BUILT` where the library speaks no TLS
+ */
+roomcast_status roomcast_tls_new(roomcast_tls **tls);
+
+/**
+ * Lets go of it; what it was given to keeps the certificates. NULL does nothing.
+ */
+void roomcast_tls_free(roomcast_tls *tls);
+
+/**
+ * Adds a certificate, with those that certify it behind it, and its private key, both in PEM; they
+ * may stand in one text. Keys are PKCS#8, SEC 1 or PKCS#1; ECDSA P-256 costs a tenth of what RSA
+ * does.
+ *
+ * @param certificate PEM
+ * @param key PEM
+ * @param why if not NULL, gets a sentence that says what is wrong with which of the two
+ * @param why_size bytes that `why` has place for
+ * @return `ROOMCAST_STATUS_CERTIFICATE` for what cannot be used
+ */
+roomcast_status roomcast_tls_add_pair(roomcast_tls *tls,
+                                      roomcast_bytes certificate,
+                                      roomcast_bytes key,
+                                      char *why,
+                                      size_t why_size);
+
+/**
+ * Adds a certificate and its private key, as `roomcast_tls_add_pair`, from two files, or twice the
+ * same one. They are read now.
+ *
+ * @param certificate the file's path
+ * @param key the file's path
+ * @param why if not NULL, gets a sentence that names the file, and says what is wrong
+ * @param why_size bytes that `why` has place for; 512 are enough for most paths
+ * @return also `ROOMCAST_STATUS_IO` for a file that cannot be read
+ */
+roomcast_status roomcast_tls_add_files(roomcast_tls *tls,
+                                       roomcast_str certificate,
+                                       roomcast_str key,
+                                       char *why,
+                                       size_t why_size);
+
+/**
+ * With true TLS 1.2 is refused. Default false.
+ */
+roomcast_status roomcast_tls_set_tls13_only(roomcast_tls *tls, bool only);
+
+/**
+ * Sets the certificates of the listeners with `tls` in their `roomcast_listen_options`.
+ *
+ * @param tls copied
+ */
+roomcast_status roomcast_config_set_tls(roomcast_config *config,
+                                        const roomcast_tls *tls);
+
+/**
+ * Serves new TLS handshakes with these certificates from now on. No connection is dropped: those
+ * that are there go on under the keys that they have, handshakes on their way under the
+ * certificate that they were shown, and tickets that were given out stay good.
+ *
+ * @param tls copied
+ * @param why if not NULL, gets a sentence that says what is wrong
+ * @param why_size bytes that `why` has place for
+ * @return `ROOMCAST_STATUS_CERTIFICATE` where it has none; `_CONFIG` for an engine that was started
+ *         without any; `_STOPPED`. What was served before goes on being served then.
+ */
+roomcast_status roomcast_engine_reload_tls(const roomcast_engine *engine,
+                                           const roomcast_tls *tls,
+                                           char *why,
+                                           size_t why_size);
 
 /* ------------------------------------------------------------------------------------------
  * The engine
@@ -1635,6 +2389,17 @@ typedef struct roomcast_accept {
      * be used in it, unless the event that was last is given back after `roomcast_engine_free`.
      */
     roomcast_free_fn data_free;
+    /**
+     * What a token would have said, for hosts that find out by themselves who a peer is: its user
+     * (where `user` is empty), when that ends to hold, what it may do. Instead of what its token
+     * says, if it had one. Stays the host's; NULL for none.
+     */
+    const roomcast_claims *claims;
+    /**
+     * What others are told of it in rooms with presence (`roomcast_room_options`): a value in
+     * JSON, best a small one. What is no JSON is left out and logged. Empty: what its claims say.
+     */
+    roomcast_str info;
 } roomcast_accept;
 
 /**
@@ -2241,6 +3006,82 @@ roomcast_status roomcast_engine_connections(const roomcast_engine *engine,
                                             roomcast_ids **connections);
 
 /* ------------------------------------------------------------------------------------------
+ * Permission
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * Allows it: from the return of this call on the peer is a member, or what it said is published.
+ *
+ * @return `ROOMCAST_STATUS_ANSWERED` for a second answer. `ROOMCAST_STATUS_GONE` where nothing has
+ *         come of it, and it is denied: the peer has gone, its time is over, or the room or the
+ *         engine takes no more for now. `ROOMCAST_STATUS_STOPPED`.
+ */
+roomcast_status roomcast_wish_allow(const roomcast_wish *wish);
+
+/**
+ * Does not allow it. The peer is not told: say so in words that it knows.
+ *
+ * @return `ROOMCAST_STATUS_ANSWERED` for a second answer
+ */
+roomcast_status roomcast_wish_deny(const roomcast_wish *wish);
+
+/**
+ * Keeps a wish beyond its event, to be answered later.
+ *
+ * @param wish an event's, or one that was kept
+ * @param kept gets it, to be let go of by `roomcast_wish_free`
+ */
+roomcast_status roomcast_wish_keep(const roomcast_wish *wish,
+                                   roomcast_wish **kept);
+
+/**
+ * Whose wish it is; 0 for NULL.
+ */
+uint64_t roomcast_wish_connection(const roomcast_wish *wish);
+
+/**
+ * One of `roomcast_verb`; 0 for NULL.
+ */
+uint32_t roomcast_wish_verb(const roomcast_wish *wish);
+
+/**
+ * The room's name, valid as long as the wish; none for NULL.
+ */
+roomcast_str roomcast_wish_room(const roomcast_wish *wish);
+
+/**
+ * Lets go of a wish that was kept. NULL does nothing.
+ * `wish` came from `roomcast_wish_keep`, and after this call nobody uses it.
+ */
+void roomcast_wish_free(roomcast_wish *wish);
+
+/**
+ * A peer asks to join a room: call this for what peers say, and `roomcast_connection_join` for
+ * what the host itself wants. If its token allows that it joins; else the host decides
+ * (`ROOMCAST_EVENT_PERMISSION`), within `verdict_timeout_ms`.
+ *
+ * @param room the room's name
+ * @param join how; NULL for everything, as the room's options say
+ * @return as `roomcast_connection_join_with`; that it is not allowed is not reported here
+ */
+roomcast_status roomcast_connection_request_join(const roomcast_engine *engine,
+                                                 uint64_t connection,
+                                                 roomcast_str room,
+                                                 const roomcast_join *join);
+
+/**
+ * A peer asks to publish to a room, as `roomcast_connection_request_join`. Name its own connection
+ * in `except` if it shall not be sent what it said.
+ *
+ * @param publication what, where (`room_count` is 1), and who is left out
+ * @return `ROOMCAST_STATUS_GONE`; else as `roomcast_engine_publish_with`, for what nobody could
+ *         publish. What is refused later, when it was allowed, is counted (`refused`).
+ */
+roomcast_status roomcast_connection_request_publish(const roomcast_engine *engine,
+                                                    uint64_t connection,
+                                                    const roomcast_publication *publication);
+
+/* ------------------------------------------------------------------------------------------
  * Rooms
  * ------------------------------------------------------------------------------------------ */
 
@@ -2363,6 +3204,110 @@ roomcast_status roomcast_room_name(const roomcast_engine *engine,
                                    roomcast_str *name);
 
 /* ------------------------------------------------------------------------------------------
+ * Presence
+ * ------------------------------------------------------------------------------------------ */
+
+/**
+ * How many are in a room. This struct never grows.
+ */
+typedef struct roomcast_presence {
+    /**
+     * Connections that are members.
+     */
+    size_t members;
+    /**
+     * Users that these were accepted as; of one with several connections one, of anonymous
+     * connections none.
+     */
+    size_t users;
+    /**
+     * Whether users are counted: in rooms with `presence` in their `roomcast_room_options`. In
+     * others `users` is 0.
+     */
+    bool counts_users;
+} roomcast_presence;
+
+/**
+ * How many are in a room, at once, however many they are; nobody in one that does not exist.
+ *
+ * @param room the room's name
+ * @param presence gets the counts
+ */
+roomcast_status roomcast_engine_presence(const roomcast_engine *engine,
+                                         roomcast_str room,
+                                         roomcast_presence *presence);
+
+/**
+ * Who is in a room with `presence` in its `roomcast_room_options`, page by page, without a wait
+ * for shards. While pages are taken others may come and go; whoever is there all the time is on
+ * exactly one of them. In a room without presence nobody is: ask `roomcast_engine_members` there.
+ *
+ * @param room the room's name
+ * @param after 0 for the first page; then what `roomcast_present_next` gave of the one before
+ * @param limit how many at most, within `presence_page_max`; 0 for as many as that
+ * @param present gets them, to be let go of by `roomcast_present_free`
+ */
+roomcast_status roomcast_engine_present(const roomcast_engine *engine,
+                                        roomcast_str room,
+                                        uint64_t after,
+                                        size_t limit,
+                                        roomcast_present **present);
+
+/**
+ * How many are in a held room, as `roomcast_engine_presence`.
+ *
+ * @param presence gets the counts
+ * @return `ROOMCAST_STATUS_GONE` for a number that is not held
+ */
+roomcast_status roomcast_room_presence(const roomcast_engine *engine,
+                                       uint64_t room,
+                                       roomcast_presence *presence);
+
+/**
+ * Who is in a held room, as `roomcast_engine_present`.
+ *
+ * @param after as there
+ * @param limit as there
+ * @param present gets them, to be let go of by `roomcast_present_free`
+ * @return `ROOMCAST_STATUS_GONE` for a number that is not held
+ */
+roomcast_status roomcast_room_present(const roomcast_engine *engine,
+                                      uint64_t room,
+                                      uint64_t after,
+                                      size_t limit,
+                                      roomcast_present **present);
+
+/**
+ * How many are on the page; 0 for NULL.
+ */
+size_t roomcast_present_count(const roomcast_present *present);
+
+/**
+ * One of them.
+ *
+ * @param index below `roomcast_present_count`
+ * @param connection gets the connection; may be NULL
+ * @param user gets the user that it was accepted as, valid as long as the page; `data` is NULL
+ *        where it is anonymous; may be NULL
+ * @param info gets what it was accepted with for others to see, JSON, likewise; may be NULL
+ */
+roomcast_status roomcast_present_at(const roomcast_present *present,
+                                    size_t index,
+                                    uint64_t *connection,
+                                    roomcast_str *user,
+                                    roomcast_str *info);
+
+/**
+ * Where the next page begins; 0 when this is the last one, and for NULL.
+ */
+uint64_t roomcast_present_next(const roomcast_present *present);
+
+/**
+ * Lets go of a page. NULL does nothing.
+ */
+void roomcast_present_free(roomcast_present *present);
+
+/* ------------------------------------------------------------------------------------------
  * Lists and texts
  * ------------------------------------------------------------------------------------------ */
 
@@ -2463,10 +3408,17 @@ roomcast_status roomcast_upgrade_new(const roomcast_engine *engine,
                                      roomcast_upgrade **upgrade);
 
 /**
- * The HTTP status of the response: 101 where the socket can be handed over, else 400, 403, 405 or
- * 426; 0 for NULL.
+ * The HTTP status of the response: 101 where the socket can be handed over, else 400, 401 (no valid
+ * token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
  */
 uint32_t roomcast_upgrade_status(const roomcast_upgrade *upgrade);
+
+/**
+ * What the token of the request says, which was checked (`roomcast_config_set_auth`); valid until
+ * the next call about this upgrade. NULL where no token is asked for, or it is optional and was not
+ * there, where the status is not 101, and for NULL.
+ */
+const roomcast_claims *roomcast_upgrade_claims(const roomcast_upgrade *upgrade);
 
 /**
  * Says how the connection is accepted. Before sending the response, which names the subprotocol.
@@ -2579,6 +3531,20 @@ typedef struct roomcast_snapshot {
      */
     uint64_t rejected_verdict_timeout;
     /**
+     * Connections that had to begin with a PROXY header and did not, or came from an address that
+     * may not send one: dropped.
+     */
+    uint64_t rejected_proxy;
+    /**
+     * Upgrades without a valid token: answered with 401, or closed with 4401 after their first
+     * message.
+     */
+    uint64_t rejected_token;
+    /**
+     * Upgrades answered with 429 because of `token_failures_max`.
+     */
+    uint64_t rejected_guessing;
+    /**
      * Upgrades answered with 403: pages of an origin that may not connect.
      */
     uint64_t rejected_origin;
@@ -2612,6 +3578,52 @@ typedef struct roomcast_snapshot {
      * whichever of these reasons.
      */
     uint64_t rejected_http;
+    /**
+     * TLS connections now, handshakes included.
+     */
+    uint64_t tls_connections;
+    /**
+     * TLS handshakes that were completed.
+     */
+    uint64_t tls_handshakes;
+    /**
+     * Of these, the ones that went on with an earlier session.
+     */
+    uint64_t tls_resumed;
+    /**
+     * TLS connections that ended because of what the peer sent: no TLS, no common version, a
+     * broken record.
+     */
+    uint64_t tls_failed;
+    /**
+     * Times that a TLS handshake was put off to the next turn because of `tls_budget_us`.
+     */
+    uint64_t tls_put_off;
+    /**
+     * Tokens that were found valid, of new connections and of live ones.
+     */
+    uint64_t tokens_accepted;
+    /**
+     * Tokens that were not, of new connections and of live ones.
+     */
+    uint64_t tokens_refused;
+    /**
+     * What peers asked for in rooms and was allowed, by their grants or by the host.
+     */
+    uint64_t permissions_granted;
+    /**
+     * What peers asked for in rooms and was not allowed, or not within `verdict_timeout_ms`.
+     */
+    uint64_t permissions_denied;
+    /**
+     * Notices of who came and who went, made for rooms with presence.
+     */
+    uint64_t presence_notices;
+    /**
+     * Times that a room's interval ended without a notice because it has more members than
+     * `presence_notice_members_max`.
+     */
+    uint64_t presence_passed;
     /**
      * Times that the process had no file descriptor for a waiting connection.
      */
@@ -2799,7 +3811,7 @@ typedef struct roomcast_snapshot {
     uint64_t assembly_bytes;
     /**
      * Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
-     * of the whole engine, untaken events and histories.
+     * of the whole engine, untaken events, histories and presence.
      */
     uint64_t memory_bytes;
     /**

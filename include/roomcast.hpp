@@ -85,6 +85,7 @@ class pending;
 class publication;
 class room;
 class upgrade;
+struct present_page;
 
 // ---- Enumerations: those of roomcast.h, with their numbers --------------------------------------
 
@@ -109,7 +110,13 @@ enum class status : std::uint32_t {
     version_mismatch = ROOMCAST_STATUS_VERSION_MISMATCH,
     wrong_mode = ROOMCAST_STATUS_WRONG_MODE,
     timed_out = ROOMCAST_STATUS_TIMED_OUT,
-    broken = ROOMCAST_STATUS_BROKEN
+    broken = ROOMCAST_STATUS_BROKEN,
+    not_built = ROOMCAST_STATUS_NOT_BUILT,
+    certificate = ROOMCAST_STATUS_CERTIFICATE,
+    token_key = ROOMCAST_STATUS_TOKEN_KEY,
+    token = ROOMCAST_STATUS_TOKEN,
+    token_expired = ROOMCAST_STATUS_TOKEN_EXPIRED,
+    token_revoked = ROOMCAST_STATUS_TOKEN_REVOKED
 };
 
 /** What bounds an engine (`roomcast_limit`), in the unit that the name ends with. */
@@ -158,7 +165,15 @@ enum class limit : std::uint32_t {
     room_filters_max = ROOMCAST_LIMIT_ROOM_FILTERS_MAX,
     connection_filters_max = ROOMCAST_LIMIT_CONNECTION_FILTERS_MAX,
     memory_bytes_max = ROOMCAST_LIMIT_MEMORY_BYTES_MAX,
-    history_bytes_max = ROOMCAST_LIMIT_HISTORY_BYTES_MAX
+    history_bytes_max = ROOMCAST_LIMIT_HISTORY_BYTES_MAX,
+    tls_budget_us = ROOMCAST_LIMIT_TLS_BUDGET_US,
+    token_bytes_max = ROOMCAST_LIMIT_TOKEN_BYTES_MAX,
+    token_failures_max = ROOMCAST_LIMIT_TOKEN_FAILURES_MAX,
+    token_notice_ms = ROOMCAST_LIMIT_TOKEN_NOTICE_MS,
+    revocations_max = ROOMCAST_LIMIT_REVOCATIONS_MAX,
+    presence_page_max = ROOMCAST_LIMIT_PRESENCE_PAGE_MAX,
+    presence_notice_members_max = ROOMCAST_LIMIT_PRESENCE_NOTICE_MEMBERS_MAX,
+    presence_notice_names_max = ROOMCAST_LIMIT_PRESENCE_NOTICE_NAMES_MAX
 };
 
 /** The kinds of events (`roomcast_event_kind`); there may be others in later versions. */
@@ -169,7 +184,9 @@ enum class event_kind : std::uint32_t {
     closed = ROOMCAST_EVENT_CLOSED,
     backpressure = ROOMCAST_EVENT_BACKPRESSURE,
     lagged = ROOMCAST_EVENT_LAGGED,
-    delivered = ROOMCAST_EVENT_DELIVERED
+    delivered = ROOMCAST_EVENT_DELIVERED,
+    expiring = ROOMCAST_EVENT_EXPIRING,
+    permission = ROOMCAST_EVENT_PERMISSION
 };
 
 /** Why a connection ended (`roomcast_close_reason`). */
@@ -185,6 +202,9 @@ enum class close_reason : std::uint32_t {
     handshake_timeout = ROOMCAST_CLOSE_REASON_HANDSHAKE_TIMEOUT,
     http = ROOMCAST_CLOSE_REASON_HTTP,
     limit = ROOMCAST_CLOSE_REASON_LIMIT,
+    token_expired = ROOMCAST_CLOSE_REASON_TOKEN_EXPIRED,
+    revoked = ROOMCAST_CLOSE_REASON_REVOKED,
+    unauthorized = ROOMCAST_CLOSE_REASON_UNAUTHORIZED,
     other = ROOMCAST_CLOSE_REASON_OTHER
 };
 
@@ -202,6 +222,19 @@ enum class slow_policy : std::uint32_t {
 enum class message_rate_policy : std::uint32_t {
     refuse = ROOMCAST_MESSAGE_RATE_POLICY_REFUSE,
     close = ROOMCAST_MESSAGE_RATE_POLICY_CLOSE
+};
+
+/** The header by which trusted proxies say for whom they speak (`roomcast_forwarded_header`). */
+enum class forwarded_header : std::uint32_t {
+    x_forwarded_for = ROOMCAST_FORWARDED_HEADER_X_FORWARDED_FOR,
+    forwarded = ROOMCAST_FORWARDED_HEADER_FORWARDED
+};
+
+/** What a peer may ask for in a room (`roomcast_verb`). */
+enum class verb : std::uint32_t {
+    join = ROOMCAST_VERB_JOIN,
+    publish = ROOMCAST_VERB_PUBLISH,
+    presence = ROOMCAST_VERB_PRESENCE
 };
 
 /** How much a line of the log matters (`roomcast_log_level`). */
@@ -347,6 +380,18 @@ result<std::decay_t<T>> made(roomcast_status of, T &&value) {
     return std::decay_t<T>(std::forward<T>(value));
 }
 
+/** What went wrong first with a builder. */
+struct fault {
+    roomcast::status status = roomcast::status::ok;
+    std::string why;
+
+    void note(roomcast_status of, const char *sentence = "") {
+        if (status != roomcast::status::ok) return;
+        status = code(of);
+        why = sentence;
+    }
+};
+
 /** The `_free` of a handle as a deleter. */
 template <auto Free>
 struct freed_by {
@@ -443,6 +488,8 @@ using published = roomcast_published;
 using delivery = roomcast_delivery;
 /** A place in a room's sequence of publications: `epoch` and `offset`. */
 using position = roomcast_position;
+/** How many are in a room: `members`, and `users` where `counts_users`. */
+using presence = roomcast_presence;
 /** How stopping went: `connections`, `cut`, `took_ms`. */
 using stop_report = roomcast_stop_report;
 /** The number of a connection, never reused in its engine's life. */
@@ -465,8 +512,113 @@ struct room_entry {
 };
 
 /**
- * What a peer asked for (`roomcast_request`). Everything in it was chosen by the peer. It and its
- * texts are valid as long as the event, or the call of the page function, that it came with.
+ * What a token says of its bearer (`roomcast_claims`). It and its texts are valid as long as the
+ * event or the request that it came with.
+ */
+class claims_view {
+    using text = std::optional<std::string_view>;
+    using time = std::optional<std::uint64_t>;
+
+public:
+    /** Of those that C has. */
+    explicit claims_view(const roomcast_claims *raw) noexcept : raw_(raw) {}
+
+    /** Who it is. */
+    text user() const { return detail::maybe(roomcast_claims_user(raw_)); }
+    /** Seconds since 1970 at which they end to hold; none for never. */
+    time expires_at() const { return known(roomcast_claims_expires_at(raw_)); }
+    /** Seconds since 1970 at which the token was made. */
+    time issued_at() const { return known(roomcast_claims_issued_at(raw_)); }
+    /** The token's own name, by which it can be revoked. */
+    text token_id() const { return detail::maybe(roomcast_claims_token_id(raw_)); }
+    /** What others in a room with presence are told of the bearer, in JSON. */
+    text info() const { return detail::maybe(roomcast_claims_info(raw_)); }
+    /** Whether they allow something in a room. */
+    bool may(roomcast::verb what, std::string_view room) const {
+        return roomcast_claims_may(raw_, static_cast<std::uint32_t>(what), detail::str(room));
+    }
+
+    /** Those that C has, if there are any. */
+    static std::optional<claims_view> maybe(const roomcast_claims *raw) noexcept {
+        return raw ? std::optional(claims_view(raw)) : std::nullopt;
+    }
+
+private:
+    static time known(std::uint64_t seconds) noexcept {
+        return seconds == 0 ? std::nullopt : time(seconds);
+    }
+
+    const roomcast_claims *raw_;
+};
+
+/**
+ * What a token would say, made by the host: for `accept::claims`, and filled by the function of
+ * `auth::native`.
+ *
+ *     roomcast::claims().user("ada").allow("team:7:*", {roomcast::verb::join})
+ *
+ * A copy is of the same claims. What is wrong with a call (text that is not UTF-8) is said by
+ * `status`, and by what the claims are given to.
+ */
+class claims {
+public:
+    /** Of nobody, for ever, without any right. */
+    claims() {
+        roomcast_claims *raw = nullptr;
+        note(roomcast_claims_new(&raw));
+        raw_ = {raw, detail::freed_by<roomcast_claims_free>()};
+    }
+    /** Of those that C has, and keeps. */
+    explicit claims(roomcast_claims *raw) : raw_(raw, [](roomcast_claims *) {}) {}
+
+    /** Who it is. */
+    claims &user(std::string_view user) {
+        return note(roomcast_claims_set_user(raw_.get(), detail::str(user)));
+    }
+    /** When they end to hold, in seconds since 1970; 0 for never. */
+    claims &expires_at(std::uint64_t seconds) {
+        return note(roomcast_claims_set_expires_at(raw_.get(), seconds));
+    }
+    /** When the token was made, in seconds since 1970; 0 for not known. */
+    claims &issued_at(std::uint64_t seconds) {
+        return note(roomcast_claims_set_issued_at(raw_.get(), seconds));
+    }
+    /** The token's own name, by which it can be revoked. */
+    claims &token_id(std::string_view id) {
+        return note(roomcast_claims_set_token_id(raw_.get(), detail::str(id)));
+    }
+    /** What others in a room with presence are told of the bearer: a value in JSON. */
+    claims &info(std::string_view json) {
+        return note(roomcast_claims_set_info(raw_.get(), detail::str(json)));
+    }
+    /** Allows something in a room; where the name ends in `*`, in all that begin so. */
+    claims &allow(std::string_view rooms, std::initializer_list<verb> verbs) {
+        std::uint32_t sum = 0;
+        for (const auto each : verbs) sum |= 1U << static_cast<std::uint32_t>(each);
+        return note(roomcast_claims_allow(raw_.get(), detail::str(rooms), sum));
+    }
+
+    /** `status::ok`, or what was wrong with the first call that failed. */
+    roomcast::status status() const noexcept { return status_; }
+    /** What they say by now. */
+    claims_view view() const noexcept { return claims_view(raw_.get()); }
+    /** The claims as C has them; null of what was moved from. */
+    const roomcast_claims *raw() const noexcept { return raw_.get(); }
+
+private:
+    claims &note(roomcast_status of) noexcept {
+        if (status_ == roomcast::status::ok) status_ = detail::code(of);
+        return *this;
+    }
+
+    std::shared_ptr<roomcast_claims> raw_;
+    roomcast::status status_ = roomcast::status::ok;
+};
+
+/**
+ * What a peer asked for (`roomcast_request`). Everything in it but its claims was chosen by the
+ * peer. It and its texts are valid as long as the event, or the call of the page function, that it
+ * came with.
  */
 class request {
     using text = std::optional<std::string_view>;
@@ -513,8 +665,14 @@ public:
     text origin() const { return detail::maybe(roomcast_request_origin(raw_)); }
     /** The host, and the port when it is not the default one, that the peer meant to reach. */
     text host() const { return detail::maybe(roomcast_request_host(raw_)); }
-    /** The other end of the connection; none on a unix socket. */
+    /** The other end of the connection; none on a unix socket. Perhaps this is a proxy. */
     text peer() const { return detail::maybe(roomcast_request_peer(raw_)); }
+    /** The address of the peer itself, as far as trusted proxies say it: to count and limit by. */
+    text peer_ip() const { return detail::maybe(roomcast_request_peer_ip(raw_)); }
+    /** What its token says, which was checked; none where there is no token. */
+    std::optional<claims_view> claims() const {
+        return claims_view::maybe(roomcast_request_claims(raw_));
+    }
 
 private:
     const roomcast_request *raw_;
@@ -785,11 +943,22 @@ public:
     }
     /** With false, publications are sent as they are. */
     room_options &deflate(bool deflate) { return raw_.deflate_off = !deflate, *this; }
+    /** Users are counted and members listed: `engine_ref::presence` and `present`. */
+    room_options &presence(bool known = true) { return raw_.presence = known, *this; }
+    /**
+     * The time after a change within which one notice tells the members who came and who went
+     * (`roomcast_room_options` shows it); 0 for no notices. Needs `presence`.
+     */
+    room_options &presence_interval(std::chrono::milliseconds time) {
+        const auto ms = time.count();
+        raw_.presence_interval_ms = ms > 0 ? detail::interval(time) : 0;
+        return *this;
+    }
 
 private:
     friend class config;
 
-    roomcast_room_options raw_{sizeof(roomcast_room_options), 0, 0, 0, false, false};
+    roomcast_room_options raw_{sizeof(roomcast_room_options), 0, 0, 0, false, false, false, 0};
 };
 
 /** What holds for one listener: `config::listen`. */
@@ -797,11 +966,242 @@ class listen_options {
 public:
     /** With false, compression is not agreed on with peers that come through it. */
     listen_options &deflate(bool deflate) { return raw_.deflate_off = !deflate, *this; }
+    /** Peers speak TLS here, with the certificates of `config::tls`. */
+    listen_options &tls(bool tls = true) { return raw_.tls = tls, *this; }
+    /** Each connection begins with a PROXY header, by one of `config::trusted_proxies`. */
+    listen_options &proxy_protocol(bool begins = true) {
+        return raw_.proxy_protocol = begins, *this;
+    }
+    /** Permissions of the file of a unix socket, such as 0660; 0 for what the umask leaves. */
+    listen_options &unix_mode(std::uint32_t mode) { return raw_.unix_mode = mode, *this; }
 
 private:
     friend class config;
 
-    roomcast_listen_options raw_{sizeof(roomcast_listen_options), false};
+    roomcast_listen_options raw_{sizeof(roomcast_listen_options), false, false, false, 0};
+};
+
+/**
+ * Certificates with their keys, in PEM, found by the names that peers ask for:
+ *
+ *     config.tls(roomcast::tls().files("cert.pem", "key.pem"))
+ *         .listen("0.0.0.0:443", roomcast::listen_options().tls());
+ *
+ * What is wrong with a call is told by `check`, and by what it is given to; calls after it change
+ * nothing.
+ */
+class tls {
+public:
+    tls() {
+        roomcast_tls *raw = nullptr;
+        fault_.note(roomcast_tls_new(&raw));
+        raw_.reset(raw);
+    }
+
+    /** Adds a certificate, with those that certify it behind it, and its private key. */
+    tls &pair(std::string_view certificate, std::string_view key) {
+        return add([&](char *why, std::size_t size) {
+            return roomcast_tls_add_pair(raw(), {certificate.data(), certificate.size()},
+                                         {key.data(), key.size()}, why, size);
+        });
+    }
+    /** The same, from two files, or twice the same one. They are read now. */
+    tls &files(std::string_view certificate, std::string_view key) {
+        return add([&](char *why, std::size_t size) {
+            return roomcast_tls_add_files(raw(), detail::str(certificate), detail::str(key), why,
+                                          size);
+        });
+    }
+    /** With true TLS 1.2 is refused. */
+    tls &tls13_only(bool only = true) {
+        return fault_.note(roomcast_tls_set_tls13_only(raw(), only)), *this;
+    }
+
+    /** Whether all calls went well; says which did not, and why. */
+    result<void> try_check() const { return {fault_.status, fault_.why}; }
+#ifdef __cpp_exceptions
+    /** Throwing form of `try_check`. */
+    void check() const { try_check().value(); }
+#endif
+
+private:
+    friend class config;
+    friend class engine_ref;
+
+    roomcast_tls *raw() const noexcept { return raw_.get(); }
+    template <class Add>
+    tls &add(Add call) {
+        if (fault_.status != status::ok) return *this;
+        char why[1024] = "";
+        const roomcast_status of = call(why, sizeof why);
+        return fault_.note(of, why), *this;
+    }
+
+    std::unique_ptr<roomcast_tls, detail::freed_by<roomcast_tls_free>> raw_;
+    detail::fault fault_;
+};
+
+/**
+ * Keys that JWTs are signed with, and what these must say. Of a key that has an id (`kid`), tokens
+ * that name another are not tried with it.
+ *
+ *     config.auth(roomcast::auth(roomcast::keys().hs256(secret).audience("board")).cookie("sid"));
+ *
+ * What is wrong with a call is told by `check`, and by what the keys are given to; calls after it
+ * change nothing.
+ */
+class keys {
+public:
+    keys() {
+        roomcast_keys *raw = nullptr;
+        fault_.note(roomcast_keys_new(&raw));
+        raw_.reset(raw);
+    }
+
+    /** Adds a secret of at least 32 bytes for HS256. */
+    keys &hs256(std::string_view secret, std::string_view id = {}) {
+        return add(ROOMCAST_ALGORITHM_HS256, secret, id);
+    }
+    /** Adds a public key in PEM for RS256: RSA, 2048 to 8192 bits. */
+    keys &rs256(std::string_view pem, std::string_view id = {}) {
+        return add(ROOMCAST_ALGORITHM_RS256, pem, id);
+    }
+    /** Adds a public key in PEM for ES256: on the curve P-256. */
+    keys &es256(std::string_view pem, std::string_view id = {}) {
+        return add(ROOMCAST_ALGORITHM_ES256, pem, id);
+    }
+    /** Adds a public key in PEM for EdDSA: Ed25519. */
+    keys &eddsa(std::string_view pem, std::string_view id = {}) {
+        return add(ROOMCAST_ALGORITHM_EDDSA, pem, id);
+    }
+    /** Adds the keys of a JWK Set that can be used, with their ids. */
+    keys &jwks(std::string_view set) {
+        if (fault_.status != status::ok) return *this;
+        char why[256] = "";
+        const auto of = roomcast_keys_add_jwks(raw_.get(), detail::str(set), why, sizeof why);
+        return fault_.note(of, why), *this;
+    }
+    /** Tokens must be made by this issuer, or by another that is named so. */
+    keys &issuer(std::string_view issuer) {
+        return fault_.note(roomcast_keys_add_issuer(raw_.get(), detail::str(issuer))), *this;
+    }
+    /** Tokens must be meant for this audience, or for another that is named so. */
+    keys &audience(std::string_view audience) {
+        return fault_.note(roomcast_keys_add_audience(raw_.get(), detail::str(audience))), *this;
+    }
+    /** By how much the clock of whoever makes the tokens may differ; 5 seconds by default. */
+    keys &leeway(std::chrono::seconds time) {
+        const auto seconds = static_cast<std::uint64_t>(time.count() < 0 ? 0 : time.count());
+        return fault_.note(roomcast_keys_set_leeway(raw_.get(), seconds)), *this;
+    }
+
+    /** Whether all calls went well; says which did not, and why. */
+    result<void> try_check() const { return {fault_.status, fault_.why}; }
+#ifdef __cpp_exceptions
+    /** Throwing form of `try_check`. */
+    void check() const { try_check().value(); }
+#endif
+
+private:
+    friend class auth;
+
+    keys &add(std::uint32_t algorithm, std::string_view key, std::string_view id) {
+        if (fault_.status != status::ok) return *this;
+        char why[256] = "";
+        const auto of = roomcast_keys_add(raw_.get(), algorithm, detail::str(id),
+                                          {key.data(), key.size()}, why, sizeof why);
+        return fault_.note(of, why), *this;
+    }
+
+    std::unique_ptr<roomcast_keys, detail::freed_by<roomcast_keys_free>> raw_;
+    detail::fault fault_;
+};
+
+/**
+ * How peers prove who they are: who checks their tokens, and where these are looked for, in the
+ * order of header, query, cookie, first message. With none of these named, it is the header
+ * `Authorization: Bearer ...` and the query value `token`.
+ */
+class auth {
+public:
+    /** Every WebSocket needs a JWT, signed with one of these keys, as they are now. */
+    explicit auth(const keys &checked_by) : fault_(checked_by.fault_) {
+        roomcast_auth *raw = nullptr;
+        if (fault_.status == status::ok)
+            fault_.note(roomcast_auth_new(checked_by.raw_.get(), &raw));
+        raw_.reset(raw);
+    }
+    /**
+     * Every WebSocket needs a token of the host's own kind, which this finds valid:
+     * `status(std::string_view token, std::uint64_t now_s, claims &)` fills the claims and gives
+     * `status::ok`, or `status::token_expired`, or anything else where it is not valid. On the
+     * engine's threads, several at a time, and it must not block. What it throws is not valid.
+     */
+    template <class F>
+    static auth native(F call) {
+        auto mine = std::make_unique<F>(std::move(call));
+        roomcast_auth *raw = nullptr;
+        auth made;
+        made.fault_.note(roomcast_auth_new_native(
+            mine.get(), &asked<F>, [](void *data) { delete static_cast<F *>(data); }, &raw));
+        if (raw) static_cast<void>(mine.release());
+        made.raw_.reset(raw);
+        return made;
+    }
+
+    /** In this header field: alone, or behind `Bearer `. */
+    auth &header(std::string_view name) { return set(roomcast_auth_set_header, name); }
+    /** In this query value; proxies write queries to their logs. */
+    auth &query(std::string_view name) { return set(roomcast_auth_set_query, name); }
+    /** In this cookie; browsers send cookies with requests of any page (`config::origins`). */
+    auth &cookie(std::string_view name) { return set(roomcast_auth_set_cookie, name); }
+    /** In the first message, behind this text; in later ones it is a new token. */
+    auth &message(std::string_view begins) { return set(roomcast_auth_set_message, begins); }
+    /** What a connection is sent when its token is about to expire. */
+    auth &notice(std::string_view text) { return set(roomcast_auth_set_notice, text); }
+    /** Whether a WebSocket without any token is let through to the host, as nobody. */
+    auth &optional(bool optional = true) {
+        return fault_.note(roomcast_auth_set_optional(raw_.get(), optional)), *this;
+    }
+
+    /** Whether all calls went well; says which did not, and why. */
+    result<void> try_check() const { return {fault_.status, fault_.why}; }
+#ifdef __cpp_exceptions
+    /** Throwing form of `try_check`. */
+    void check() const { try_check().value(); }
+#endif
+
+private:
+    friend class config;
+    friend class engine_ref;
+
+    auth() = default;
+    auth &set(roomcast_status (*setter)(roomcast_auth *, roomcast_str), std::string_view value) {
+        return fault_.note(setter(raw_.get(), detail::str(value))), *this;
+    }
+    template <class F>
+    static std::uint32_t asked(void *data, roomcast_str token, std::uint64_t now_s,
+                               roomcast_claims *raw) noexcept {
+        const auto check = [&] {
+            claims given(raw);
+            const status said = (*static_cast<F *>(data))(detail::view(token), now_s, given);
+            // Claims that could not be written are not what the function meant.
+            const status of = said == status::ok ? given.status() : said;
+            return static_cast<std::uint32_t>(of);
+        };
+#ifdef __cpp_exceptions
+        try {
+            return check();
+        } catch (...) {
+            return ROOMCAST_STATUS_TOKEN;
+        }
+#else
+        return check();
+#endif
+    }
+
+    std::unique_ptr<roomcast_auth, detail::freed_by<roomcast_auth_free>> raw_;
+    detail::fault fault_;
 };
 
 /**
@@ -867,6 +1267,10 @@ public:
     accept &room(std::string_view room, join how) {
         return rooms_.push_back(detail::str(room)), joins_.emplace_back(std::move(how)), *this;
     }
+    /** What a token would have said: instead of what its token says, if it had one. */
+    accept &claims(const roomcast::claims &claims) { return claims_ = claims, *this; }
+    /** What others are told of it in rooms with presence: a value in JSON. */
+    accept &info(std::string_view json) { return raw_.info = detail::str(json), *this; }
     /** One of the offered subprotocols. */
     accept &subprotocol(std::string_view name) {
         return raw_.subprotocol = detail::str(name), *this;
@@ -903,6 +1307,10 @@ private:
             joins[i] = &hows[i];
         }
         raw.joins = joins.data();
+        if (claims_) {
+            if (claims_->status() != roomcast::status::ok) return claims_->status();
+            raw.claims = claims_->raw();
+        }
         std::unique_ptr<detail::box> box;
         if (data_.held) {
             box = std::make_unique<detail::box>(data_);
@@ -917,6 +1325,7 @@ private:
     roomcast_accept raw_{};
     std::vector<roomcast_str> rooms_;
     std::vector<std::optional<join>> joins_;
+    std::optional<roomcast::claims> claims_;
     detail::box data_{nullptr, nullptr};
 };
 
@@ -955,6 +1364,7 @@ public:
     }
 
 private:
+    friend class connection;
     friend class engine_ref;
     friend class filter;
     friend class room;
@@ -1048,6 +1458,38 @@ public:
     inline result<std::vector<roomcast::connection>> try_connections() const;
     /** The members of a room. Waits for the shards: `status::on_shard` in handlers. */
     inline result<std::vector<roomcast::connection>> try_members(std::string_view room) const;
+    /** How many are in a room, at once, however many they are. */
+    result<roomcast::presence> try_presence(std::string_view room) const {
+        roomcast::presence out{};
+        return detail::made(roomcast_engine_presence(raw_, detail::str(room), &out), out);
+    }
+    /**
+     * Who is in a room with `room_options::presence`, page by page: behind the `next` of the page
+     * before, at most `limit` and `presence_page_max` of them. Whoever is there all the time is on
+     * exactly one of them.
+     */
+    inline result<present_page> try_present(std::string_view room, std::uint64_t after = 0,
+                                            std::size_t limit = 0) const;
+    /** Closes all connections of a user (4004), and keeps out its tokens that were made by now. */
+    result<void> try_revoke_user(std::string_view user) const {
+        return detail::code(roomcast_user_revoke(raw_, detail::str(user)));
+    }
+    /** Closes the connections with the token of this id (4004), and keeps that token out. */
+    result<void> try_revoke_token(std::string_view token_id) const {
+        return detail::code(roomcast_token_revoke(raw_, detail::str(token_id)));
+    }
+    /** Has tokens checked by the keys or the function of this from now on. */
+    result<void> try_reload_auth(const auth &by) const {
+        if (by.fault_.status != status::ok) return {by.fault_.status, by.fault_.why};
+        return detail::code(roomcast_engine_reload_auth(raw_, by.raw_.get()));
+    }
+    /** Serves new TLS handshakes with these certificates; no connection is dropped. */
+    result<void> try_reload_tls(const tls &with) const {
+        if (with.fault_.status != status::ok) return {with.fault_.status, with.fault_.why};
+        char why[256] = "";
+        const auto of = roomcast_engine_reload_tls(raw_, with.raw(), why, sizeof why);
+        return {detail::code(of), why};
+    }
     /** The engine's figures at one moment. */
     result<roomcast_snapshot> try_snapshot() const {
         roomcast_snapshot out{};
@@ -1135,6 +1577,21 @@ public:
     inline std::vector<roomcast::connection> connections() const;
     /** Throwing form of `try_members`. */
     inline std::vector<roomcast::connection> members(std::string_view room) const;
+    /** Throwing form of `try_presence`. */
+    roomcast::presence presence(std::string_view room) const {
+        return try_presence(room).value();
+    }
+    /** Throwing form of `try_present`. */
+    inline present_page present(std::string_view room, std::uint64_t after = 0,
+                                std::size_t limit = 0) const;
+    /** Throwing form of `try_revoke_user`. */
+    void revoke_user(std::string_view user) const { try_revoke_user(user).value(); }
+    /** Throwing form of `try_revoke_token`. */
+    void revoke_token(std::string_view token_id) const { try_revoke_token(token_id).value(); }
+    /** Throwing form of `try_reload_auth`. */
+    void reload_auth(const auth &by) const { try_reload_auth(by).value(); }
+    /** Throwing form of `try_reload_tls`. */
+    void reload_tls(const tls &with) const { try_reload_tls(with).value(); }
     /** Throwing form of `try_snapshot`. */
     roomcast_snapshot snapshot() const { return try_snapshot().value(); }
     /** Throwing form of `try_shard_snapshot`. */
@@ -1197,6 +1654,7 @@ protected:
 
 private:
     friend class roomcast::connection;
+    friend class roomcast::room;
     friend struct detail::told;
     friend struct detail::held;
 
@@ -1211,6 +1669,7 @@ private:
         return detail::made(status, std::move(all));
     }
     inline result<std::vector<roomcast::connection>> ids(roomcast_status, roomcast_ids *) const;
+    inline result<present_page> page(roomcast_status, roomcast_present *) const;
 
     const std::weak_ptr<detail::life> *life_ = nullptr;
 };
@@ -1291,6 +1750,29 @@ public:
     result<void> try_close(std::uint32_t code = 1000, std::string_view why = {}) const {
         return detail::code(roomcast_connection_close(engine_.raw(), id_, code, detail::str(why)));
     }
+    /**
+     * It asks to join: for what peers say. If its token allows that it joins; else the host decides
+     * (`config::on_permission`). That it is not allowed is not reported here.
+     */
+    result<void> try_request_join(std::string_view room, const roomcast::join &how = {}) const {
+        if (const auto fault = how.check(); fault != status::ok) return fault;
+        const roomcast_join raw = how.raw();
+        return detail::code(
+            roomcast_connection_request_join(engine_.raw(), id_, detail::str(room), &raw));
+    }
+    /** It asks to publish to one room, likewise. */
+    result<void> try_request_publish(const publication &what) const {
+        const roomcast_publication raw = what.raw();
+        return detail::code(roomcast_connection_request_publish(engine_.raw(), id_, &raw));
+    }
+    /** Gives it a new token; one that is not valid, or another user's, changes nothing. */
+    result<void> try_refresh(std::string_view token) const {
+        return detail::code(roomcast_connection_refresh(engine_.raw(), id_, detail::str(token)));
+    }
+    /** Closes it with 4004, at once; it may come back, even with the same token. */
+    result<void> try_revoke() const {
+        return detail::code(roomcast_connection_revoke(engine_.raw(), id_));
+    }
     /** The rooms that it is in. Waits for its shard: `status::on_shard` in handlers. */
     result<std::vector<room_entry>> try_rooms() const {
         roomcast_names *names = nullptr;
@@ -1321,6 +1803,18 @@ public:
     bool close(std::uint32_t code = 1000, std::string_view why = {}) const {
         return detail::reached(try_close(code, why));
     }
+    /** Throwing form of `try_request_join`. */
+    bool request_join(std::string_view room, const roomcast::join &how = {}) const {
+        return detail::reached(try_request_join(room, how));
+    }
+    /** Throwing form of `try_request_publish`. */
+    bool request_publish(const publication &what) const {
+        return detail::reached(try_request_publish(what));
+    }
+    /** Throwing form of `try_refresh`; it throws also for a token that is not valid. */
+    bool refresh(std::string_view token) const { return detail::reached(try_refresh(token)); }
+    /** Throwing form of `try_revoke`. */
+    bool revoke() const { return detail::reached(try_revoke()); }
     /** None of one that has gone. */
     std::vector<room_entry> rooms() const {
         auto all = try_rooms();
@@ -1351,6 +1845,65 @@ private:
 };
 
 inline publication &publication::except(const connection &of) { return except(of.id()); }
+
+/** A member of a room with presence. */
+struct present_member {
+    /** The connection. */
+    roomcast::connection connection;
+    /** The user that it was accepted as; none where it is anonymous. */
+    std::optional<std::string> user;
+    /** What it was accepted with for others to see, in JSON. */
+    std::optional<std::string> info;
+};
+
+/** Some members of a room with presence, in the order in which they joined. */
+struct present_page {
+    /** The members. */
+    std::vector<present_member> members;
+    /** Where the next page begins; 0 when this is the last one. */
+    std::uint64_t next = 0;
+};
+
+/**
+ * What a peer wants in a room and its token does not allow by itself: answer now or within
+ * `verdict_timeout_ms`, from any thread, also after its engine. It may be copied; the first answer
+ * counts, and another gives `status::answered`. When the last copy and the event that it came with
+ * have gone, it is denied.
+ */
+class wish {
+public:
+    wish() = default;
+    /** Of one that C has, and kept from now on. */
+    explicit wish(const roomcast_wish *raw) {
+        roomcast_wish *kept = nullptr;
+        if (roomcast_wish_keep(raw, &kept) == ROOMCAST_STATUS_OK)
+            raw_ = {kept, detail::freed_by<roomcast_wish_free>()};
+    }
+
+    /** The number of the connection that wants it. */
+    connection_id id() const noexcept { return roomcast_wish_connection(raw_.get()); }
+    /** To join or to publish. */
+    roomcast::verb verb() const noexcept {
+        return static_cast<roomcast::verb>(roomcast_wish_verb(raw_.get()));
+    }
+    /** In which room; valid as long as it or a copy is. */
+    std::string_view room() const noexcept {
+        return detail::view(roomcast_wish_room(raw_.get()));
+    }
+    /** Allows it. `status::gone` where nothing has come of it: too late, or too much. */
+    result<void> try_allow() const { return detail::code(roomcast_wish_allow(raw_.get())); }
+    /** Does not allow it; the peer is not told. */
+    result<void> try_deny() const { return detail::code(roomcast_wish_deny(raw_.get())); }
+#ifdef __cpp_exceptions
+    /** The throwing forms; false where nothing has come of it. */
+    bool allow() const { return detail::reached(try_allow()); }
+    /** Throwing form of `try_deny`. */
+    void deny() const { try_deny().value(); }
+#endif
+
+private:
+    std::shared_ptr<const roomcast_wish> raw_;
+};
 
 /**
  * Somebody who waits to be let in: answer now or within `verdict_timeout_ms`, from any thread. It
@@ -1435,6 +1988,17 @@ public:
         roomcast::position out{};
         return detail::made(roomcast_room_position(raw(), id_, &out), out);
     }
+    /** How many are in it, as `engine_ref::try_presence`. */
+    result<roomcast::presence> try_presence() const {
+        roomcast::presence out{};
+        return detail::made(roomcast_room_presence(raw(), id_, &out), out);
+    }
+    /** Who is in it, as `engine_ref::try_present`. */
+    result<present_page> try_present(std::uint64_t after = 0, std::size_t limit = 0) const {
+        roomcast_present *page = nullptr;
+        const auto status = roomcast_room_present(raw(), id_, after, limit, &page);
+        return held_.engine.page(status, page);
+    }
 #ifdef __cpp_exceptions
     /** The throwing forms. */
     published publish(const payload &what) const { return try_publish(what).value(); }
@@ -1443,6 +2007,12 @@ public:
     /** Throwing form of `try_publish_tracked`. */
     tracked publish_tracked(const publication &what) const {
         return try_publish_tracked(what).value();
+    }
+    /** Throwing form of `try_presence`. */
+    roomcast::presence presence() const { return try_presence().value(); }
+    /** Throwing form of `try_present`. */
+    present_page present(std::uint64_t after = 0, std::size_t limit = 0) const {
+        return try_present(after, limit).value();
     }
     /** Throwing form of `try_members`. */
     std::size_t members() const { return try_members().value(); }
@@ -1477,8 +2047,12 @@ public:
         return *this;
     }
 
-    /** 101 where the socket can be handed over, else 400, 403, 405 or 426. */
+    /** 101 where the socket can be handed over, else 400, 401, 403, 405 or 426. */
     std::uint32_t http_status() const { return roomcast_upgrade_status(raw_.get()); }
+    /** What its token says, which was checked; valid until the next call. */
+    std::optional<claims_view> claims() const {
+        return claims_view::maybe(roomcast_upgrade_claims(raw_.get()));
+    }
     /** The response to send, whatever it is; valid until the next call. */
     std::string_view response() const {
         return detail::view(roomcast_upgrade_response(raw_.get()));
@@ -1548,7 +2122,19 @@ public:
     roomcast::request request() const noexcept { return roomcast::request(raw_->request); }
     /** Of connecting: who waits for an answer. */
     roomcast::pending pending() const { return {engine_, raw_->connection}; }
-    /** Of message: what came. */
+    /** What the token of its connection says, by now; of connecting ask `request`. */
+    std::optional<claims_view> claims() const {
+        return claims_view::maybe(roomcast_event_claims(raw_));
+    }
+    /** Whether the token of its connection allows something in a room, by now. */
+    bool may(roomcast::verb what, std::string_view room) const {
+        return roomcast_event_may(raw_, static_cast<std::uint32_t>(what), detail::str(room));
+    }
+    /** Of permission: to be answered, now or later. */
+    roomcast::wish wish() const { return roomcast::wish(raw_->wish); }
+    /** Of permission: to join or to publish. */
+    roomcast::verb verb() const noexcept { return static_cast<roomcast::verb>(raw_->verb); }
+    /** Of message, and of permission to publish: what came. */
     payload message() const noexcept { return {raw_->message_kind, raw_->message}; }
     /** Of closed: why. */
     roomcast::close_reason close_reason() const noexcept {
@@ -1560,7 +2146,7 @@ public:
     std::string_view close_text() const noexcept { return detail::view(raw_->text); }
     /** Of backpressure: whether more waits than `outbox_high_bytes`. */
     bool high() const noexcept { return raw_->high; }
-    /** Of lagged and delivered: the room's name. */
+    /** Of lagged, delivered and permission: the room's name. */
     std::string_view room() const noexcept { return detail::view(raw_->text); }
     /** Of lagged: how many publications it was not sent. */
     std::uint64_t missed() const noexcept { return raw_->missed; }
@@ -1651,7 +2237,7 @@ namespace detail {
 
 /** The host's lambdas, shared by a configuration and its engines; constant once one started. */
 struct handlers {
-    static constexpr std::uint32_t kinds = ROOMCAST_EVENT_DELIVERED + 1;
+    static constexpr std::uint32_t kinds = ROOMCAST_EVENT_PERMISSION + 1;
 
     /** Runs a handler; false where an exception has ended it, which was told. */
     template <class F>
@@ -1689,13 +2275,13 @@ struct handlers {
 
     const function<void(const event &)> *find(std::uint32_t kind) const noexcept {
         const function<void(const event &)> *all[kinds] = {
-            nullptr, &connecting,   &opened, &message,
-            &closed, &backpressure, &lagged, &delivered};
+            nullptr,       &connecting, &opened,    &message,  &closed,
+            &backpressure, &lagged,     &delivered, &expiring, &permission};
         return kind < kinds && all[kind] && *all[kind] ? all[kind] : nullptr;
     }
 
     function<void(const event &)> connecting, opened, message, closed, backpressure, lagged,
-        delivered;
+        delivered, expiring, permission;
     function<void(const request &, page &)> pages;
     function<void(log_level, std::string_view)> log;
     function<void(const std::exception_ptr &)> on_exception;
@@ -1813,6 +2399,31 @@ public:
     config &any_origin() {
         return note(roomcast_config_allow_any_origin(raw()), "any_origin");
     }
+    /** How peers prove who they are; else they do not, and the host decides by itself. */
+    config &auth(const roomcast::auth &auth) {
+        if (auth.fault_.status != status::ok) return note(auth.fault_, "auth");
+        return note(roomcast_config_set_auth(raw(), auth.raw_.get()), "auth");
+    }
+    /** The certificates of listeners with `listen_options::tls`. */
+    config &tls(const roomcast::tls &tls) {
+        if (tls.fault_.status != status::ok) return note(tls.fault_, "tls");
+        return note(roomcast_config_set_tls(raw(), tls.raw()), "tls");
+    }
+    /**
+     * The proxies whose word is taken for the address of a peer: networks ("10.0.0.0/8"), single
+     * addresses, and "unix". Name no more than what stands in front of the engine.
+     */
+    config &trusted_proxies(const std::vector<std::string_view> &proxies) {
+        std::vector<roomcast_str> all;
+        for (const auto proxy : proxies) all.push_back(detail::str(proxy));
+        return note(roomcast_config_set_trusted_proxies(raw(), all.data(), all.size()),
+                    "trusted_proxies");
+    }
+    /** The one header by which trusted proxies say for whom they speak. */
+    config &forwarded_header(roomcast::forwarded_header header) {
+        const auto number = static_cast<std::uint32_t>(header);
+        return note(roomcast_config_set_forwarded_header(raw(), number), "forwarded_header");
+    }
     /** The path that answers 200 while the engine runs; empty for none. */
     config &health_path(std::string_view path) {
         return note(roomcast_config_set_health_path(raw(), detail::str(path)), "health_path");
@@ -1870,6 +2481,16 @@ public:
     /** Is told what became of a publication of `publish_tracked`. */
     template <class F>
     config &on_delivered(F call) { return on(&detail::handlers::delivered, std::move(call)); }
+    /** Is told that a connection's token is about to expire. */
+    template <class F>
+    config &on_expiring(F call) { return on(&detail::handlers::expiring, std::move(call)); }
+    /**
+     * Is told what a peer wants in a room and its token does not allow by itself
+     * (`connection::request_join`, `request_publish`); answers by `event::wish`. Without this
+     * handler it is denied.
+     */
+    template <class F>
+    config &on_permission(F call) { return on(&detail::handlers::permission, std::move(call)); }
     /** Answers plain GET requests, `void(const request &, page &)`, on the engine's threads. */
     template <class F>
     config &pages(F call) { return set(&detail::handlers::pages, std::move(call)); }
@@ -1910,6 +2531,12 @@ private:
         if (of == ROOMCAST_STATUS_OK || failed_ != status::ok) return *this;
         failed_ = detail::code(of);
         why_ = std::string(setting) + ": " + (*why ? why : text(failed_));
+        return *this;
+    }
+    config &note(const detail::fault &of, const char *setting) {
+        if (failed_ != status::ok) return *this;
+        failed_ = of.status;
+        why_ = std::string(setting) + ": " + (of.why.empty() ? text(failed_) : of.why);
         return *this;
     }
     template <class F>
@@ -2095,6 +2722,29 @@ inline result<std::vector<connection>> engine_ref::try_members(std::string_view 
     return ids(status, list);
 }
 
+inline result<present_page> engine_ref::page(roomcast_status of, roomcast_present *raw) const {
+    const std::unique_ptr<roomcast_present, detail::freed_by<roomcast_present_free>> freed(raw);
+    const auto owned = [](roomcast_str text) {
+        return text.data ? std::optional(std::string(detail::view(text))) : std::nullopt;
+    };
+    present_page all;
+    for (std::size_t i = 0; i < roomcast_present_count(raw); ++i) {
+        connection_id id = 0;
+        roomcast_str user{}, info{};
+        roomcast_present_at(raw, i, &id, &user, &info);
+        all.members.push_back({{*this, id}, owned(user), owned(info)});
+    }
+    all.next = roomcast_present_next(raw);
+    return detail::made(of, std::move(all));
+}
+
+inline result<present_page> engine_ref::try_present(std::string_view room, std::uint64_t after,
+                                                    std::size_t limit) const {
+    roomcast_present *raw = nullptr;
+    const auto status = roomcast_engine_present(raw_, detail::str(room), after, limit, &raw);
+    return page(status, raw);
+}
+
 inline result<roomcast::room> engine_ref::try_room(std::string_view name) const {
     detail::held held(*this);
     std::uint64_t id = 0;
@@ -2147,6 +2797,10 @@ inline std::vector<connection> engine_ref::connections() const {
 }
 inline std::vector<connection> engine_ref::members(std::string_view room) const {
     return try_members(room).value();
+}
+inline present_page engine_ref::present(std::string_view room, std::uint64_t after,
+                                        std::size_t limit) const {
+    return try_present(room, after, limit).value();
 }
 inline roomcast::upgrade engine_ref::upgrade(
     std::string_view method, std::string_view target,

@@ -5,6 +5,7 @@
 
 mod check;
 mod listen;
+mod policy;
 mod rooms;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 pub(crate) use self::check::INTERVAL_MS_MAX;
 pub(crate) use self::listen::Listen;
 pub use self::listen::ListenOptions;
+pub use self::policy::{MessageRatePolicy, SlowPolicy};
 pub use self::rooms::RoomOptions;
 use crate::address::{ForwardedHeader, Trusted};
 use crate::auth::Auth;
@@ -23,43 +25,6 @@ use crate::request::Request;
 use crate::sync::Arc;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-
-/// What happens to a member whose socket took no bytes until its room's tape had no place left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SlowPolicy {
-    /// Close the connection with code 4008 ("too slow"), which invites the client to come back.
-    #[default]
-    Disconnect,
-    /// Jump ahead to the newest publication and tell the host how much was missed.
-    Skip,
-    /// Of what it has not got, keep the newest publication of each key: a slow reader of 1,000
-    /// tickers gets 1,000 current values, and the host is told how many older ones it was not
-    /// sent. Whom the newest one excludes is sent none. Publications without a key are kept; where
-    /// the tape has no place for all, it jumps as under `Skip`.
-    Latest,
-    /// What is published while its socket takes no bytes is dropped at once, and counted
-    /// (`volatile_dropped`) without a word to the host. For news that is worthless when it is late.
-    Volatile,
-    /// Catch up from the room's history ([`RoomOptions::history`]) when its socket takes bytes
-    /// again. What the history does not have any more it misses, and the host is told: a range of
-    /// numbers, whether or not a filter would have kept some of them from it. So in a room without
-    /// a history this is `Skip`. Its order is kept within the room, but not with other rooms while
-    /// it catches up.
-    Replay,
-}
-
-/// What happens to what a peer says beyond `message_rate_max`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MessageRatePolicy {
-    /// It is dropped before the host is told, and counted (`messages_refused`). A ping gets no
-    /// pong. The peer is not told, so its messages must be such that some may be lost.
-    #[default]
-    Refuse,
-    /// The connection is closed with code 1008 and the limit's name.
-    Close,
-}
 
 /// Which `Origin` headers may open a WebSocket.
 ///
@@ -130,9 +95,8 @@ limits! {
     /// 503. Default 100,000.
     connections_max: usize = 100_000;
     /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
-    /// answered with 429. Those of [`Config::trusted_proxies`] count for the peer's own address
-    /// ([`Request::peer_ip`]), once that is known; of other proxies all come from the proxy's.
-    /// Default 0.
+    /// answered with 429. Those of `trusted_proxies` count for the peer's own address, once that is
+    /// known; behind any other proxy all come from the proxy's. Default 0.
     address_connections_max: usize = 0;
     /// Connections of one user, as the host named it in its verdict, on all shards, 0 for no such
     /// limit; one more is answered with 429. Default 0.
@@ -387,15 +351,6 @@ impl Config {
     #[must_use]
     pub fn listen_unix_with(mut self, path: impl Into<PathBuf>, options: ListenOptions) -> Self {
         self.listen.push(Listen::Unix(path.into(), options));
-        self
-    }
-
-    /// Certificates and versions of the listeners with [`ListenOptions::tls`];
-    /// [`Handle::reload_tls`](crate::Handle::reload_tls) replaces them in the running engine.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(tls);
         self
     }
 

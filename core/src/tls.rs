@@ -16,7 +16,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{ALL_VERSIONS, ServerConfig};
 use webpki::EndEntityCert;
 
-use crate::error::Status;
+use crate::config::{Config, ListenOptions};
+use crate::error::{ConfigError, Status};
 use crate::sync::Arc;
 
 /// Certificates of the TLS listeners, and the versions that these speak: TLS 1.2 and 1.3, with
@@ -139,6 +140,43 @@ impl fmt::Debug for Tls {
             .field("names", &names)
             .field("tls13_only", &self.tls13_only)
             .finish_non_exhaustive()
+    }
+}
+
+impl ListenOptions {
+    /// Whether peers speak TLS here, with the certificates of [`Config::tls`]. Plain HTTP on such a
+    /// listener is ended with an alert and counted (`tls_failed`). Default false.
+    #[must_use]
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+}
+
+impl Config {
+    /// Certificates and versions of the listeners with [`ListenOptions::tls`];
+    /// [`Handle::reload_tls`](crate::Handle::reload_tls) replaces them in the running engine.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    pub(crate) fn check_tls(&self) -> Result<(), ConfigError> {
+        let asks = self.listen.iter().any(|l| l.options().tls);
+        match &self.tls {
+            Some(tls) if tls.is_empty() => Err(ConfigError::Missing {
+                setting: "tls",
+                needs: "a certificate",
+                because: "Tls::pair or Tls::files adds one",
+            }),
+            None if asks => Err(ConfigError::Missing {
+                setting: "ListenOptions::tls",
+                needs: "Config::tls",
+                because: "that has the certificates",
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -354,11 +392,13 @@ mod tests {
 
     #[test]
     fn a_config_without_certificates_names_the_setting() {
-        use crate::config::{Config, ListenOptions};
         let config = Config::new().listen_with("127.0.0.1:0", ListenOptions::new().tls(true));
-        for config in [config.clone(), config.tls(Tls::new())] {
+        for (config, said) in [
+            (config.clone(), "ListenOptions::tls needs Config::tls"),
+            (config.tls(Tls::new()), "tls needs a certificate"),
+        ] {
             let error = config.check().unwrap_err();
-            assert!(error.to_string().contains("tls is missing"), "{error}");
+            assert!(error.to_string().starts_with(said), "{error}");
         }
     }
 }

@@ -9,6 +9,7 @@ use http::request::Parts;
 use roomcast::{Accept, AdoptError, Status, Stream, Upgraded};
 
 use crate::boundary::{In, Out, give, guard, place, roomcast_bytes, roomcast_str};
+use crate::claims::roomcast_claims;
 use crate::engine::{engine_guard, roomcast_engine};
 use crate::status::roomcast_status;
 use crate::verdict::{read_accept, roomcast_accept, with_data};
@@ -93,6 +94,7 @@ pub struct roomcast_upgrade {
     parts: Parts,
     status: u16,
     response: String,
+    claims: Option<roomcast_claims>,
     accepted: Option<Upgraded>,
 }
 
@@ -127,6 +129,7 @@ pub extern "C" fn roomcast_upgrade_new(
             parts: request.into_parts().0,
             status: 0,
             response: String::new(),
+            claims: None,
             accepted: None,
         };
         made.decide(Accept::new())?;
@@ -141,6 +144,8 @@ impl roomcast_upgrade {
         let checked = self.engine.running().engine.upgrade(&self.parts);
         match checked.map(|upgrade| upgrade.accept(accept)) {
             Ok(upgrade) => {
+                let claims = upgrade.request().claims().cloned();
+                self.claims = claims.map(|claims| roomcast_claims::of(Arc::new(claims)));
                 let response = upgrade.response();
                 self.status = response.status().as_u16();
                 self.response = head(response);
@@ -192,11 +197,22 @@ fn refusal(status: u16, text: &str) -> String {
     )
 }
 
-/// The HTTP status of the response: 101 where the socket can be handed over, else 400, 403, 405 or
-/// 426; 0 for NULL.
+/// The HTTP status of the response: 101 where the socket can be handed over, else 400, 401 (no valid
+/// token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_upgrade_status(upgrade: Option<&roomcast_upgrade>) -> u32 {
     upgrade.map_or(0, |upgrade| u32::from(upgrade.status))
+}
+
+/// What the token of the request says, which was checked (`roomcast_config_set_auth`); valid until
+/// the next call about this upgrade. NULL where no token is asked for, or it is optional and was not
+/// there, where the status is not 101, and for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_upgrade_claims(
+    upgrade: Option<&roomcast_upgrade>,
+) -> *const roomcast_claims {
+    let claims = upgrade.and_then(|upgrade| upgrade.claims.as_ref());
+    claims.map_or(std::ptr::null(), std::ptr::from_ref)
 }
 
 /// Says how the connection is accepted. Before sending the response, which names the subprotocol.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use roomcast::{
     Accept, CloseReason, Connection, Delivery, Handle, Handler, Message, Missed, Pending, Request,
+    Wish,
 };
 
 use crate::boundary::Foreign;
 use crate::config::Callback;
 use crate::engine::roomcast_engine;
-use crate::events::{roomcast_event, roomcast_event_kind as kind};
+use crate::events::{Lent, roomcast_event, roomcast_event_kind as kind};
 use crate::request::roomcast_request;
+use crate::wish::roomcast_wish;
 
 pub(crate) struct Callbacks {
     /// Held until the last shard has ended, so what callbacks are given is there.
@@ -47,7 +49,9 @@ impl Callbacks {
     ) {
         if self.wants(kind) {
             let event = roomcast_event::new(kind, connection.id().as_u64());
-            let event = event.of(connection.user(), connection.data::<Foreign>());
+            let mut event = event.of(connection.user(), connection.data::<Foreign>());
+            let lent = Lent::new(connection);
+            event.lent = from_ref(&lent).cast();
             self.tell(&fill(event));
         }
     }
@@ -88,6 +92,20 @@ impl Handler for Callbacks {
 
     fn lagged(&self, connection: Connection<'_>, room: &str, missed: Missed) {
         self.tell_of(kind::Lagged, connection, |event| event.lagged(room, missed));
+    }
+
+    fn expiring(&self, connection: Connection<'_>) {
+        self.tell_of(kind::Expiring, connection, |event| event);
+    }
+
+    fn permission(&self, connection: Connection<'_>, wish: Wish) {
+        if !self.wants(kind::Permission) {
+            return wish.deny();
+        }
+        let wish = roomcast_wish::new(wish);
+        self.tell_of(kind::Permission, connection, |event| {
+            event.permission(&wish)
+        });
     }
 
     fn delivered(&self, _: &Handle, room: &str, delivery: Delivery) {

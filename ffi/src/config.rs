@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use roomcast::{Config, LogLevel, MessageRatePolicy, Origins, Status};
+use roomcast::{Config, ForwardedHeader, LogLevel, MessageRatePolicy, Origins, Status};
 
 use crate::boundary::{
     Foreign, In, Out, Why, give, given, guard, place, put, roomcast_free_fn, roomcast_str,
@@ -12,6 +12,7 @@ use crate::engine::roomcast_engine;
 use crate::events::roomcast_event;
 use crate::limits::limit_name;
 use crate::pages::{Pages, roomcast_page_fn};
+use crate::publish::texts;
 use crate::status::roomcast_status;
 use crate::version::is_served;
 
@@ -238,6 +239,61 @@ pub extern "C" fn roomcast_config_set_message_rate_policy(
     })
 }
 
+/// The header by which trusted proxies say for whom they speak.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum roomcast_forwarded_header {
+    /// `X-Forwarded-For: 192.0.2.1, 10.0.0.7`: what nearly every proxy writes. The default.
+    XForwardedFor = 0,
+    /// `Forwarded: for=192.0.2.1, for="[2001:db8::7]:4711"` (RFC 7239), of which the `for`
+    /// parameters are read.
+    Forwarded = 1,
+}
+
+/// Names the proxies whose word is taken for the address of a peer, in the header of
+/// `roomcast_config_set_forwarded_header` and in PROXY headers (`roomcast_listen_options`). Default
+/// none: such headers are what anybody may write, and are ignored.
+///
+/// Name no more than what stands in front of the engine. A network where peers live themselves lets
+/// each of them choose its address. An IPv4 address within IPv6 counts as IPv4.
+///
+/// @param proxies an array of `count` networks ("10.0.0.0/8", "2001:db8::/32"), single addresses
+///        ("::1"), and "unix" for whoever connects to a unix socket; it replaces what was said
+///        before. One that cannot be read is told by `roomcast_config_check`.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_config_set_trusted_proxies(
+    config: Option<&mut roomcast_config>,
+    proxies: In<roomcast_str>,
+    count: usize,
+) -> roomcast_status {
+    change(config, |config| {
+        let proxies = texts(proxies.slice(count)?)?;
+        build(config, |c| c.trusted_proxies(proxies));
+        Ok(())
+    })
+}
+
+/// The header by which trusted proxies say for whom they speak. Just this one is believed. Default
+/// `ROOMCAST_FORWARDED_HEADER_X_FORWARDED_FOR`.
+///
+/// @param header one of `roomcast_forwarded_header`
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_config_set_forwarded_header(
+    config: Option<&mut roomcast_config>,
+    header: u32,
+) -> roomcast_status {
+    use roomcast_forwarded_header as number;
+    change(config, |config| {
+        let header = match header {
+            h if h == number::XForwardedFor as u32 => ForwardedHeader::XForwardedFor,
+            h if h == number::Forwarded as u32 => ForwardedHeader::Forwarded,
+            _ => return Err(Status::InvalidArgument),
+        };
+        build(config, |c| c.forwarded_header(header));
+        Ok(())
+    })
+}
+
 /// Says which web pages may connect: those of these origins, written as browsers send them
 /// (`https://app.example`). Pages of the engine's own host, and clients that are no browsers, may
 /// always; by default nobody else.
@@ -250,11 +306,8 @@ pub extern "C" fn roomcast_config_set_origins(
     count: usize,
 ) -> roomcast_status {
     change(config, |config| {
-        let texts = origins
-            .slice(count)?
-            .iter()
-            .map(|o| o.text().map(str::to_owned));
-        let listed = texts.collect::<Result<Vec<_>, _>>()?;
+        let listed = texts(origins.slice(count)?)?.into_iter().map(str::to_owned);
+        let listed = listed.collect();
         build(config, |c| c.origins(Origins::Listed(listed)));
         Ok(())
     })

@@ -29,7 +29,7 @@ impl From<Position> for roomcast_position {
 }
 
 /// The connection of this number, if it is there.
-fn there(engine: &roomcast_engine, connection: u64) -> Result<ConnectionId, Status> {
+pub(crate) fn there(engine: &roomcast_engine, connection: u64) -> Result<ConnectionId, Status> {
     let id = ConnectionId::from_u64(connection);
     match engine.handle() {
         handle if handle.is_open(id) => Ok(id),

@@ -1,13 +1,16 @@
 //! Events, as C sees them: one struct for the callback, the queue and the blocking wait.
 
 use std::ffi::c_void;
+use std::sync::{Arc, OnceLock};
 
-use roomcast::{CloseReason, Kind, Missed};
+use roomcast::{Claims, CloseReason, Connection, Kind, Missed};
 
-use crate::boundary::{Foreign, roomcast_bytes, roomcast_str};
+use crate::boundary::{Foreign, caught, roomcast_bytes, roomcast_str};
+use crate::claims::{read_verb, roomcast_claims};
 use crate::delivery::roomcast_delivery;
 use crate::pull::Held;
 use crate::request::roomcast_request;
+use crate::wish::roomcast_wish;
 
 /// The kinds of events.
 #[repr(C)]
@@ -34,6 +37,14 @@ pub enum roomcast_event_kind {
     /// once for each; has the room `text` and `delivery`, but no connection. In a queue in which
     /// `events_max` events wait it is dropped, and counted (`reports_dropped`).
     Delivered = 7,
+    /// Its token expires in `token_notice_ms`; then it is closed with 4003, unless it has brought a
+    /// new one (`roomcast_connection_refresh`). `roomcast_event_claims` says when.
+    Expiring = 8,
+    /// The peer wants something in the room `text` that its token does not allow by itself
+    /// (`roomcast_connection_request_join` and `_request_publish`): answer by
+    /// `roomcast_wish_allow` or `_deny`. Has `wish` and `verb`, and `message` and `message_kind`
+    /// of what it wants to publish.
+    Permission = 9,
 }
 
 /// Whether a payload is text or binary, on the wire as here.
@@ -72,6 +83,12 @@ pub enum roomcast_close_reason {
     Http = 9,
     /// Beyond a limit that the host has set for its peers (1008); the text is its name.
     Limit = 10,
+    /// Its token expired and it brought no new one (4003).
+    TokenExpired = 11,
+    /// It, its token or its user was revoked (4004).
+    Revoked = 12,
+    /// Its first message, or a new token in a later one, was no valid token (4401).
+    Unauthorized = 13,
     /// A reason that is newer than this header.
     Other = 255,
 }
@@ -84,7 +101,7 @@ pub enum roomcast_close_reason {
 pub struct roomcast_event {
     /// One of `roomcast_event_kind`. One that the host does not know is to be left alone.
     pub kind: u32,
-    /// Of a message: one of `roomcast_kind`.
+    /// Of a message and of permission to publish: one of `roomcast_kind`.
     pub message_kind: u32,
     /// The connection: never reused in the engine's life, and 0 in an event about none. While it is
     /// connecting, what to answer with, and the id that it will have.
@@ -93,12 +110,12 @@ pub struct roomcast_event {
     pub connection_data: *mut c_void,
     /// The user that it was accepted as; `data` is NULL where it is anonymous.
     pub user: roomcast_str,
-    /// Of a message: the payload.
+    /// Of a message and of permission to publish: the payload.
     pub message: roomcast_bytes,
     /// Of connecting: what is asked for.
     pub request: *const roomcast_request<'static>,
-    /// Of lagged and delivered: the room's name. Of closed: the peer's text or the rule that it
-    /// broke, or NULL.
+    /// Of lagged, delivered and permission: the room's name. Of closed: the peer's text or the rule
+    /// that it broke, or NULL.
     pub text: roomcast_str,
     /// Of lagged: how many publications were missed.
     pub missed: u64,
@@ -108,6 +125,10 @@ pub struct roomcast_event {
     pub missed_last: u64,
     /// Of delivered: what became of the publication.
     pub delivery: *const roomcast_delivery,
+    /// Of permission: to be answered, now or, if it is kept, later.
+    pub wish: *const roomcast_wish,
+    /// Of permission: one of `roomcast_verb`, to join or to publish.
+    pub verb: u32,
     /// Of closed: one of `roomcast_close_reason`.
     pub close_reason: u32,
     /// Of closed: the WebSocket close code (RFC 6455 section 7.4); 1006 where no close frame
@@ -118,6 +139,8 @@ pub struct roomcast_event {
     /// Of lagged: whether it was sent, or is owed, a newer publication for the key of each that it
     /// missed, so that these are old news (`ROOMCAST_SLOW_POLICY_LATEST`).
     pub missed_replaced: bool,
+    /// The library's: what a callback is lent.
+    pub lent: *const c_void,
     /// The library's: what `roomcast_events_free` lets go of.
     pub held: Option<Box<Held>>,
 }
@@ -137,10 +160,13 @@ impl roomcast_event {
             missed_first: 0,
             missed_last: 0,
             delivery: std::ptr::null(),
+            wish: std::ptr::null(),
+            verb: 0,
             close_reason: 0,
             close_code: 0,
             high: false,
             missed_replaced: false,
+            lent: std::ptr::null(),
             held: None,
         }
     }
@@ -173,6 +199,16 @@ impl roomcast_event {
         self
     }
 
+    pub(crate) fn permission(mut self, wish: &roomcast_wish) -> Self {
+        self.text = roomcast_str::of(wish.room());
+        self.wish = wish;
+        self.verb = wish.verb();
+        match wish.data() {
+            Some((kind, data)) => self.message(kind, data),
+            None => self,
+        }
+    }
+
     pub(crate) fn closed(mut self, reason: &CloseReason) -> Self {
         let (number, text) = reason_number(reason);
         self.close_reason = number as u32;
@@ -180,6 +216,79 @@ impl roomcast_event {
         self.text = roomcast_str::of_option(text);
         self
     }
+}
+
+/// The connection of a callback, for what is asked of it by the event.
+pub(crate) struct Lent<'a> {
+    connection: Connection<'a>,
+    claims: KeptClaims,
+}
+
+impl<'a> Lent<'a> {
+    pub(crate) fn new(connection: Connection<'a>) -> Self {
+        Lent {
+            connection,
+            claims: KeptClaims::default(),
+        }
+    }
+}
+
+/// Claims that were asked for once, and stay.
+#[derive(Default)]
+pub(crate) struct KeptClaims(OnceLock<Option<roomcast_claims>>);
+
+impl KeptClaims {
+    pub(crate) fn get(&self, find: impl FnOnce() -> Option<Arc<Claims>>) -> *const roomcast_claims {
+        let kept = self.0.get_or_init(|| find().map(roomcast_claims::of));
+        kept.as_ref().map_or(std::ptr::null(), std::ptr::from_ref)
+    }
+}
+
+impl roomcast_event {
+    fn lent(&self) -> Option<&Lent<'_>> {
+        // SAFETY: only `callback.rs` sets it, to what outlives the event that it calls with.
+        unsafe { self.lent.cast::<Lent<'_>>().as_ref() }
+    }
+}
+
+/// What the token of an event's connection says; the newest, if it has brought several. NULL where
+/// it has none, and for NULL. Of connecting ask `roomcast_request_claims`.
+///
+/// @param event one that is the library's, or was taken and not given back
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_event_claims(event: Option<&roomcast_event>) -> *const roomcast_claims {
+    let found = caught(|| {
+        let event = event?;
+        match (event.lent(), &event.held) {
+            (Some(lent), _) => Some(lent.claims.get(|| lent.connection.claims())),
+            (None, Some(held)) => Some(held.claims()),
+            (None, None) => None,
+        }
+    });
+    found.flatten().unwrap_or(std::ptr::null())
+}
+
+/// Whether the token of an event's connection allows something in a room, by now; false where it
+/// has none, for NULL, and for what is no verb or no text.
+///
+/// @param event as for `roomcast_event_claims`
+/// @param verb one of `roomcast_verb`
+/// @param room the room's name
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_event_may(
+    event: Option<&roomcast_event>,
+    verb: u32,
+    room: roomcast_str,
+) -> bool {
+    let found = caught(|| {
+        let (event, verb, room) = (event?, read_verb(verb)?, room.text().ok()?);
+        match (event.lent(), &event.held) {
+            (Some(lent), _) => Some(lent.connection.may(verb, room)),
+            (None, Some(held)) => Some(held.may(verb, room)),
+            (None, None) => None,
+        }
+    });
+    found.flatten().unwrap_or(false)
 }
 
 /// The kind that a number of C's stands for.
@@ -213,6 +322,9 @@ fn reason_number(reason: &CloseReason) -> (roomcast_close_reason, Option<&str>) 
         CloseReason::HandshakeTimeout => (number::HandshakeTimeout, None),
         CloseReason::Http { .. } => (number::Http, None),
         CloseReason::Limit { name } => (number::Limit, Some(name)),
+        CloseReason::TokenExpired => (number::TokenExpired, None),
+        CloseReason::Revoked => (number::Revoked, None),
+        CloseReason::Unauthorized => (number::Unauthorized, None),
         _ => (number::Other, None),
     }
 }

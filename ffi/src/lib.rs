@@ -8,8 +8,10 @@
 #![warn(missing_docs)]
 
 mod adopt;
+mod auth;
 mod boundary;
 mod callback;
+mod claims;
 mod config;
 mod connections;
 mod delivery;
@@ -17,12 +19,14 @@ mod engine;
 mod events;
 mod filter;
 mod join;
+mod keys;
 mod labels;
 mod limits;
 mod lists;
 mod metrics;
 mod options;
 mod pages;
+mod presence;
 mod publish;
 mod pull;
 mod request;
@@ -30,5 +34,9 @@ mod rooms;
 mod slots;
 mod snapshot;
 mod status;
+mod tls;
+#[cfg(not(all(feature = "jwt", feature = "tls")))]
+mod unbuilt;
 mod verdict;
 mod version;
+mod wish;

@@ -85,7 +85,8 @@ pub enum roomcast_limit {
     /// (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
     UserTimeoutMs = 28,
     /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
-    /// answered with 429. Behind a proxy all come from the proxy's. Default 0.
+    /// answered with 429. Those of `trusted_proxies` count for the peer's own address, once that is
+    /// known; behind any other proxy all come from the proxy's. Default 0.
     AddressConnectionsMax = 29,
     /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
     /// in the listeners' backlogs (`listen_backlog`). Default 10,000.
@@ -132,6 +133,28 @@ pub enum roomcast_limit {
     MemoryBytesMax = 44,
     /// Bytes of a room's history, where it has one (`roomcast_room_options`). Default 1 MiB.
     HistoryBytesMax = 45,
+    /// Microseconds that a turn spends on TLS handshakes before it goes on with its other work; the
+    /// other handshakes wait for the next turn. Default 1,000.
+    TlsBudgetUs = 46,
+    /// Bytes of a token; a longer one is not valid. Default 8 KiB.
+    TokenBytesMax = 47,
+    /// Tokens that are not valid which one address (of IPv6 the first 64 bits) may bring a minute,
+    /// 0 for no such limit; beyond it requests from there are answered with 429, their tokens
+    /// unread. Default 60.
+    TokenFailuresMax = 48,
+    /// Milliseconds before its token expires that a connection is told so, 0 for not at all.
+    /// Default 30 s.
+    TokenNoticeMs = 49,
+    /// Users and tokens that are remembered as revoked; the oldest are forgotten first. Default
+    /// 100,000.
+    RevocationsMax = 50,
+    /// Members of a room on one page of who is there. Default 1,000.
+    PresencePageMax = 51,
+    /// Members of a room above which no notices of who came and went are made. Default 1,000.
+    PresenceNoticeMembersMax = 52,
+    /// Members that one notice names as having come, or gone; of more than that only their number
+    /// is told. Default 100.
+    PresenceNoticeNamesMax = 53,
 }
 
 pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
@@ -181,6 +204,14 @@ pub(crate) fn limit_name(limit: u32) -> Option<&'static str> {
         43 => "connection_filters_max",
         44 => "memory_bytes_max",
         45 => "history_bytes_max",
+        46 => "tls_budget_us",
+        47 => "token_bytes_max",
+        48 => "token_failures_max",
+        49 => "token_notice_ms",
+        50 => "revocations_max",
+        51 => "presence_page_max",
+        52 => "presence_notice_members_max",
+        53 => "presence_notice_names_max",
         _ => return None,
     };
     Some(name)
@@ -237,6 +268,14 @@ pub extern "C" fn roomcast_limit_name(limit: u32) -> *const c_char {
         43 => c"connection_filters_max",
         44 => c"memory_bytes_max",
         45 => c"history_bytes_max",
+        46 => c"tls_budget_us",
+        47 => c"token_bytes_max",
+        48 => c"token_failures_max",
+        49 => c"token_notice_ms",
+        50 => c"revocations_max",
+        51 => c"presence_page_max",
+        52 => c"presence_notice_members_max",
+        53 => c"presence_notice_names_max",
         _ => return std::ptr::null(),
     };
     name.as_ptr()
@@ -290,6 +329,14 @@ pub(crate) fn limit_value(limits: &Limits, limit: u32) -> Option<u64> {
         43 => limits.connection_filters_max as u64,
         44 => limits.memory_bytes_max as u64,
         45 => limits.history_bytes_max as u64,
+        46 => limits.tls_budget_us as u64,
+        47 => limits.token_bytes_max as u64,
+        48 => limits.token_failures_max as u64,
+        49 => limits.token_notice_ms as u64,
+        50 => limits.revocations_max as u64,
+        51 => limits.presence_page_max as u64,
+        52 => limits.presence_notice_members_max as u64,
+        53 => limits.presence_notice_names_max as u64,
         _ => return None,
     };
     Some(value)

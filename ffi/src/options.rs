@@ -5,6 +5,10 @@ use roomcast::{Config, ListenOptions, RoomOptions, SlowPolicy, Status};
 use crate::boundary::{In, roomcast_str};
 use crate::config::{build, change, roomcast_config};
 use crate::status::roomcast_status;
+#[cfg(feature = "tls")]
+use crate::tls::built::listen as with_tls;
+#[cfg(not(feature = "tls"))]
+use crate::unbuilt::tls::listen as with_tls;
 
 /// What happens to a member that takes no bytes until its room's tape has no place left.
 #[repr(C)]
@@ -96,6 +100,26 @@ pub struct roomcast_room_options {
     /// Publications are sent as they are, also to members that agreed on compression: where they
     /// are dense already.
     pub deflate_off: bool,
+    /// The engine knows of the room's members who they are: users are counted
+    /// (`roomcast_engine_presence`), members listed page by page (`roomcast_engine_present`).
+    pub presence: bool,
+    /// Has the room's members told who came and who went: so many milliseconds after the first
+    /// change one notice tells all that has changed by then; 0 for no notices. Needs `presence`.
+    ///
+    /// A notice is a publication to the room like any other, also for those whom it names. Its
+    /// event is `presence`, so that a filter can leave it out. It is text, in JSON:
+    ///
+    ///     {"presence": {"room": "lobby", "members": 12, "users": 10,
+    ///      "came": [{"id": "72057594054705154", "user": "ada", "info": {"name": "Ada"}}],
+    ///      "came_count": 1,
+    ///      "gone": [{"id": "72057594054705153", "user": "bob"}],
+    ///      "gone_count": 1}}
+    ///
+    /// `came_count` and `gone_count` count also those who are not named, beyond
+    /// `presence_notice_names_max` of either. Above `presence_notice_members_max` members there are
+    /// no notices, and what changes then is not told later: whoever keeps a list from notices
+    /// compares its length with `members`, and asks for the pages where it differs.
+    pub presence_interval_ms: u32,
 }
 
 /// What holds for one listener. Set `struct_size`, and the rest to zero where it is not needed.
@@ -106,6 +130,19 @@ pub struct roomcast_listen_options {
     /// Compression is not agreed on with peers that come through it: for a listener on a fast
     /// network of your own.
     pub deflate_off: bool,
+    /// Peers speak TLS here, with the certificates of `roomcast_config_set_tls`. Plain HTTP is
+    /// ended with an alert and counted (`tls_failed`).
+    pub tls: bool,
+    /// Each connection begins with a PROXY header, of version 1 or 2, by which a proxy says whose
+    /// connection it is (`roomcast_request_peer` and `_peer_ip`). Only those of
+    /// `roomcast_config_set_trusted_proxies` are believed, so at least one must be set. A
+    /// connection of anybody else is dropped, and so is one that begins otherwise
+    /// (`rejected_proxy` counts them).
+    pub proxy_protocol: bool,
+    /// Permissions of the file of a unix socket, such as 0660: whoever may write to it may connect.
+    /// They hold before the first connection is taken. 0 for what the process's umask leaves. Of no
+    /// effect for TCP.
+    pub unix_mode: u32,
 }
 
 /// What happens to members that are too slow, where neither their room's options nor their own say
@@ -144,7 +181,9 @@ pub extern "C" fn roomcast_config_set_room_options(
             made = made
                 .history(options.history)
                 .conflate(options.conflate)
-                .deflate(!options.deflate_off);
+                .deflate(!options.deflate_off)
+                .presence(options.presence)
+                .presence_interval_ms(options.presence_interval_ms);
             if let Some(interval) = pace.interval_ms {
                 made = made.flush_interval_ms(interval);
             }
@@ -166,7 +205,13 @@ fn listen(
     change(config, |config| {
         let (at, mut made) = (at.text()?, ListenOptions::new());
         if let Some(options) = options.growing()? {
-            made = made.deflate(!options.deflate_off);
+            made = made
+                .deflate(!options.deflate_off)
+                .proxy_protocol(options.proxy_protocol);
+            made = with_tls(made, options.tls)?;
+            if options.unix_mode != 0 {
+                made = made.unix_mode(options.unix_mode);
+            }
         }
         build(config, |c| add(c, at, made));
         Ok(())

@@ -5,21 +5,35 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use roomcast::{
-    Accept, CloseReason, Event, EventKind, Events, Gate, Peer, Pending, Request, Status,
+    Accept, CloseReason, Event, EventKind, Events, Gate, Peer, Pending, Request, Status, Verb,
 };
 
 use crate::boundary::{Foreign, Out, OutArray, Places, guard, place};
+use crate::claims::roomcast_claims;
 use crate::delivery::roomcast_delivery;
 use crate::engine::{engine_guard, roomcast_engine};
-use crate::events::{roomcast_event, roomcast_event_kind as kind};
+use crate::events::{KeptClaims, roomcast_event, roomcast_event_kind as kind};
 use crate::request::roomcast_request;
 use crate::status::roomcast_status;
+use crate::wish::roomcast_wish;
 
 /// What an event that was taken points to, until the host lets go of it.
 pub struct Held {
     peer: Option<Peer>,
+    claims: KeptClaims,
     _what: What,
     events: Arc<Events>,
+}
+
+impl Held {
+    pub(crate) fn claims(&self) -> *const roomcast_claims {
+        self.claims.get(|| self.peer.as_ref()?.claims())
+    }
+
+    pub(crate) fn may(&self, verb: Verb, room: &str) -> bool {
+        let peer = self.peer.as_ref();
+        peer.is_some_and(|peer| peer.may(verb, room))
+    }
 }
 
 /// Kept, not looked at; shared pointers, since a box may not be pointed into from elsewhere.
@@ -31,6 +45,7 @@ enum What {
     Closed(Arc<CloseReason>),
     Room(Arc<str>),
     Delivered(Arc<str>, Arc<roomcast_delivery>),
+    Wished(Arc<roomcast_wish>),
 }
 
 /// Events that are taken from the queue at a time.
@@ -72,6 +87,8 @@ impl Gate for Kinds {
             EventKind::Backpressure => self.has(kind::Backpressure),
             EventKind::Lagged => self.has(kind::Lagged),
             EventKind::Delivered => self.has(kind::Delivered),
+            EventKind::Expiring => self.has(kind::Expiring),
+            EventKind::Permission => self.has(kind::Permission),
             _ => false,
         }
     }
@@ -217,11 +234,18 @@ fn owned_event(engine: &roomcast_engine, queue: &Arc<Events>, event: Event) -> r
             let made = made.delivered(&room, Arc::as_ptr(&delivery));
             (made, None, What::Delivered(room, delivery))
         }
+        Event::Expiring { peer } => (of_peer(kind::Expiring, &peer), Some(peer), What::Nothing),
+        Event::Permission { peer, wish } => {
+            let wish = roomcast_wish::new(wish);
+            let made = of_peer(kind::Permission, &peer).permission(&wish);
+            (made, Some(peer), What::Wished(wish))
+        }
         // The gate lets no other kind in.
         _ => (roomcast_event::new(kind::Opened, 0), None, What::Nothing),
     };
     let held = Held {
         peer,
+        claims: KeptClaims::default(),
         _what: what,
         events: queue.clone(),
     };

@@ -6,9 +6,11 @@ use parking_lot::Mutex;
 use roomcast::Request;
 
 use crate::boundary::{caught, roomcast_str};
+use crate::claims::roomcast_claims;
+use crate::events::KeptClaims;
 
-/// What a peer asked for in its HTTP head. Everything in it was chosen by the peer: a cookie or a
-/// query value is to be verified before it is believed.
+/// What a peer asked for in its HTTP head. Everything in it but its claims was chosen by the peer:
+/// a cookie or a query value is to be verified before it is believed.
 ///
 /// Found in an event or in the call of a page function, and valid as long as that is, together
 /// with all texts that the functions below give. They are read on any thread. Where there is no
@@ -17,6 +19,7 @@ pub struct roomcast_request<'a> {
     request: Source<'a>,
     /// Texts that had to be made, kept as long as the request.
     made: Mutex<Vec<Box<str>>>,
+    claims: KeptClaims,
 }
 
 enum Source<'a> {
@@ -30,6 +33,7 @@ impl<'a> roomcast_request<'a> {
         roomcast_request {
             request: Source::Shared(request),
             made: Mutex::default(),
+            claims: KeptClaims::default(),
         }
     }
 
@@ -38,6 +42,7 @@ impl<'a> roomcast_request<'a> {
         roomcast_request {
             request: Source::Lent(request),
             made: Mutex::default(),
+            claims: KeptClaims::default(),
         }
     }
 
@@ -176,8 +181,39 @@ pub extern "C" fn roomcast_request_host(request: Option<&roomcast_request<'_>>) 
 }
 
 /// The other end of the connection, such as "127.0.0.1:50123"; none on a unix socket. Behind a
-/// proxy this is the proxy.
+/// proxy this is the proxy, unless that sends a PROXY header (`roomcast_listen_options`): then it
+/// is the peer that the header names. For logs that tell one connection from another; who the peer
+/// is, as far as that can be known, says `roomcast_request_peer_ip`.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_request_peer(request: Option<&roomcast_request<'_>>) -> roomcast_str {
     read(request, |kept, r| Some(kept.keep(&r.peer()?.to_string())))
+}
+
+/// The address of the peer itself, without a port: what to count, to limit and to ban by. An IPv4
+/// address within IPv6 is given as IPv4.
+///
+/// It is that of `roomcast_request_peer` where this is none of
+/// `roomcast_config_set_trusted_proxies`. Where it is, it is the address nearest to us in its
+/// forwarded header that is not trusted itself; where all of them are, the first; where one cannot
+/// be read, the one to the right of it. So a peer can choose it only as far as a trusted proxy lets
+/// it. None on a unix socket of which nothing else is known.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_request_peer_ip(request: Option<&roomcast_request<'_>>) -> roomcast_str {
+    read(request, |kept, r| {
+        Some(kept.keep(&r.peer_ip()?.to_string()))
+    })
+}
+
+/// What the peer's token says, which was checked (`roomcast_config_set_auth`); valid as long as the
+/// request. NULL where no token is asked for, or it is optional and was not there, and for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_request_claims(
+    request: Option<&roomcast_request<'_>>,
+) -> *const roomcast_claims {
+    let found = caught(|| {
+        let request = request?;
+        let find = || request.get().claims().cloned().map(Arc::new);
+        Some(request.claims.get(find))
+    });
+    found.flatten().unwrap_or(std::ptr::null())
 }

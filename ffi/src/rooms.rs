@@ -94,7 +94,7 @@ pub extern "C" fn roomcast_room_release(
     })
 }
 
-fn held<R>(
+pub(crate) fn held<R>(
     engine: &roomcast_engine,
     room: u64,
     work: impl FnOnce(&Room) -> Result<R, Status>,

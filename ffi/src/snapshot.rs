@@ -29,6 +29,14 @@ pub struct roomcast_snapshot {
     pub rejected_host: u64,
     /// Requests answered with 503 because no verdict came within `verdict_timeout_ms`.
     pub rejected_verdict_timeout: u64,
+    /// Connections that had to begin with a PROXY header and did not, or came from an address that
+    /// may not send one: dropped.
+    pub rejected_proxy: u64,
+    /// Upgrades without a valid token: answered with 401, or closed with 4401 after their first
+    /// message.
+    pub rejected_token: u64,
+    /// Upgrades answered with 429 because of `token_failures_max`.
+    pub rejected_guessing: u64,
     /// Upgrades answered with 403: pages of an origin that may not connect.
     pub rejected_origin: u64,
     /// Requests answered with 431: a head of more than `head_bytes_max`, or too many fields.
@@ -47,6 +55,30 @@ pub struct roomcast_snapshot {
     /// Requests answered with an error status by the engine, or by the host's verdict, for
     /// whichever of these reasons.
     pub rejected_http: u64,
+    /// TLS connections now, handshakes included.
+    pub tls_connections: u64,
+    /// TLS handshakes that were completed.
+    pub tls_handshakes: u64,
+    /// Of these, the ones that went on with an earlier session.
+    pub tls_resumed: u64,
+    /// TLS connections that ended because of what the peer sent: no TLS, no common version, a
+    /// broken record.
+    pub tls_failed: u64,
+    /// Times that a TLS handshake was put off to the next turn because of `tls_budget_us`.
+    pub tls_put_off: u64,
+    /// Tokens that were found valid, of new connections and of live ones.
+    pub tokens_accepted: u64,
+    /// Tokens that were not, of new connections and of live ones.
+    pub tokens_refused: u64,
+    /// What peers asked for in rooms and was allowed, by their grants or by the host.
+    pub permissions_granted: u64,
+    /// What peers asked for in rooms and was not allowed, or not within `verdict_timeout_ms`.
+    pub permissions_denied: u64,
+    /// Notices of who came and who went, made for rooms with presence.
+    pub presence_notices: u64,
+    /// Times that a room's interval ended without a notice because it has more members than
+    /// `presence_notice_members_max`.
+    pub presence_passed: u64,
     /// Times that the process had no file descriptor for a waiting connection.
     pub accept_exhausted: u64,
     /// Times that accepting was put off because `handshakes_max` were in flight.
@@ -143,7 +175,7 @@ pub struct roomcast_snapshot {
     /// Bytes of messages of peers that have not arrived whole.
     pub assembly_bytes: u64,
     /// Bytes that `memory_bytes_max` is for: tapes, outboxes, inboxes, messages in the making and,
-    /// of the whole engine, untaken events and histories.
+    /// of the whole engine, untaken events, histories and presence.
     pub memory_bytes: u64,
     /// Connections closed with 1013 in the middle of a message, since `memory_bytes_max` was used
     /// up.
@@ -225,6 +257,9 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         rejected_events: from.rejected_events,
         rejected_host: from.rejected_host,
         rejected_verdict_timeout: from.rejected_verdict_timeout,
+        rejected_proxy: from.rejected_proxy,
+        rejected_token: from.rejected_token,
+        rejected_guessing: from.rejected_guessing,
         rejected_origin: from.rejected_origin,
         rejected_head_size: from.rejected_head_size,
         rejected_head_timeout: from.rejected_head_timeout,
@@ -233,6 +268,17 @@ pub(crate) fn snapshot(from: &Snapshot) -> roomcast_snapshot {
         rejected_memory: from.rejected_memory,
         rejected_stopping: from.rejected_stopping,
         rejected_http: from.rejected_http,
+        tls_connections: from.tls_connections,
+        tls_handshakes: from.tls_handshakes,
+        tls_resumed: from.tls_resumed,
+        tls_failed: from.tls_failed,
+        tls_put_off: from.tls_put_off,
+        tokens_accepted: from.tokens_accepted,
+        tokens_refused: from.tokens_refused,
+        permissions_granted: from.permissions_granted,
+        permissions_denied: from.permissions_denied,
+        presence_notices: from.presence_notices,
+        presence_passed: from.presence_passed,
         accept_exhausted: from.accept_exhausted,
         accept_paused: from.accept_paused,
         accept_paced: from.accept_paced,

@@ -49,6 +49,18 @@ pub enum roomcast_status {
     TimedOut = 43,
     /// The engine is broken by an internal error and can only be stopped.
     Broken = 44,
+    /// The library was built without this feature.
+    NotBuilt = 45,
+    /// A certificate or its key cannot be used.
+    Certificate = 50,
+    /// A key for tokens cannot be used.
+    TokenKey = 51,
+    /// The token is not valid.
+    Token = 52,
+    /// The token has expired.
+    TokenExpired = 53,
+    /// The token has been revoked.
+    TokenRevoked = 54,
 }
 
 impl From<Status> for roomcast_status {
@@ -74,6 +86,12 @@ impl From<Status> for roomcast_status {
             Status::WrongMode => roomcast_status::WrongMode,
             Status::TimedOut => roomcast_status::TimedOut,
             Status::Broken => roomcast_status::Broken,
+            Status::NotBuilt => roomcast_status::NotBuilt,
+            Status::Certificate => roomcast_status::Certificate,
+            Status::TokenKey => roomcast_status::TokenKey,
+            Status::Token => roomcast_status::Token,
+            Status::TokenExpired => roomcast_status::TokenExpired,
+            Status::TokenRevoked => roomcast_status::TokenRevoked,
             _ => roomcast_status::Broken,
         }
     }
@@ -105,6 +123,12 @@ pub extern "C" fn roomcast_status_text(status: u32) -> *const c_char {
         42 => c"the engine was not started for this call",
         43 => c"nothing came in time",
         44 => c"the engine is broken by an internal error and can only be stopped",
+        45 => c"the library was built without this feature",
+        50 => c"a certificate or its key cannot be used",
+        51 => c"a key for tokens cannot be used",
+        52 => c"the token is not valid",
+        53 => c"the token has expired",
+        54 => c"the token has been revoked",
         _ => c"unknown status",
     };
     text.as_ptr()

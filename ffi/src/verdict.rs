@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use roomcast::{Accept, ConnectionId, Pending, Status};
 
 use crate::boundary::{Foreign, In, given, roomcast_free_fn, roomcast_str};
+use crate::claims::roomcast_claims;
 use crate::engine::{engine_guard, holding_guard, roomcast_engine};
 use crate::join::{read_join, roomcast_join};
 use crate::status::roomcast_status;
@@ -89,6 +90,13 @@ pub struct roomcast_accept {
     /// Called once with `data` after the last event of the connection; may be NULL. The engine may
     /// be used in it, unless the event that was last is given back after `roomcast_engine_free`.
     pub data_free: roomcast_free_fn,
+    /// What a token would have said, for hosts that find out by themselves who a peer is: its user
+    /// (where `user` is empty), when that ends to hold, what it may do. Instead of what its token
+    /// says, if it had one. Stays the host's; NULL for none.
+    pub claims: In<roomcast_claims>,
+    /// What others are told of it in rooms with presence (`roomcast_room_options`): a value in
+    /// JSON, best a small one. What is no JSON is left out and logged. Empty: what its claims say.
+    pub info: roomcast_str,
 }
 
 /// What an accept says, read and checked: without its data, so that the call may still fail.
@@ -115,6 +123,13 @@ pub(crate) fn read_accept(accept: &In<roomcast_accept>) -> Result<(Accept, Optio
     }
     if !subprotocol.is_empty() {
         made = made.subprotocol(subprotocol);
+    }
+    let info = accept.info.text()?;
+    if !info.is_empty() {
+        made = made.info(info);
+    }
+    if let Some(claims) = accept.claims.one() {
+        made = made.claims(claims.get().clone());
     }
     let has_data = !accept.data.is_null() || accept.data_free.is_some();
     Ok((

@@ -5,7 +5,7 @@
 //! forgets its object.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +25,7 @@ pub(crate) struct Client {
     /// The request's target, then `name: value` of each header field, a line each.
     head: Box<str>,
     pub(crate) peer: Option<SocketAddr>,
+    pub(crate) peer_ip: Option<IpAddr>,
     pub(crate) user: OnceLock<Box<str>>,
     pub(crate) subprotocol: OnceLock<Box<str>>,
     /// Set once Python has an object for it.
@@ -50,6 +51,7 @@ impl Client {
         Client {
             head: head.into(),
             peer: request.peer(),
+            peer_ip: request.peer_ip(),
             user: OnceLock::new(),
             subprotocol: OnceLock::new(),
             known: OnceLock::new(),

@@ -12,8 +12,9 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use roomcast::{Accept, ConnectionId, Handle, Peer, Pending, Status};
+use roomcast::{Accept, ConnectionId, Handle, Limits, Peer, Pending, Status};
 
+use crate::claims::{Claims, verb};
 use crate::client::{Client, Gone, Registry, Ticket};
 use crate::errors;
 use crate::join::{How, Join, memberships};
@@ -21,8 +22,10 @@ use crate::link::Link;
 use crate::named::strings;
 use crate::payload;
 use crate::policy::SlowPolicy;
+use crate::publish::{self, Beside};
 use crate::running::Running;
 use crate::values::Position;
+use crate::wish::Wish;
 
 /// What a handler is told beside the connection.
 pub(crate) enum Rest {
@@ -50,12 +53,65 @@ pub(crate) struct Call {
     pub(crate) peer: Option<Peer>,
 }
 
+impl Call {
+    /// Gives the answer that the handler has returned, where one is asked for and it gave none.
+    pub(crate) fn settle(
+        &self,
+        connection: &Bound<'_, Connection>,
+        result: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        match (self.kind, self.wish(result.py())) {
+            ("connect", _) => Connection::_settle(connection, result),
+            (_, Some(wish)) => wish.get()._settle(result),
+            _ => Ok(()),
+        }
+    }
+
+    /// Its handler has failed: a wish is denied, also where the error's traceback keeps it.
+    pub(crate) fn abandon(&self, py: Python<'_>) {
+        if let Some(wish) = self.wish(py) {
+            wish.get().abandon();
+        }
+    }
+
+    fn wish<'a, 'py>(&'a self, py: Python<'py>) -> Option<&'a Bound<'py, Wish>> {
+        match &self.rest {
+            Rest::One(wish) if self.kind == "permission" => wish.bind(py).cast().ok(),
+            _ => None,
+        }
+    }
+}
+
 /// A call, as Python makes it: kind, handler, arguments behind the connection.
 type Due<'py> = (&'static str, Py<PyAny>, Bound<'py, PyTuple>);
+
+/// Where it stands what the connection's token says.
+enum Proof {
+    /// Here, before it has opened, and when it has ended.
+    Noted(Option<Arc<roomcast::Claims>>),
+    /// With the engine, since it may bring a new token at any time.
+    Live(Peer),
+}
+
+impl Default for Proof {
+    fn default() -> Self {
+        Proof::Noted(None)
+    }
+}
+
+impl Proof {
+    fn claims(&self) -> Option<Arc<roomcast::Claims>> {
+        match self {
+            Proof::Noted(claims) => claims.clone(),
+            Proof::Live(peer) => peer.claims(),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Inner {
     pending: Option<Pending>,
+    proof: Proof,
     state: Option<Py<PyAny>>,
     /// An async handler is at work; what it is called for.
     busy: bool,
@@ -76,12 +132,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(
-        id: ConnectionId,
-        client: Arc<Client>,
-        running: &Running,
-        pending: Option<Pending>,
-    ) -> Self {
+    pub(crate) fn new(id: ConnectionId, client: Arc<Client>, running: &Running) -> Self {
         let _ = client.known.set(id);
         Connection {
             id,
@@ -89,11 +140,36 @@ impl Connection {
             link: running.link.clone(),
             gone: running.gone.clone(),
             registry: running.registry.clone(),
-            inner: Mutex::new(Inner {
-                pending,
-                ..Inner::default()
-            }),
+            inner: Mutex::default(),
         }
+    }
+
+    /// One that waits for its verdict, and what its token says.
+    pub(crate) fn newcomer(
+        client: Arc<Client>,
+        running: &Running,
+        pending: Pending,
+        claims: Option<&roomcast::Claims>,
+    ) -> Self {
+        let mut connection = Connection::new(pending.id(), client, running);
+        let inner = connection.inner.get_mut();
+        inner.pending = Some(pending);
+        inner.proof = Proof::Noted(claims.map(|claims| Arc::new(claims.clone())));
+        connection
+    }
+
+    /// It is open, so the engine knows what its token says.
+    pub(crate) fn on_live(&self, peer: &Peer) {
+        self.inner.lock().proof = Proof::Live(peer.clone());
+    }
+
+    /// It has ended: from now on it holds nothing of the engine's.
+    pub(crate) fn on_ended(&self) {
+        let mut inner = self.inner.lock();
+        let claims = inner.proof.claims();
+        let live = std::mem::replace(&mut inner.proof, Proof::Noted(claims));
+        drop(inner);
+        drop(live);
     }
 
     /// Takes the connection for an async handler, or has the call wait for the one at work.
@@ -154,6 +230,20 @@ impl Connection {
         }
     }
 
+    /// Lets it in.
+    fn accept_with(slf: &Bound<'_, Self>, verdict: Verdict) -> PyResult<()> {
+        let own = slf.get();
+        let pending = own.verdict(slf.py())?;
+        // Known from now on; whoever has gone by then is forgotten with the ticket.
+        own.registry.add(own.id, slf.clone().unbind());
+        let token = own.inner.lock().proof.claims();
+        if let Some(claims) = &verdict.claims {
+            own.inner.lock().proof = Proof::Noted(Some(claims.clone()));
+        }
+        pending.accept(verdict.accept(&own.client, &own.gone, token.as_deref()));
+        Ok(())
+    }
+
     fn verdict(&self, py: Python<'_>) -> PyResult<Pending> {
         self.link.handle(py)?;
         let pending = self.inner.lock().pending.take();
@@ -161,33 +251,70 @@ impl Connection {
     }
 }
 
-/// How a connection is accepted, from the arguments of `accept`.
-pub(crate) fn accept(
-    client: &Arc<Client>,
-    gone: &Arc<Gone>,
+/// How a connection is accepted: the arguments of `accept`.
+#[derive(Default)]
+pub(crate) struct Verdict {
     user: Option<String>,
     rooms: Vec<(String, Option<roomcast::Join>)>,
     subprotocol: Option<String>,
-) -> Accept {
-    let mut accept = Accept::new().data(Arc::new(Ticket {
-        client: client.clone(),
-        gone: gone.clone(),
-    }));
-    if let Some(user) = user {
-        let _ = client.user.set(user.as_str().into());
-        accept = accept.user(user);
+    claims: Option<Arc<roomcast::Claims>>,
+}
+
+impl Verdict {
+    pub(crate) fn new(
+        limits: &Limits,
+        user: Option<&Bound<'_, PyAny>>,
+        rooms: Option<&Bound<'_, PyAny>>,
+        subprotocol: Option<String>,
+        claims: Option<&Bound<'_, Claims>>,
+    ) -> PyResult<Self> {
+        Ok(Verdict {
+            user: self::user(user)?,
+            rooms: rooms.map_or(Ok(Vec::new()), |rooms| memberships(limits, rooms))?,
+            subprotocol,
+            claims: claims.map(|claims| claims.get().0.clone()),
+        })
     }
-    if let Some(name) = subprotocol {
-        let _ = client.subprotocol.set(name.as_str().into());
-        accept = accept.subprotocol(name);
-    }
-    client.on_open();
-    rooms
-        .into_iter()
-        .fold(accept, |accept, (room, how)| match how {
+
+    /// As the engine takes it. `token` is what the peer's token says.
+    pub(crate) fn accept(
+        self,
+        client: &Arc<Client>,
+        gone: &Arc<Gone>,
+        token: Option<&roomcast::Claims>,
+    ) -> Accept {
+        let mut accept = Accept::new().data(Arc::new(Ticket {
+            client: client.clone(),
+            gone: gone.clone(),
+        }));
+        // What the host says comes first, as in the engine.
+        let own = self.claims.as_deref();
+        let claimed = || own.into_iter().chain(token).find_map(|c| c.user.as_deref());
+        if let Some(user) = self.user.as_deref().or_else(claimed) {
+            let _ = client.user.set(user.into());
+        }
+        if let Some(user) = self.user {
+            accept = accept.user(user);
+        }
+        if let Some(claims) = self.claims {
+            accept = accept.claims(Arc::unwrap_or_clone(claims));
+        }
+        if let Some(name) = self.subprotocol {
+            let _ = client.subprotocol.set(name.as_str().into());
+            accept = accept.subprotocol(name);
+        }
+        client.on_open();
+        let rooms = self.rooms.into_iter();
+        rooms.fold(accept, |accept, (room, how)| match how {
             Some(how) => accept.room_with(room, how),
             None => accept.room(room),
         })
+    }
+}
+
+/// What a handler returns whose answer comes later.
+pub(crate) fn later(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("roomcast._request")?.getattr("LATER")
 }
 
 /// `user` as given: `str`, or a number that becomes one.
@@ -234,12 +361,31 @@ impl Connection {
         self.client.user.get().map(AsRef::as_ref)
     }
 
+    /// What its token says, or what it was accepted with instead; the newest of several.
+    #[getter]
+    fn claims(&self) -> Option<Claims> {
+        self.inner.lock().proof.claims().map(Claims)
+    }
+
+    /// Whether its token allows this.
+    fn may(&self, verb: &str, room: &str) -> PyResult<bool> {
+        let verb = self::verb(verb)?;
+        let claims = self.inner.lock().proof.claims();
+        Ok(claims.is_some_and(|claims| claims.grants.may(verb, room)))
+    }
+
     /// Address and port of the other end; None on a unix socket. Behind a proxy it is the proxy.
     #[getter]
     fn peer(&self) -> Option<(String, u16)> {
         self.client
             .peer
             .map(|peer| (peer.ip().to_string(), peer.port()))
+    }
+
+    /// The address of the peer itself, as far as it can be known.
+    #[getter]
+    fn peer_ip(&self) -> Option<String> {
+        self.client.peer_ip.map(|ip| ip.to_string())
     }
 
     /// The path as sent, percent signs and all.
@@ -329,22 +475,17 @@ impl Connection {
 
     /// Lets it in, as this user, into these rooms. From the return of this call on it is sent what
     /// is published to them.
-    #[pyo3(signature = (user=None, rooms=None, subprotocol=None))]
+    #[pyo3(signature = (user=None, rooms=None, subprotocol=None, *, claims=None))]
     fn accept(
         slf: &Bound<'_, Self>,
         user: Option<&Bound<'_, PyAny>>,
         rooms: Option<&Bound<'_, PyAny>>,
         subprotocol: Option<String>,
+        claims: Option<&Bound<'_, Claims>>,
     ) -> PyResult<()> {
-        let (py, own) = (slf.py(), slf.get());
-        let user = self::user(user)?;
-        let limits = own.link.handle(py)?.limits();
-        let rooms = rooms.map_or(Ok(Vec::new()), |rooms| memberships(limits, rooms))?;
-        let pending = own.verdict(py)?;
-        // Known from now on; whoever has gone by then is forgotten with the ticket.
-        own.registry.add(own.id, slf.clone().unbind());
-        pending.accept(accept(&own.client, &own.gone, user, rooms, subprotocol));
-        Ok(())
+        let limits = slf.get().link.handle(slf.py())?.limits();
+        let verdict = Verdict::new(limits, user, rooms, subprotocol, claims)?;
+        Self::accept_with(slf, verdict)
     }
 
     /// Turns it away with an HTTP status (400 to 599) and a line of text.
@@ -404,6 +545,66 @@ impl Connection {
         ended.map_err(|error| errors::command(py, error))
     }
 
+    /// As `join`, where its token or on_permission allows it.
+    #[pyo3(signature = (
+        room, how=None, *, filter=None, keys=None, flush_interval_ms=None, slow_policy=None
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    fn request_join(
+        &self,
+        py: Python<'_>,
+        room: &str,
+        how: Option<&Bound<'_, Join>>,
+        filter: Option<&Bound<'_, PyAny>>,
+        keys: Option<&Bound<'_, PyAny>>,
+        flush_interval_ms: Option<&Bound<'_, PyAny>>,
+        slow_policy: Option<SlowPolicy>,
+    ) -> PyResult<()> {
+        let how = How {
+            how,
+            filter,
+            keys,
+            flush_interval_ms,
+            slow_policy,
+        };
+        how.request(py, self.decided(py)?, self.id, room)
+    }
+
+    /// Publishes what it has said, where its token or on_permission allows it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        room, data, *, event=None, key=None, tags=None, exclude=None, exclude_rooms=None
+    ))]
+    fn request_publish(
+        &self,
+        py: Python<'_>,
+        room: &str,
+        data: &Bound<'_, PyAny>,
+        event: Option<&str>,
+        key: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
+        exclude: Option<&Bound<'_, PyAny>>,
+        exclude_rooms: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let handle = self.decided(py)?;
+        let beside = Beside::new(event, key, tags, exclude, exclude_rooms)?;
+        publish::with(py, data, &beside, |publication| {
+            handle.request_publish(self.id, room, publication)
+        })
+    }
+
+    /// Gives it a new token in place of the one it has.
+    fn refresh(&self, py: Python<'_>, token: &str) -> PyResult<()> {
+        let refreshed = self.decided(py)?.refresh(self.id, token);
+        refreshed.map_err(|error| errors::token(py, error))
+    }
+
     /// Ends a membership.
     fn leave(&self, py: Python<'_>, room: &str) -> PyResult<()> {
         let left = self.decided(py)?.leave(self.id, room);
@@ -431,15 +632,15 @@ impl Connection {
             return Ok(());
         }
         if result.is_none() {
-            return Self::accept(slf, None, None, None);
+            return Self::accept_with(slf, Verdict::default());
         }
         if let Ok(verdict) = result.cast::<PyBool>() {
             return match verdict.is_true() {
-                true => Self::accept(slf, None, None, None),
+                true => Self::accept_with(slf, Verdict::default()),
                 false => slf.get().refuse(py, 403, "refused"),
             };
         }
-        if result.is(py.import("roomcast._request")?.getattr("LATER")?) {
+        if result.is(later(py)?) {
             return Ok(());
         }
         let name = result.get_type().name()?;
@@ -497,7 +698,8 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if self.link.is_forked() {
             let inner = self.inner.get_mut();
-            std::mem::forget((inner.pending.take(), inner.peer.take()));
+            let proof = std::mem::take(&mut inner.proof);
+            std::mem::forget((inner.pending.take(), inner.peer.take(), proof));
         }
     }
 }

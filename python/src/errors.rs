@@ -3,11 +3,17 @@
 //! The tree is Python's (`roomcast/errors.py`, generated from the closed list); here each status
 //! finds its class.
 
+use std::io;
+use std::path::Path;
+
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use roomcast::{AdoptError, CommandError, ConfigError, FilterError, Refused, StartError, Status};
+use roomcast::{
+    AdoptError, CommandError, ConfigError, FilterError, KeyError, Refused, StartError, Status,
+    TlsError, TokenError,
+};
 
 static BY_STATUS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static USAGE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -63,18 +69,48 @@ pub(crate) fn filter(py: Python<'_>, filter: &FilterError) -> PyErr {
 }
 
 pub(crate) fn start(py: Python<'_>, start: &StartError) -> PyErr {
-    // The setting is called by its Python name in what Python is told.
-    let text = start
-        .to_string()
-        .replace("Config::reuse_port(true)", "Engine(reuse_port=True)");
-    let error = error(py, start.status(), &text);
-    if let StartError::Listen { source, .. } | StartError::Io(source) = start
-        && let Some(number) = source.raw_os_error()
-    {
-        // As of any OSError.
+    let error = error(py, start.status(), &by_python_names(start.to_string()));
+    match start {
+        StartError::Listen { source, .. } | StartError::Io(source) => of_system(py, error, source),
+        _ => error,
+    }
+}
+
+/// Settings are called by their Python names in what Python is told.
+fn by_python_names(text: String) -> String {
+    text.replace("Config::reuse_port(true)", "Engine(reuse_port=True)")
+        .replace("no Config::auth", "no Engine(auth=...)")
+        .replace("Config::tls", "Engine(tls=...)")
+}
+
+/// With its number, as of any `OSError`.
+fn of_system(py: Python<'_>, error: PyErr, source: &io::Error) -> PyErr {
+    if let Some(number) = source.raw_os_error() {
         let _ = error.value(py).setattr("errno", number);
     }
     error
+}
+
+pub(crate) fn token(py: Python<'_>, token: TokenError) -> PyErr {
+    error(py, token.status(), &by_python_names(token.to_string()))
+}
+
+pub(crate) fn key(py: Python<'_>, key: &KeyError) -> PyErr {
+    error(py, key.status(), &key.to_string())
+}
+
+pub(crate) fn tls(py: Python<'_>, tls: &TlsError) -> PyErr {
+    error(py, tls.status(), &by_python_names(tls.to_string()))
+}
+
+/// What is in a file, or why it cannot be read.
+pub(crate) fn read(py: Python<'_>, path: &Path) -> PyResult<Vec<u8>> {
+    std::fs::read(path).map_err(|source| {
+        let text = format!("{} cannot be read: {source}", path.display());
+        let error = error(py, Status::Io, &text);
+        let _ = error.value(py).setattr("filename", path);
+        of_system(py, error, &source)
+    })
 }
 
 pub(crate) fn adopt(py: Python<'_>, adopt: &AdoptError) -> PyErr {

@@ -5,11 +5,13 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::connection::Connection;
 use crate::values::{CloseReason, Delivery, Missed};
+use crate::wish::Wish;
 
 /// Something that happened. `kind` says which of the other fields mean anything.
 #[pyclass(frozen, get_all, name = "Event", module = "roomcast")]
 pub(crate) struct PulledEvent {
-    /// "connect", "open", "message", "close", "lag", "backpressure" or "delivered".
+    /// "connect", "open", "message", "close", "lag", "backpressure", "expiring", "permission" or
+    /// "delivered".
     pub(crate) kind: &'static str,
     /// Which; a delivery is of none.
     pub(crate) connection: Option<Py<Connection>>,
@@ -23,6 +25,8 @@ pub(crate) struct PulledEvent {
     missed: Option<Missed>,
     /// Of a delivery: what became of the publication.
     delivery: Option<Delivery>,
+    /// Of a permission: what the peer wants; takes the answer.
+    wish: Option<Py<Wish>>,
     /// Of backpressure: whether more than `outbox_high_bytes` wait.
     high: bool,
 }
@@ -37,6 +41,7 @@ impl PulledEvent {
             room: None,
             missed: None,
             delivery: None,
+            wish: None,
             high: false,
         }
     }
@@ -66,6 +71,13 @@ impl PulledEvent {
         PulledEvent {
             high,
             ..Self::of("backpressure")
+        }
+    }
+
+    pub(crate) fn permission(wish: Py<Wish>) -> Self {
+        PulledEvent {
+            wish: Some(wish),
+            ..Self::of("permission")
         }
     }
 

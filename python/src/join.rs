@@ -121,28 +121,44 @@ impl How<'_, '_> {
         id: ConnectionId,
         room: &str,
     ) -> PyResult<Position> {
-        let parts = [self.filter, self.keys, self.flush_interval_ms];
-        let has_parts = parts.iter().any(Option::is_some) || self.slow_policy.is_some();
-        let join = match self.how {
-            Some(_) if has_parts => {
-                let text = "join() takes a Join or its parts, not both";
-                return Err(PyTypeError::new_err(text));
-            }
-            Some(how) => Some(how.get().checked(py, handle.limits())?),
-            None if has_parts => {
-                let [filter, keys, flush_interval_ms] = parts;
-                let join = Join::new(filter, keys, flush_interval_ms, self.slow_policy)?;
-                Some(join.checked(py, handle.limits())?)
-            }
-            None => None,
-        };
-        let joined = match join {
+        let joined = match self.checked(py, handle.limits())? {
             Some(join) => handle.join_with(id, room, join),
             None => handle.join(id, room),
         };
         joined
             .map(Into::into)
             .map_err(|error| errors::command(py, error))
+    }
+
+    /// The peer asks to join so.
+    pub(crate) fn request(
+        self,
+        py: Python<'_>,
+        handle: &Handle,
+        id: ConnectionId,
+        room: &str,
+    ) -> PyResult<()> {
+        let join = self.checked(py, handle.limits())?.unwrap_or_default();
+        let asked = handle.request_join(id, room, join);
+        asked.map_err(|error| errors::command(py, error))
+    }
+
+    fn checked(self, py: Python<'_>, limits: &Limits) -> PyResult<Option<roomcast::Join>> {
+        let parts = [self.filter, self.keys, self.flush_interval_ms];
+        let has_parts = parts.iter().any(Option::is_some) || self.slow_policy.is_some();
+        match self.how {
+            Some(_) if has_parts => {
+                let text = "join() takes a Join or its parts, not both";
+                Err(PyTypeError::new_err(text))
+            }
+            Some(how) => how.get().checked(py, limits).map(Some),
+            None if has_parts => {
+                let [filter, keys, flush_interval_ms] = parts;
+                let join = Join::new(filter, keys, flush_interval_ms, self.slow_policy)?;
+                join.checked(py, limits).map(Some)
+            }
+            None => Ok(None),
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) const LARGE_BYTES: usize = 2048;
 
 /// The JSON encoder: orjson's when it is installed, else the standard library's.
 static ENCODER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// And the decoder.
+static DECODER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The payload of one call: borrowed from an immutable object of Python's, or copied.
 pub(crate) enum Data<'a> {
@@ -60,12 +62,33 @@ pub(crate) fn encoded<'py>(data: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
         let object = data.clone();
         return Ok(Encoded { object, json });
     }
+    let object = as_json(data)?;
+    Ok(Encoded { object, json })
+}
+
+fn as_json<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = data.py();
     let encoder = ENCODER.get_or_try_init(py, || -> PyResult<_> {
         Ok(py.import("roomcast._json")?.getattr("encode")?.unbind())
     })?;
-    let object = encoder.bind(py).call1((data,))?;
-    Ok(Encoded { object, json })
+    encoder.bind(py).call1((data,))
+}
+
+/// Any value as JSON text.
+pub(crate) fn json(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let object = as_json(value)?;
+    match object.cast::<PyBytes>() {
+        Ok(bytes) => utf8(bytes.as_bytes()).map(str::to_owned),
+        Err(_) => object.extract(),
+    }
+}
+
+/// The value of a JSON text.
+pub(crate) fn decoded<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
+    let decoder = DECODER.get_or_try_init(py, || -> PyResult<_> {
+        Ok(py.import("roomcast._json")?.getattr("decode")?.unbind())
+    })?;
+    decoder.bind(py).call1((json,))
 }
 
 /// Borrows a payload.

@@ -16,11 +16,12 @@ use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use roomcast::{Engine, Event, EventKind, Gate, LogLevel, Peer, Pending, Request};
 
 use crate::client::{Client, Gone, Registry, Ticket};
-use crate::connection::{Call, Connection, Rest};
+use crate::connection::{Call, Connection, Rest, Verdict};
 use crate::event::PulledEvent;
 use crate::link::Link;
 use crate::payload;
 use crate::values::{CloseReason, Delivery, Missed};
+use crate::wish::Wish;
 
 /// A handler, and whether it is a coroutine function.
 struct Handler {
@@ -66,13 +67,15 @@ impl Hooks {
 }
 
 /// The kind of an event, as Python calls it; of the log none.
-const KINDS: [(EventKind, &str); 7] = [
+const KINDS: [(EventKind, &str); 9] = [
     (EventKind::Connecting, "connect"),
     (EventKind::Opened, "open"),
     (EventKind::Message, "message"),
     (EventKind::Closed, "close"),
     (EventKind::Backpressure, "backpressure"),
     (EventKind::Lagged, "lag"),
+    (EventKind::Expiring, "expiring"),
+    (EventKind::Permission, "permission"),
     (EventKind::Delivered, "delivered"),
 ];
 
@@ -83,9 +86,16 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Everything for a puller; for handlers only what they handle.
+    /// Everything for a puller; for handlers what they handle, and what objects of connections
+    /// must know of: when the engine has their claims, and when no more.
     pub(crate) fn new(pull: bool, hooks: &Hooks, gone: &Arc<Gone>) -> Door {
-        let kinds = KINDS.iter().filter(|(_, name)| pull || hooks.has(name));
+        let has = |name: &str| match name {
+            _ if pull || hooks.has(name) => true,
+            "open" => hooks.has("connect"),
+            "close" => !hooks.handlers.is_empty(),
+            _ => false,
+        };
+        let kinds = KINDS.iter().filter(|(_, name)| has(name));
         Door {
             wanted: kinds
                 .map(|(kind, _)| *kind)
@@ -106,7 +116,7 @@ impl Gate for Door {
             1 => roomcast::Accept::new(),
             _ => {
                 let client = Arc::new(Client::new(request));
-                crate::connection::accept(&client, &self.gone, None, Vec::new(), None)
+                Verdict::default().accept(&client, &self.gone, request.claims())
             }
         };
         pending.accept(accept);
@@ -199,7 +209,8 @@ impl Running {
             return Ok(None);
         };
         let client = ticket.client.clone();
-        let connection = Py::new(py, Connection::new(peer.id(), client, self, None))?;
+        let connection = Py::new(py, Connection::new(peer.id(), client, self))?;
+        connection.get().on_live(peer);
         self.registry.add(peer.id(), connection.clone_ref(py));
         Ok(Some(connection))
     }
@@ -211,10 +222,8 @@ impl Running {
         pending: Pending,
     ) -> PyResult<Py<Connection>> {
         let client = Arc::new(Client::new(request));
-        Py::new(
-            py,
-            Connection::new(pending.id(), client, self, Some(pending)),
-        )
+        let claims = request.claims();
+        Py::new(py, Connection::newcomer(client, self, pending, claims))
     }
 
     /// Forgets connections that ended without a close event for Python.
@@ -289,18 +298,26 @@ impl Running {
                 hooks.log.bind(py).call1((level_number(level), text))?;
                 Ok(())
             }
-            Event::Opened { peer } => self.about(py, hooks, "open", Rest::Nothing, peer),
+            Event::Opened { peer } => {
+                self.on_opened(py, &peer);
+                self.about(py, hooks, "open", Rest::Nothing, peer)
+            }
             Event::Message { peer, kind, data } => {
                 let data = payload::received(py, kind, data, self.share)?;
                 self.about(py, hooks, "message", Rest::One(data.unbind()), peer)
             }
             Event::Closed { peer, reason } => {
                 let id = peer.id();
-                on_gone(&peer);
+                self.on_closed(py, &peer);
                 let reason = Py::new(py, CloseReason::from(&reason))?.into_any();
                 let told = self.about(py, hooks, "close", Rest::One(reason), peer);
                 self.registry.remove(id);
                 told
+            }
+            Event::Expiring { peer } => self.about(py, hooks, "expiring", Rest::Nothing, peer),
+            Event::Permission { peer, wish } => {
+                let wish = Py::new(py, Wish::new(py, wish, &self.link, self.share)?)?;
+                self.about(py, hooks, "permission", Rest::One(wish.into_any()), peer)
             }
             Event::Backpressure { peer, high } => {
                 let high = PyBool::new(py, high).to_owned().into_any().unbind();
@@ -328,12 +345,33 @@ impl Running {
         rest: Rest,
         peer: Peer,
     ) -> PyResult<()> {
-        match self.object(py, &peer)? {
+        let connection = match hooks.has(kind) {
+            true => self.object(py, &peer)?,
+            false => None,
+        };
+        match connection {
             Some(connection) => self.call(py, hooks, &connection, kind, rest, Some(peer)),
             None => {
                 self.link.events.release(&peer);
                 Ok(())
             }
+        }
+    }
+
+    /// Before its first event is told.
+    fn on_opened(&self, py: Python<'_>, peer: &Peer) {
+        if let Some(known) = self.registry.find(py, peer.id()) {
+            known.get().on_live(peer);
+        }
+    }
+
+    /// Before its last event is told, so that it shows there.
+    fn on_closed(&self, py: Python<'_>, peer: &Peer) {
+        if let Some(ticket) = peer.data::<Ticket>() {
+            ticket.client.on_gone();
+        }
+        if let Some(known) = self.registry.find(py, peer.id()) {
+            known.get().on_ended();
         }
     }
 
@@ -380,19 +418,23 @@ impl Running {
         let result = match result {
             Ok(result) if is_awaitable(&result)? => {
                 // A plain function that has called an async one: its result is awaited.
+                let result = result.unbind();
                 let call = Call {
                     handler: given(py)?.unbind(),
-                    rest: Rest::One(result.unbind()),
+                    rest: match call.rest {
+                        Rest::One(wish) if call.kind == "permission" => Rest::Two(wish, result),
+                        _ => Rest::One(result),
+                    },
                     ..call
                 };
                 return self.spawn(py, hooks, connection, call);
             }
-            Ok(result) if call.kind == "connect" => {
-                let settled = connection.bind(py).call_method1("_settle", (&result,));
-                settled.map(|_| ())
-            }
-            other => other.map(|_| ()),
+            Ok(result) => call.settle(connection.bind(py), &result),
+            Err(error) => Err(error),
         };
+        if result.is_err() {
+            call.abandon(py);
+        }
         self.release(call.peer.as_ref());
         result.or_else(|error| self.report(py, hooks, Some(connection), call.kind, error))
     }
@@ -500,6 +542,11 @@ impl Running {
             Event::Closed { peer, reason } => {
                 (peer, PulledEvent::closed(CloseReason::from(&reason)))
             }
+            Event::Expiring { peer } => (peer, PulledEvent::of("expiring")),
+            Event::Permission { peer, wish } => {
+                let wish = Wish::new(py, wish, &self.link, self.share)?;
+                (peer, PulledEvent::permission(Py::new(py, wish)?))
+            }
             Event::Backpressure { peer, high } => (peer, PulledEvent::backpressure(high)),
             Event::Lagged { peer, room, missed } => {
                 (peer, PulledEvent::lagged(room, missed.into()))
@@ -509,9 +556,12 @@ impl Running {
             }
             _ => return Ok(None),
         };
+        if event.kind == "open" {
+            self.on_opened(py, &peer);
+        }
         event.connection = self.object(py, &peer)?;
         if event.kind == "close" {
-            on_gone(&peer);
+            self.on_closed(py, &peer);
             self.registry.remove(peer.id());
         }
         self.lent.lock().push(peer);
@@ -527,13 +577,6 @@ fn is_awaitable(result: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// The handler of a call that has begun already.
 fn given(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     py.import("roomcast._dispatch")?.getattr("given")
-}
-
-/// Before its last event is told, so that it shows there.
-fn on_gone(peer: &Peer) {
-    if let Some(ticket) = peer.data::<Ticket>() {
-        ticket.client.on_gone();
-    }
 }
 
 impl Drop for Running {

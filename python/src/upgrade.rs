@@ -7,10 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use roomcast::{Status, Upgraded};
 
+use crate::claims::Claims;
 use crate::client::Client;
-use crate::connection;
+use crate::connection::Verdict;
 use crate::errors;
-use crate::join::memberships;
 use crate::running::Running;
 use crate::sockets;
 
@@ -19,6 +19,7 @@ use crate::sockets;
 pub(crate) struct Upgrade {
     running: Arc<Running>,
     parts: http::request::Parts,
+    claims: Option<Claims>,
     made: Mutex<Option<(Vec<u8>, Upgraded)>>,
 }
 
@@ -52,25 +53,23 @@ impl Upgrade {
     ) -> PyResult<Self> {
         let upgrade = running.engine().upgrade(&parts);
         let upgrade = upgrade.map_err(|error| errors::adopt(py, &error))?;
+        let claims = upgrade.request().claims();
+        let claims = claims.map(|claims| Claims(Arc::new(claims.clone())));
         drop(upgrade);
         Ok(Upgrade {
             running,
             parts,
+            claims,
             made: Mutex::new(None),
         })
     }
 
-    fn make(
-        &self,
-        py: Python<'_>,
-        user: Option<String>,
-        rooms: Vec<(String, Option<roomcast::Join>)>,
-        subprotocol: Option<String>,
-    ) -> PyResult<()> {
+    fn make(&self, py: Python<'_>, verdict: Verdict) -> PyResult<()> {
         let upgrade = self.running.engine().upgrade(&self.parts);
         let upgrade = upgrade.map_err(|error| errors::adopt(py, &error))?;
         let client = Arc::new(Client::new(upgrade.request()));
-        let accept = connection::accept(&client, &self.running.gone, user, rooms, subprotocol);
+        let token = upgrade.request().claims();
+        let accept = verdict.accept(&client, &self.running.gone, token);
         let upgrade = upgrade.accept(accept);
         let response = upgrade.response();
         let mut bytes = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
@@ -90,24 +89,30 @@ impl Upgrade {
 impl Upgrade {
     /// As whom it is accepted, and into which rooms. There is no connect event: the host has
     /// decided.
-    #[pyo3(signature = (user=None, rooms=None, subprotocol=None))]
+    #[pyo3(signature = (user=None, rooms=None, subprotocol=None, *, claims=None))]
     fn accept(
         &self,
         py: Python<'_>,
         user: Option<&Bound<'_, PyAny>>,
         rooms: Option<&Bound<'_, PyAny>>,
         subprotocol: Option<String>,
+        claims: Option<&Bound<'_, Claims>>,
     ) -> PyResult<()> {
         let limits = self.running.link.handle(py)?.limits();
-        let rooms = rooms.map_or(Ok(Vec::new()), |rooms| memberships(limits, rooms))?;
-        self.make(py, connection::user(user)?, rooms, subprotocol)
+        self.make(py, Verdict::new(limits, user, rooms, subprotocol, claims)?)
+    }
+
+    /// What the peer's token says.
+    #[getter]
+    fn claims(&self) -> Option<Claims> {
+        self.claims.clone()
     }
 
     /// The 101 to send before the socket is adopted.
     #[getter]
     fn response<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         if self.made.lock().is_none() {
-            self.make(py, None, Vec::new(), None)?;
+            self.make(py, Verdict::default())?;
         }
         let made = self.made.lock();
         let response = made.as_ref().map_or(&[][..], |(bytes, _)| bytes);

@@ -9,6 +9,7 @@ mod client;
 mod house;
 
 mod acting;
+mod address;
 mod adopt;
 mod batching;
 mod budget_memory;
@@ -35,8 +36,8 @@ mod rooms;
 mod selecting;
 mod slow;
 mod stress;
-mod tokens;
 mod tls;
+mod tokens;
 mod tracking;
 mod turns;
 mod verdicts;

@@ -210,6 +210,34 @@ fn other_keys_hold_for_new_connections_and_the_old_ones_stay() {
 }
 
 #[test]
+fn what_checked_tokens_may_call_the_engine_when_it_is_let_go() {
+    struct Calls(
+        std::sync::mpsc::Sender<TokenError>,
+        std::sync::OnceLock<roomcast::Handle>,
+    );
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            let handle = self.1.get().unwrap();
+            let outcome = handle.refresh(roomcast::ConnectionId::from_u64(1), "x");
+            self.0.send(outcome.unwrap_err()).unwrap();
+        }
+    }
+    let (sender, outcomes) = std::sync::mpsc::channel();
+    let calls = Calls(sender, std::sync::OnceLock::new());
+    let calls = std::sync::Arc::new(calls);
+    let kept = calls.clone();
+    let old = move |token: &str, now_s: u64| {
+        assert!(kept.1.get().is_some());
+        verify(token, now_s)
+    };
+    let engine = Engine::start(config().auth(Auth::new(old)), ()).unwrap();
+    calls.1.set(engine.handle()).ok().unwrap();
+    drop(calls);
+    engine.reload_auth(verify).unwrap();
+    assert_eq!(outcomes.recv().unwrap(), TokenError::Invalid);
+}
+
+#[test]
 fn many_who_never_prove_themselves_are_bounded_and_gone_in_time() {
     let limits = config()
         .shards(2)

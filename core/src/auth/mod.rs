@@ -136,6 +136,12 @@ where
 #[derive(Clone)]
 pub struct Auth {
     pub(crate) verify: Arc<dyn Verify>,
+    pub(crate) places: Places,
+}
+
+/// Where tokens are, and what goes with that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
     header: Option<String>,
     query: Option<String>,
     cookie: Option<String>,
@@ -150,26 +156,21 @@ impl Auth {
     pub fn new(verify: impl Verify) -> Self {
         Auth {
             verify: Arc::new(verify),
-            header: None,
-            query: None,
-            cookie: None,
-            message: None,
-            notice: None,
-            optional: false,
+            places: Places::default(),
         }
     }
 
     /// In this header field: alone, or behind `Bearer `.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>) -> Self {
-        self.header = Some(name.into());
+        self.places.header = Some(name.into());
         self
     }
 
     /// In this query value. Proxies write queries to their logs, so let such tokens be short-lived.
     #[must_use]
     pub fn query(mut self, name: impl Into<String>) -> Self {
-        self.query = Some(name.into());
+        self.places.query = Some(name.into());
         self
     }
 
@@ -177,7 +178,7 @@ impl Auth {
     /// [`Config::origins`](crate::Config::origins).
     #[must_use]
     pub fn cookie(mut self, name: impl Into<String>) -> Self {
-        self.cookie = Some(name.into());
+        self.places.cookie = Some(name.into());
         self
     }
 
@@ -188,7 +189,7 @@ impl Auth {
     /// [`Handle::refresh`](crate::Handle::refresh), and are not told to the host.
     #[must_use]
     pub fn message(mut self, begins: impl Into<Box<str>>) -> Self {
-        self.message = Some(begins.into());
+        self.places.message = Some(begins.into());
         self
     }
 
@@ -196,7 +197,7 @@ impl Auth {
     /// `token_notice_ms`. Default: nothing; the host is told in any case.
     #[must_use]
     pub fn notice(mut self, text: impl Into<Box<str>>) -> Self {
-        self.notice = Some(text.into());
+        self.places.notice = Some(text.into());
         self
     }
 
@@ -204,11 +205,13 @@ impl Auth {
     /// token that is not valid is turned away in any case. Default false.
     #[must_use]
     pub fn optional(mut self, optional: bool) -> Self {
-        self.optional = optional;
+        self.places.optional = optional;
         self
     }
+}
 
-    /// The token of a request, and whether the request is where it should have been.
+impl Places {
+    /// The token of a request, where one is.
     pub(crate) fn token<'a>(&self, request: &'a Request) -> Option<Cow<'a, str>> {
         let nowhere = self.header.is_none()
             && self.query.is_none()
@@ -235,11 +238,7 @@ impl Auth {
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Auth")
-            .field("header", &self.header)
-            .field("query", &self.query)
-            .field("cookie", &self.cookie)
-            .field("message", &self.message)
-            .field("optional", &self.optional)
+            .field("places", &self.places)
             .finish_non_exhaustive()
     }
 }

@@ -56,24 +56,6 @@ impl Config {
         }
         Ok(())
     }
-
-    #[cfg(feature = "tls")]
-    fn check_tls(&self) -> Result<(), ConfigError> {
-        let asks = self.listen.iter().any(|l| l.options().tls);
-        match &self.tls {
-            Some(tls) if tls.is_empty() => Err(ConfigError::Missing {
-                setting: "tls",
-                needs: "a certificate",
-                because: "Tls::pair or Tls::files adds one",
-            }),
-            None if asks => Err(ConfigError::Missing {
-                setting: "ListenOptions::tls",
-                needs: "Config::tls",
-                because: "that has the certificates",
-            }),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Prefixes with options.

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-/// What holds for one listener: [`Config::listen_with`].
+/// What holds for one listener: [`Config::listen_with`](crate::Config::listen_with).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenOptions {
@@ -37,17 +37,6 @@ impl ListenOptions {
     #[must_use]
     pub fn deflate(mut self, deflate: bool) -> Self {
         self.deflate = deflate;
-        self
-    }
-
-    /// Whether peers speak TLS here, with the certificates of [`Config::tls`]. Plain HTTP on such a
-    /// listener is ended with an alert and counted (`tls_failed`). Default false.
-    ///
-    /// [`Config::tls`]: crate::Config::tls
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, tls: bool) -> Self {
-        self.tls = tls;
         self
     }
 

@@ -34,8 +34,9 @@ impl Handle {
     /// certificate they were shown, and tickets that were given out stay good.
     ///
     /// # Errors
-    /// [`TlsError`]: no certificate in it, an engine without [`Config::tls`](crate::Config::tls), or
-    /// one that has stopped. What was served before goes on being served.
+    /// [`TlsError`]: no certificate in it, an engine without
+    /// [`Config::tls`](crate::Config::tls), or one that has stopped. What was served before goes
+    /// on being served.
     pub fn reload_tls(&self, tls: &Tls) -> Result<(), TlsError> {
         if self.shared.is_stopping() {
             return Err(TlsError::Stopped);

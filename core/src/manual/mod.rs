@@ -12,6 +12,10 @@
 //! | [`batching`] | you publish more often than anybody needs to look |
 //! | [`slow_peers`] | some peers read slower than you publish, or you publish too fast |
 //! | [`degradation`] | you want to know what gives way when there is too much of everything |
+//! | [`tls_and_proxies`] | peers come over the internet, through a proxy or to you directly |
+//! | [`tokens`] | you want to know who comes in, for how long, and what it may do |
+//! | [`presence`] | peers are to know who else is in a room |
+//! | [`hardening`] | peers are not trusted: what each limit defends against |
 //! | [`compression`] | your messages are text of more than a few hundred bytes |
 //! | [`threads_and_locks`] | you share state with callbacks, or want no threads of ours |
 //! | [`limits`] | you set a limit, or want to know what bounds memory |
@@ -26,12 +30,16 @@ pub mod batching;
 pub mod callbacks_or_events;
 pub mod compression;
 pub mod degradation;
+pub mod hardening;
 pub mod limits;
 pub mod other_server;
 pub mod path;
+pub mod presence;
 pub mod selecting;
 pub mod slow_peers;
 pub mod threads_and_locks;
+pub mod tls_and_proxies;
+pub mod tokens;
 
 #[cfg(test)]
 mod tests;

@@ -107,8 +107,10 @@
 //!
 //! - Adopted are TCP and unix stream sockets. They become non-blocking, and get the settings that a
 //!   listener of the engine gives to its own.
-//! - TLS is not there yet. Let a proxy end it; a socket that your server speaks TLS on cannot be
-//!   adopted.
+//! - A socket that your server speaks TLS on cannot be adopted. Let a proxy end it, or give the
+//!   engine a [listener of its own](super::tls_and_proxies) for it.
+//! - [`Config::auth`](crate::Config::auth) holds for both doors; a token that is to come in the
+//!   first message is possible through `adopt` only.
 //! - [`Config::origins`](crate::Config::origins) is checked on both doors. Behind a proxy, `Host`
 //!   has to be passed on as the browser sent it, or the origin has to be listed.
 //! - A refused or failed adoption drops the socket, and so closes it.

@@ -101,10 +101,10 @@ impl<N: Net> Shard<N> {
         let hello = self.conns.all[slot as usize].hello.as_deref();
         let request = hello.and_then(|hello| hello.request.as_ref());
         let address = request.and_then(|request| request.peer_ip());
-        let begins = trust.auth.message.as_deref().unwrap_or_default();
+        let begins = trust.places.message.as_deref().unwrap_or_default();
         let checked = match token_in(kind, message, begins) {
             Some(token) => trust.check_of(token, address, self.now_s()),
-            None if trust.auth.optional => return self.ask_host(slot, None),
+            None if trust.places.optional => return self.ask_host(slot, None),
             None => Err(Denial::Missing),
         };
         let counters = &self.shared.counters[self.me];
@@ -158,7 +158,7 @@ impl<N: Net> Shard<N> {
         let Some(trust) = &self.shared.trust else {
             return false;
         };
-        let begins = trust.auth.message.as_deref();
+        let begins = trust.places.message.as_deref();
         let Some(token) = begins.and_then(|begins| token_in(kind, message, begins)) else {
             return false;
         };
@@ -250,7 +250,7 @@ impl<N: Net> Shard<N> {
             .shared
             .trust
             .as_ref()
-            .and_then(|t| t.auth.notice.clone());
+            .and_then(|t| t.places.notice.clone());
         if let Some(text) = notice {
             self.router.apply(Command::Send {
                 to: self.router.id(slot),

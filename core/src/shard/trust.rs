@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde_json::value::RawValue;
 
-use crate::auth::{Auth, Claims, TokenError, Verify};
+use crate::auth::{Auth, Claims, Places, TokenError, Verify};
 use crate::config::Limits;
 use crate::request::Request;
 use crate::sync::{Arc, PlainMutex};
@@ -51,7 +51,7 @@ impl Denial {
 }
 
 pub(crate) struct Trust {
-    pub(crate) auth: Auth,
+    pub(crate) places: Places,
     verify: PlainMutex<Arc<dyn Verify>>,
     revoked: PlainMutex<Revoked>,
     failures: PlainMutex<Failures>,
@@ -63,8 +63,8 @@ pub(crate) struct Trust {
 impl Trust {
     pub(crate) fn new(auth: Auth, limits: &Limits) -> Self {
         Trust {
-            verify: PlainMutex::new(auth.verify.clone()),
-            auth,
+            verify: PlainMutex::new(auth.verify),
+            places: auth.places,
             revoked: PlainMutex::default(),
             failures: PlainMutex::default(),
             token_bytes_max: limits.token_bytes_max,
@@ -90,14 +90,14 @@ impl Trust {
 
     /// Bytes of a message that is a token.
     pub(crate) fn message_bytes_max(&self) -> usize {
-        let begins = self.auth.message.as_deref().map_or(0, str::len);
+        let begins = self.places.message.as_deref().map_or(0, str::len);
         begins.saturating_add(self.token_bytes_max)
     }
 
     /// Looks for the token of a request and checks it.
     pub(crate) fn prove(&self, request: &Request, now_s: u64) -> Proof {
-        let Some(token) = self.auth.token(request) else {
-            return match (&self.auth.message, self.auth.optional) {
+        let Some(token) = self.places.token(request) else {
+            return match (&self.places.message, self.places.optional) {
                 (Some(_), _) => Proof::Later,
                 (None, true) => Proof::Given(None),
                 (None, false) => Proof::Refused(Denial::Missing),
@@ -129,7 +129,9 @@ impl Trust {
 
     /// From now on tokens are checked by this.
     pub(crate) fn replace(&self, verify: Arc<dyn Verify>) {
-        *self.verify.lock() = verify;
+        // What goes may be the host's, and call us: so not under the lock.
+        let before = std::mem::replace(&mut *self.verify.lock(), verify);
+        drop(before);
     }
 
     pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {

@@ -34,6 +34,11 @@ fn in_c(text: &str) -> String {
         .replace("(policy `latest`)", "(`ROOMCAST_SLOW_POLICY_LATEST`)")
         .replace("(policy `replay`)", "(`ROOMCAST_SLOW_POLICY_REPLAY`)")
         .replace("`stop`", "`roomcast_engine_stop`")
+        .replace(
+            "[`Config::trusted_proxies`]",
+            "`roomcast_config_set_trusted_proxies`",
+        )
+        .replace("[`Request::peer_ip`]", "`roomcast_request_peer_ip`")
 }
 
 fn camel(name: &str) -> String {

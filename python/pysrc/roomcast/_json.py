@@ -1,4 +1,4 @@
-"""JSON for publications: orjson's encoder where it is installed, else the standard library's.
+"""JSON: orjson where it is installed, else the standard library.
 
 Both give the same text, and both refuse what is not JSON (dates, sets, objects); only NaN differs,
 which orjson writes as null.
@@ -14,11 +14,13 @@ from typing import Any
 _PLAIN = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 encode: Callable[[Any], bytes | str]
+decode: Callable[[str], Any]
 try:
     import orjson
 except ImportError:
-    encode = _PLAIN.encode
+    encode, decode = _PLAIN.encode, json.loads
 else:
+    decode = orjson.loads
     encode = partial(
         orjson.dumps,
         option=orjson.OPT_NON_STR_KEYS

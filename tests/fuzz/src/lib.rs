@@ -9,7 +9,7 @@
 pub mod filters;
 mod rooms;
 
-use roomcast::testing::{probe, tokens};
+use roomcast::testing::{peers, probe, tokens};
 
 /// A target's name, its folder in `corpus/`, and what it does with an input.
 pub type Target = (&'static str, &'static str, fn(&[u8]));
@@ -24,6 +24,8 @@ pub const TARGETS: &[Target] = &[
         frames_beside_tungstenite,
     ),
     ("deflated", "deflated", deflated),
+    ("proxy_header", "proxy_header", proxy_header),
+    ("forwarded", "forwarded", forwarded),
     ("rooms", "rooms", rooms),
     ("filter_text", "filter_text", filters::text),
     ("filter_tree", "filter_tree", filters::tree),
@@ -56,6 +58,16 @@ pub fn deflated(input: &[u8]) {
     if let [limit, bytes @ ..] = input {
         probe::deflated(bytes, usize::from(*limit).pow(2) * 4);
     }
+}
+
+/// The beginning of a connection through a proxy.
+pub fn proxy_header(input: &[u8]) {
+    peers::proxy_header(input);
+}
+
+/// Lines of `X-Forwarded-For` or `Forwarded`, from a sender that is trusted or not.
+pub fn forwarded(input: &[u8]) {
+    peers::forwarded(input);
 }
 
 /// Operations on rooms, connections and time, the engine beside a naive model.

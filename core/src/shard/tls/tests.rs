@@ -133,7 +133,7 @@ fn stream(frames: &[usize]) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// As outbound does, offers what is unsent up to the end of some frame, in one slice or several.
+    /// As outbound does, offers what is unsent up to the end of a frame, in a slice or several.
     #[test]
     fn the_peer_gets_each_byte_once_and_no_more_is_reported_than_was_taken(
         frames in prop::collection::vec(prop_oneof![2..300usize, 2..40_000usize], 1..30),
@@ -259,10 +259,7 @@ fn an_end_is_said_and_comes_behind_what_waits() {
     assert_eq!(pair.got, [7; 1000]);
     let error = pair.machine.write(&mut pair.scratch, b"more").unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotConnected);
-    assert_eq!(
-        pair.peer.process_new_packets().unwrap().peer_has_closed(),
-        true
-    );
+    assert!(pair.peer.process_new_packets().unwrap().peer_has_closed());
 }
 
 #[test]
