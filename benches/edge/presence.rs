@@ -1,7 +1,7 @@
 //! What presence costs: counts of rooms of all sizes, pages, joins and leaves.
 //!
-//! In: a plan. Out: nanoseconds of this thread, on the simulated network, and whether the pages of a room are its
-//! members, each once. Generator thread.
+//! In: a plan. Out: nanoseconds of this thread, on the simulated network, and whether the pages of
+//! a room are its members, each once. Generator thread.
 
 use std::collections::HashSet;
 use std::error::Error;
