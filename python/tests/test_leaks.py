@@ -14,6 +14,7 @@ import pytest
 
 import roomcast
 from conftest import auntil, until
+from tokens import SECRET, token
 
 HEAD = (
     b"GET /room HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -21,6 +22,8 @@ HEAD = (
 )
 #: A masked text frame "hi" and a masked close frame.
 TALK = b"\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0"
+#: The bytes of the first of them.
+HI = 8
 AT_ONCE = 100
 IN_ALL = 10_000
 
@@ -30,19 +33,22 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def visits(engine: roomcast.Engine, count: int) -> None:
-    """So many come, say something and leave."""
+def visits(
+    engine: roomcast.Engine, count: int, path: bytes = b"/room", said: int = len(TALK)
+) -> None:
+    """So many come, say something and leave: at once, or when they are told to."""
     for _ in range(count // AT_ONCE):
         ends = []
         for _ in range(AT_ONCE):
             ours, theirs = socket.socketpair()
             engine.adopt(theirs)
-            ours.sendall(HEAD + TALK)
+            ours.sendall(HEAD.replace(b"/room", path) + TALK[:said])
             ends.append(ours)
         for end in ends:
             end.settimeout(20)
-            while end.recv(4096):
-                pass
+            while data := end.recv(4096):
+                if said < len(TALK) and b"\x88" in data:
+                    end.sendall(TALK[said:])
             end.close()
 
 
@@ -118,6 +124,48 @@ def test_nor_do_those_that_only_spoke(roomcast_engine: Any) -> None:
     until(lambda: sum(ref() is not None for ref in seen) <= 2 * AT_ONCE)
     seen.clear()
     check(first, settled())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_nor_do_tokens_and_wishes(roomcast_engine: Any, asynchronous: bool) -> None:
+    engine = roomcast_engine(auth=roomcast.Jwt(hs256=SECRET))
+    told = 0
+    last: weakref.ref[roomcast.Connection] | None = None
+
+    @engine.on_connect
+    def connect(connection: roomcast.Connection) -> None:
+        nonlocal last
+        last = weakref.ref(connection)
+        connection.state.me = connection
+        connection.accept(info=connection.claims.info)
+
+    @engine.on_message
+    def message(connection: roomcast.Connection, data: str) -> None:
+        connection.request_publish("a", data)
+
+    def plain(connection: roomcast.Connection, wish: roomcast.Wish) -> bool:
+        nonlocal told
+        told += 1
+        connection.state.wish = wish
+        connection.close()
+        return bool(told % 2)
+
+    async def waits(connection: roomcast.Connection, wish: roomcast.Wish) -> bool:
+        await asyncio.sleep(0)
+        return plain(connection, wish)
+
+    engine.on_permission(waits if asynchronous else plain)
+    path = f"/?token={token(info={'name': 'Ada'})}".encode()
+    async with engine:
+        for count in (2_000, IN_ALL):
+            await asyncio.to_thread(visits, engine, count, path, HI)
+            await auntil(lambda: engine.stats()["connections"] == 0)
+            # What the last of them have left is told with the next event.
+            await auntil(lambda: gc.collect() >= 0 and last is not None and last() is None)
+            if count == 2_000:
+                first = settled()
+        check(first, settled())
+        assert told == 2_000 + IN_ALL
 
 
 def test_publishing_keeps_no_reference(roomcast_engine: Any) -> None:

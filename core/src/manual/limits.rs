@@ -132,6 +132,14 @@
 //! [`address_connections_max`]: crate::Config::address_connections_max
 //! [`user_connections_max`]: crate::Config::user_connections_max
 //! [`accept_rate_max`]: crate::Config::accept_rate_max
+//! [`tls_budget_us`]: crate::Config::tls_budget_us
+//! [`token_bytes_max`]: crate::Config::token_bytes_max
+//! [`token_failures_max`]: crate::Config::token_failures_max
+//! [`token_notice_ms`]: crate::Config::token_notice_ms
+//! [`revocations_max`]: crate::Config::revocations_max
+//! [`presence_page_max`]: crate::Config::presence_page_max
+//! [`presence_notice_members_max`]: crate::Config::presence_notice_members_max
+//! [`presence_notice_names_max`]: crate::Config::presence_notice_names_max
 //! [`handshakes_max`]: crate::Config::handshakes_max
 //! [`head_bytes_max`]: crate::Config::head_bytes_max
 //! [`handshake_timeout_ms`]: crate::Config::handshake_timeout_ms
