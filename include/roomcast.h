@@ -2411,8 +2411,8 @@ typedef struct roomcast_accept {
  * published to its rooms.
  *
  * @param connection the event's `connection`
- * @param accept as whom and where to; NULL for whom its token says, and nowhere. Its `data` is the engine's
- *        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
+ * @param accept as whom and where to; NULL for whom its token says, and nowhere. Its `data` is the
+ *        engine's when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
  * @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer is
  *         known to have gone, its time is over, or there never was a connection of this id
  */
