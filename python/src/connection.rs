@@ -4,13 +4,14 @@
 //! it. It also keeps the calls that wait while an async handler of the connection is at work, so
 //! that their order is kept and nobody else waits.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use roomcast::{Accept, ConnectionId, Handle, Limits, Peer, Pending, Status};
 
@@ -318,6 +319,20 @@ impl Verdict {
     }
 }
 
+/// Gives a connection a new token, or new claims.
+pub(crate) fn refresh(handle: &Handle, id: ConnectionId, token: &Bound<'_, PyAny>) -> PyResult<()> {
+    let refreshed = match token.cast::<Claims>() {
+        Ok(claims) => handle.refresh_with(id, roomcast::Claims::clone(&claims.get().0)),
+        Err(_) => {
+            let Ok(token) = token.cast::<PyString>() else {
+                return Err(PyTypeError::new_err("a token (str) or Claims are wanted"));
+            };
+            handle.refresh(id, token.to_str()?)
+        }
+    };
+    refreshed.map_err(|error| errors::token(token.py(), error))
+}
+
 /// What a handler returns whose answer comes later.
 pub(crate) fn later(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     py.import("roomcast._request")?.getattr("LATER")
@@ -361,10 +376,15 @@ impl Connection {
         self.id.as_u64()
     }
 
-    /// The user that it was accepted as.
+    /// The user that it was accepted as; before that, whom its token names.
     #[getter]
-    fn user(&self) -> Option<&str> {
-        self.client.user.get().map(AsRef::as_ref)
+    fn user(&self) -> Option<Cow<'_, str>> {
+        if let Some(user) = self.client.user.get() {
+            return Some(Cow::Borrowed(user));
+        }
+        let inner = self.inner.lock();
+        let claims = inner.pending.as_ref().and(inner.proof.claims())?;
+        claims.user.as_deref().map(|user| Cow::Owned(user.into()))
     }
 
     /// What its token says, or what it was accepted with instead; the newest of several.
@@ -606,10 +626,9 @@ impl Connection {
         })
     }
 
-    /// Gives it a new token in place of the one it has.
-    fn refresh(&self, py: Python<'_>, token: &str) -> PyResult<()> {
-        let refreshed = self.decided(py)?.refresh(self.id, token);
-        refreshed.map_err(|error| errors::token(py, error))
+    /// Gives it a new token in place of the one it has, or says anew what one would have said.
+    fn refresh(&self, py: Python<'_>, token: &Bound<'_, PyAny>) -> PyResult<()> {
+        refresh(self.decided(py)?, self.id, token)
     }
 
     /// Ends a membership.

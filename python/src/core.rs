@@ -499,12 +499,16 @@ impl Core {
         })
     }
 
-    /// Gives a connection a new token in place of the one it has.
-    fn refresh(&self, py: Python<'_>, who: &Bound<'_, PyAny>, token: &str) -> PyResult<()> {
+    /// Gives a connection a new token in place of the one it has, or says anew what one would
+    /// have said.
+    fn refresh(
+        &self,
+        py: Python<'_>,
+        who: &Bound<'_, PyAny>,
+        token: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let running = self.running(py)?;
-        let handle = running.link.handle(py)?;
-        let refreshed = handle.refresh(connection::id(who)?, token);
-        refreshed.map_err(|error| errors::token(py, error))
+        connection::refresh(running.link.handle(py)?, connection::id(who)?, token)
     }
 
     /// Closes connections, and keeps their tokens out.

@@ -155,6 +155,7 @@ def test_what_the_host_says_comes_first(roomcast_engine: Any, roomcast_client: A
     @engine.on_connect
     def connect(connection: roomcast.Connection) -> None:
         assert connection.claims is not None and connection.claims.user == "ada"
+        assert connection.user == "ada", "also before the verdict"
         match connection.path:
             case "/user":
                 connection.accept(user="root")
@@ -465,6 +466,30 @@ async def test_claims_in_a_tokens_place(roomcast_engine: Any, roomcast_client: A
     assert told == ["ada opened", "ada expires"]
 
 
+def test_claims_may_be_said_anew(roomcast_engine: Any, roomcast_client: Any) -> None:
+    engine: roomcast.Engine = roomcast_engine(token_notice_ms=3_600_000)
+    connections: list[roomcast.Connection] = []
+
+    @engine.on_connect
+    def connect(connection: roomcast.Connection) -> None:
+        connections.append(connection)
+        connection.accept(claims=Claims("ada", expires_at=time.time() + 60))
+
+    engine.on_expiring(lambda conn: conn.refresh(Claims("ada", rooms={"a": "join"})))
+    engine.start()
+    assert roomcast_client(engine).status == 101
+    (connection,) = connections
+    until(lambda: connection.may("join", "a"))
+    engine.refresh(connection.id, Claims("bob"))
+    until(lambda: engine.stats()["tokens_refused"] == 1, "its user stays")
+    engine.refresh(connection, Claims("ada", token_id="2"))
+    until(lambda: connection.claims == Claims("ada", token_id="2"))
+    with pytest.raises(TypeError, match="a token"):
+        connection.refresh(b"x")  # type: ignore[arg-type]
+    with pytest.raises(roomcast.Gone):
+        engine.refresh(2**63, Claims())
+
+
 def test_claims_are_values() -> None:
     made = Claims(7, expires_at=10.2, issued_at=9.8, token_id="t", info=[1, "ä"])
     assert (made.user, made.expires_at, made.issued_at) == ("7", 11, 9)
@@ -532,7 +557,7 @@ def test_pulled_events_tell_of_claims_and_of_their_end(
 ) -> None:
     engine: roomcast.Engine = roomcast_engine(auth=KEYS, pull=True, token_notice_ms=3_600_000)
     engine.start()
-    client = roomcast_client(engine, f"/?token={token('ada', jti='1')}")
+    client = roomcast_client(engine, f"/?token={token('ada', jti='1', life=60)}")
     events = engine.events()
     connect = next(events)
     assert connect.kind == "connect" and connect.connection.claims.user == "ada"

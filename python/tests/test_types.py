@@ -10,7 +10,10 @@ from pathlib import Path
 PYTHON = Path(__file__).parent.parent
 FOLDERS = {"MYPY_CACHE_DIR": os.devnull}
 #: Names that cannot carry a documentation of their own.
-PLAIN = {"LATER", "Data", "FilterLike", "Rooms", "SlowPolicy", "Tags", "Who", "__version__"}
+PLAIN = {
+    "LATER", "Data", "FilterLike", "Rooms", "SlowPolicy", "Tags", "TlsLike", "TlsPair", "TokenKeys",
+    "Verb", "Who", "__version__",
+}
 
 
 def run(*command: str) -> None:

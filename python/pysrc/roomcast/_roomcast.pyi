@@ -700,7 +700,7 @@ class Connection:
 
     @property
     def user(self) -> str | None:
-        """The user that it was accepted as."""
+        """The user that it was accepted as; before that, whom its token names."""
 
     @property
     def claims(self) -> Claims | None:
@@ -872,13 +872,14 @@ class Connection:
             when it was allowed, is counted (``refused``).
         """
 
-    def refresh(self, token: str) -> None:
-        """Gives it a new token in place of the one it has. Its user stays: a token of another user
-        changes nothing, and is counted (``tokens_refused``).
+    def refresh(self, token: str | Claims) -> None:
+        """Gives it a new token in place of the one it has; or says anew what one would have said,
+        where it was accepted with claims. Its user stays: a token of another user changes
+        nothing, and is counted (``tokens_refused``).
 
         Raises:
             TokenError: it is not valid; the connection goes on as before.
-            ConfigError: the engine has no ``auth``.
+            ConfigError: the engine has no ``auth`` to check it by.
         """
 
     def leave(self, room: str) -> None:
@@ -1180,7 +1181,7 @@ class Core:
     ) -> None:
         """As ``Connection.request_publish``."""
 
-    def refresh(self, who: Who, token: str) -> None:
+    def refresh(self, who: Who, token: str | Claims) -> None:
         """As ``Connection.refresh``."""
 
     def revoke(
