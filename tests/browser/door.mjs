@@ -64,8 +64,9 @@ export async function startNginx({ folder, cert, key, unix, login, proxied }) {
     text = text.replace(old, now);
   };
   replace('user www-data;', `user ${userInfo().username};`);
-  replace('upstream board { server unix:/run/board/http.sock; }', `upstream board { server ${unix}; }`);
-  replace('upstream login { server unix:/run/board/http.sock; }', `upstream login { server ${login}; }`);
+  const upstream = (name, server) => `upstream ${name} { server ${server}; }`;
+  replace(upstream('board', 'unix:/run/board/http.sock'), upstream('board', unix));
+  replace(upstream('login', 'unix:/run/board/http.sock'), upstream('login', login));
   replace('listen 127.0.0.1:443 ssl;', `listen 127.0.0.1:${ends} ssl;`);
   replace('/etc/board/cert.pem', cert);
   replace('/etc/board/key.pem', key);

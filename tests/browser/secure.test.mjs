@@ -215,7 +215,8 @@ test('nobody comes in with a token that is not valid', WAIT, async () => {
     'no token': 'open sesame',
   };
   for (const [what, text] of Object.entries(wrong)) {
-    for (const headers of [{ Authorization: `Bearer ${text}` }, { Cookie: `board_token=${text}` }]) {
+    const cookie = `board_token=${text}`;
+    for (const headers of [{ Authorization: `Bearer ${text}` }, { Cookie: cookie }]) {
       const { status } = await come('the TLS listener', { headers });
       assert.equal(status, 401, what);
     }
@@ -407,7 +408,8 @@ test('a page of another origin gets nowhere with the cookie of the user', WAIT, 
     for (const door of DOORS) {
       const url = `wss://localhost:${doors[door]}/ws`;
       const value = tokenOf('ada');
-      const own = await openPage(`https://localhost:${doors[door]}/`, { value, sameSite: 'Strict' });
+      const home = `https://localhost:${doors[door]}/`;
+      const own = await openPage(home, { value, sameSite: 'Strict' });
       assert.equal(JSON.parse(await attempt(own, url)).welcome.user, 'ada');
       await own.context().close();
 
