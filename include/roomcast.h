@@ -584,9 +584,8 @@ typedef enum roomcast_limit {
     ROOMCAST_LIMIT_USER_TIMEOUT_MS = 28,
     /**
      * Connections from one IP address, handshakes included, 0 for no such limit; one more is
-     * answered with 429. Those of `roomcast_config_set_trusted_proxies` count for the peer's own
-     * address (`roomcast_request_peer_ip`), once that is known; of other proxies all come from the
-     * proxy's. Default 0.
+     * answered with 429. Those of `trusted_proxies` count for the peer's own address, once that is
+     * known; behind any other proxy all come from the proxy's. Default 0.
      */
     ROOMCAST_LIMIT_ADDRESS_CONNECTIONS_MAX = 29,
     /**

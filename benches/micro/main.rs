@@ -4,12 +4,16 @@
 //! Transports through their doors, the rest through an engine on the simulated network, whose
 //! sockets only count. CI compiles these and runs each once.
 
+mod tokens;
+
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use roomcast::testing::{Sim, probe};
-use roomcast::{Accept, Config, Connection, ConnectionId, Handler, Pending, Request};
+use roomcast::{
+    Accept, Config, Connection, ConnectionId, Grants, Handler, Keys, Pending, Request, Verb, Verify,
+};
 
 const MESSAGES: u64 = 200;
 const BURST: u64 = 16;
@@ -128,5 +132,50 @@ fn outbox(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, frame, tape, rooms, outbox);
+/// A token of each algorithm, each with the one key that it needs.
+fn jwt(c: &mut Criterion) {
+    let keys = |alg: &str| match alg {
+        "HS256" => Keys::new().hs256(tokens::SECRET),
+        "RS256" => Keys::new().rs256_pem(tokens::RSA),
+        "ES256" => Keys::new().es256_pem(tokens::EC),
+        _ => Keys::new().eddsa_pem(tokens::ED),
+    };
+    let mut group = c.benchmark_group("jwt");
+    for (alg, token) in [
+        ("HS256", tokens::HS256_TOKEN),
+        ("RS256", tokens::RS256_TOKEN),
+        ("ES256", tokens::ES256_TOKEN),
+        ("EdDSA", tokens::EDDSA_TOKEN),
+    ] {
+        let keys = keys(alg).expect("a good key");
+        let check = || keys.verify(black_box(token), tokens::NOW_S);
+        assert!(check().is_ok(), "{alg}");
+        group.bench_function(format!("check by {alg}"), |b| b.iter(check));
+    }
+    group.finish();
+}
+
+/// 16 names and 16 beginnings of names: what is named, what begins so, and what is not allowed.
+fn grants(c: &mut Criterion) {
+    let grants = (0..16).fold(Grants::new(), |grants, n| {
+        let verbs = &[Verb::Join, Verb::Publish];
+        let grants = grants.allow(&format!("team:{n}:hall"), verbs);
+        grants.allow(&format!("team:{n}:board:*"), verbs)
+    });
+    let mut group = c.benchmark_group("grants");
+    for (name, room, may) in [
+        ("a name", "team:7:hall", true),
+        ("the first beginning", "team:0:board:plans", true),
+        ("the last beginning", "team:9:board:plans", true),
+        ("nothing", "team:99:board:plans", false),
+    ] {
+        assert_eq!(grants.may(Verb::Publish, room), may);
+        group.bench_function(name, |b| {
+            b.iter(|| grants.may(black_box(Verb::Publish), black_box(room)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, frame, tape, rooms, outbox, jwt, grants);
 criterion_main!(benches);

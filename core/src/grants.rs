@@ -65,7 +65,15 @@ pub struct Grants {
     /// Whole names, in order.
     names: Vec<(Box<str>, u8)>,
     /// Beginnings of names, in order.
-    prefixes: Vec<(Box<str>, u8)>,
+    prefixes: Vec<Prefix>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Prefix {
+    begins: Box<str>,
+    bits: u8,
+    /// The longest of the others that begins this one. It stands before it.
+    outer: Option<usize>,
 }
 
 impl Grants {
@@ -81,33 +89,81 @@ impl Grants {
     #[must_use]
     pub fn allow(mut self, rooms: &str, verbs: &[Verb]) -> Self {
         let bits = verbs.iter().fold(0, |bits, verb| bits | verb.bit());
-        let (table, name) = match rooms.strip_suffix('*') {
-            Some(prefix) => (&mut self.prefixes, prefix),
-            None => (&mut self.names, rooms),
-        };
-        match table.binary_search_by(|(other, _)| (**other).cmp(name)) {
-            Ok(at) => table[at].1 |= bits,
-            Err(at) => table.insert(at, (name.into(), bits)),
+        match rooms.strip_suffix('*') {
+            Some(begins) => self.allow_prefix(begins, bits),
+            None => match self.find_name(rooms) {
+                Ok(at) => self.names[at].1 |= bits,
+                Err(at) => self.names.insert(at, (rooms.into(), bits)),
+            },
         }
         self
     }
 
-    /// Whether the verb is allowed in the room. Costs a search of the names, and one comparison
-    /// for each beginning that is not behind the name in the alphabet.
+    fn allow_prefix(&mut self, begins: &str, bits: u8) {
+        let outer = self.longest_prefix(begins);
+        if let Some(same) = outer.filter(|at| *self.prefixes[*at].begins == *begins) {
+            self.prefixes[same].bits |= bits;
+            return;
+        }
+        let at = self.count_upto(begins);
+        let prefix = Prefix {
+            begins: begins.into(),
+            bits,
+            outer,
+        };
+        self.prefixes.insert(at, prefix);
+        for later in &mut self.prefixes[at + 1..] {
+            later.outer = match later.outer {
+                Some(outer) if outer >= at => Some(outer + 1),
+                _ if later.begins.starts_with(begins) => Some(at),
+                outer => outer,
+            };
+        }
+    }
+
+    /// Whether the verb is allowed in the room. Costs a search of the names, one of the beginnings,
+    /// and a comparison for each beginning that begins another.
     #[must_use]
     pub fn may(&self, verb: Verb, room: &str) -> bool {
         let bit = verb.bit();
-        let named = self
-            .names
-            .binary_search_by(|(name, _)| (**name).cmp(room))
-            .is_ok_and(|at| self.names[at].1 & bit != 0);
-        // What begins the name is not behind it in the alphabet.
-        let upto = || {
-            self.prefixes
-                .partition_point(|(prefix, _)| **prefix <= *room)
-        };
-        let fits = |(prefix, bits): &(Box<str>, u8)| bits & bit != 0 && room.starts_with(&**prefix);
-        named || self.prefixes[..upto()].iter().rev().any(fits)
+        if self
+            .find_name(room)
+            .is_ok_and(|at| self.names[at].1 & bit != 0)
+        {
+            return true;
+        }
+        let mut fits = self.longest_prefix(room);
+        while let Some(at) = fits {
+            if self.prefixes[at].bits & bit != 0 {
+                return true;
+            }
+            fits = self.prefixes[at].outer;
+        }
+        false
+    }
+
+    fn find_name(&self, room: &str) -> Result<usize, usize> {
+        self.names.binary_search_by(|(name, _)| (**name).cmp(room))
+    }
+
+    /// How many beginnings are not behind this name in the alphabet.
+    fn count_upto(&self, name: &str) -> usize {
+        self.prefixes
+            .partition_point(|prefix| *prefix.begins <= *name)
+    }
+
+    /// What begins a name also begins all that stands between the two in the alphabet, so it is
+    /// the last that is not behind the name, or begins that one.
+    fn longest_prefix(&self, name: &str) -> Option<usize> {
+        let mut near = self.count_upto(name).checked_sub(1);
+        while let Some(at) = near {
+            let prefix = &self.prefixes[at];
+            if name.starts_with(&*prefix.begins) {
+                break;
+            }
+            near = prefix.outer;
+        }
+        near
     }
 
     /// Whether nothing is allowed anywhere.
@@ -136,16 +192,40 @@ impl fmt::Debug for Grants {
         let prefixes = self
             .prefixes
             .iter()
-            .map(|(name, bits)| (format!("{name}*"), verbs(*bits)));
+            .map(|prefix| (format!("{}*", prefix.begins), verbs(prefix.bits)));
         f.debug_map().entries(names.chain(prefixes)).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ALL: &[Verb] = Verb::ALL;
+
+    proptest! {
+        #[test]
+        fn what_is_granted_is_what_a_naive_reading_grants(
+            allowed in prop::collection::vec(("[ab\u{e9}]{0,4}[*]?", 0..3usize), 0..12),
+            room in "[ab\u{e9}]{0,5}[*]?",
+        ) {
+            let add = |grants: Grants, (rooms, verb): &(String, usize)| {
+                grants.allow(rooms, &[ALL[*verb]])
+            };
+            let grants = allowed.iter().fold(Grants::new(), add);
+            for (nth, verb) in ALL.iter().enumerate() {
+                let fits = |(rooms, verb): &(String, usize)| match rooms.strip_suffix('*') {
+                    Some(begins) => *verb == nth && room.starts_with(begins),
+                    None => *verb == nth && *rooms == room,
+                };
+                prop_assert_eq!(grants.may(*verb, &room), allowed.iter().any(fits));
+            }
+            let backward = allowed.iter().rev().fold(Grants::new(), add);
+            prop_assert!(grants == backward);
+        }
+    }
 
     #[test]
     fn names_and_prefixes() {

@@ -85,9 +85,8 @@ pub enum roomcast_limit {
     /// (TCP_USER_TIMEOUT), 0 for the kernel's own choice. Default 0.
     UserTimeoutMs = 28,
     /// Connections from one IP address, handshakes included, 0 for no such limit; one more is
-    /// answered with 429. Those of `roomcast_config_set_trusted_proxies` count for the peer's own
-    /// address (`roomcast_request_peer_ip`), once that is known; of other proxies all come from the
-    /// proxy's. Default 0.
+    /// answered with 429. Those of `trusted_proxies` count for the peer's own address, once that is
+    /// known; behind any other proxy all come from the proxy's. Default 0.
     AddressConnectionsMax = 29,
     /// Handshakes in flight, the host's verdict included; while there are so many, the others wait
     /// in the listeners' backlogs (`listen_backlog`). Default 10,000.

@@ -46,7 +46,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// | `exp`, `nbf`, `iat` | seconds since 1970, as numbers, with a fraction or without |
 /// | `iss` | a text, one of [`issuer`](Keys::issuer) if that was called |
 /// | `aud` | a text or a list of texts, one of them an [`audience`](Keys::audience) |
-/// | `rooms` | an object: of at most 256 names of rooms, or beginnings of names before a `*`, to verbs |
+/// | `rooms` | an object: at most 256 names, or beginnings of names before a `*`, each with verbs |
 /// | `info` | any JSON of at most 1 KiB |
 ///
 /// Verbs are a list of texts, or a text with spaces between them: `join`, `publish`, `presence`.
@@ -62,9 +62,11 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// # fn main() -> Result<(), roomcast::KeyError> {
 /// let keys = Keys::new().hs256(b"32 bytes that nobody else knows!")?.audience("board");
 ///
-/// // {"alg":"HS256"} {"sub":"ali","aud":"board","exp":2000000000,"rooms":{"team:7:*":"join publish"}}
+/// // {"alg":"HS256"}
+/// // {"sub":"ali","aud":"board","exp":2000000000,"rooms":{"team:7:*":"join publish"}}
 /// let token = "eyJhbGciOiJIUzI1NiJ9\
-///     .eyJzdWIiOiJhbGkiLCJhdWQiOiJib2FyZCIsImV4cCI6MjAwMDAwMDAwMCwicm9vbXMiOnsidGVhbTo3OioiOiJqb2luIHB1Ymxpc2gifX0\
+///     .eyJzdWIiOiJhbGkiLCJhdWQiOiJib2FyZCIsImV4cCI6MjAwMDAwMDAwMCwicm9v\
+///     bXMiOnsidGVhbTo3OioiOiJqb2luIHB1Ymxpc2gifX0\
 ///     .PDFISKV0ArSri9TX6QAWgXA_5CyxvneX1qtw1J9CwYE";
 /// let claims = keys.verify(token, 1_999_999_999).expect("it is genuine");
 /// assert_eq!(claims.user.as_deref(), Some("ali"));

@@ -27,7 +27,8 @@ const A1: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KI
     ODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWF\
     OEjXk";
 /// RFC 7515, A.2.
-const RSA_N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2m\
+const RSA_N: &str = "\
+    ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2m\
     JPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaS\
     HSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5Ih\
     lJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
@@ -45,7 +46,8 @@ const A3: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzO
     a8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
 /// RFC 8037, A.2 and A.4.
 const ED_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-const ED_A4: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1\
+const ED_A4: &str = "\
+    eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1\
     PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 
 const RSA_1024: &[u8] = b"-----BEGIN PUBLIC KEY-----
@@ -584,7 +586,9 @@ fn neither_debug_nor_errors_tell_a_secret() {
 
 proptest! {
     #[test]
-    fn arbitrary_text_is_no_token_and_does_no_harm(text in "\\PC*", parts in prop::array::uniform3("[A-Za-z0-9_-]{0,40}")) {
+    fn arbitrary_text_is_no_token_and_does_no_harm(
+        text in "\\PC*", parts in prop::array::uniform3("[A-Za-z0-9_-]{0,40}")
+    ) {
         let keys = Keys::new().hs256(SECRET).unwrap();
         prop_assert!(!is_ali(&keys, &text));
         prop_assert!(!is_ali(&keys, &parts.join(".")));
