@@ -31,6 +31,11 @@ CLASSES = {
     "CloseCode": ("CloseCodeError", "RoomcastError, ValueError"),
     "NotUpgrade": ("NotUpgrade", "RoomcastError"),
     "Answered": ("Answered", "RoomcastError"),
+    "Certificate": ("CertificateError", "RoomcastError, ValueError"),
+    "TokenKey": ("TokenKeyError", "RoomcastError, ValueError"),
+    "Token": ("TokenInvalid", "TokenError"),
+    "TokenExpired": ("TokenExpired", "TokenError"),
+    "TokenRevoked": ("TokenRevoked", "TokenError"),
 }
 
 #: Numbers that only calls across the C interface answer.
@@ -56,6 +61,10 @@ class Refused(RoomcastError):
     """A publication or a message was not taken. Nothing of it was sent to anybody."""
 
 
+class TokenError(RoomcastError):
+    """A token is not accepted."""
+
+
 class UsageError(RoomcastError, RuntimeError):
     """The API was used in a way that it does not allow; the message says which one is right."""
 '''
@@ -63,7 +72,7 @@ class UsageError(RoomcastError, RuntimeError):
 #: What classes have beside their status.
 EXTRAS = {
     "NotUpgrade": '''
-    #: The HTTP status to answer with: 400, 403, 405 or 426.
+    #: The HTTP status to answer with: 400, 401, 403, 405 or 426.
     http_status: int = 400
     #: What to tell the client.
     text: str = ""

@@ -15,6 +15,7 @@ use crate::claims::Claims;
 use crate::errors;
 use crate::named::strings;
 use crate::payload::{self, Data};
+use crate::settings::number;
 
 /// Adds one key.
 type Add = fn(Keys, &[u8]) -> Result<Keys, KeyError>;
@@ -44,7 +45,7 @@ impl Jwt {
         jwks: Option<&Bound<'_, PyAny>>,
         issuer: Option<&Bound<'_, PyAny>>,
         audience: Option<&Bound<'_, PyAny>>,
-        leeway_s: u64,
+        #[pyo3(from_py_with = seconds)] leeway_s: u64,
     ) -> PyResult<Self> {
         let kinds: [(&str, _, Add); 4] = [
             ("hs256", hs256, |keys, key| keys.hs256(key)),
@@ -92,6 +93,10 @@ impl Jwt {
         // Keys are nobody's to read, and this ends in logs.
         "<roomcast.Jwt>"
     }
+}
+
+fn seconds(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    number("leeway_s", value)
 }
 
 /// A key, several, or a mapping of their ids to them.

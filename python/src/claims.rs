@@ -90,10 +90,7 @@ impl Claims {
 /// The verb of this name.
 pub(crate) fn verb(name: &str) -> PyResult<Verb> {
     Verb::from_name(name).ok_or_else(|| {
-        let known: Vec<_> = Verb::ALL
-            .iter()
-            .map(|verb| format!("\"{verb}\""))
-            .collect();
+        let known: Vec<_> = Verb::ALL.iter().map(|verb| format!("\"{verb}\"")).collect();
         let known = known.join(", ");
         PyValueError::new_err(format!("verb is {name:?}, but must be one of {known}"))
     })
@@ -102,7 +99,9 @@ pub(crate) fn verb(name: &str) -> PyResult<Verb> {
 /// Rooms, each with a verb or several.
 fn grants(rooms: &Bound<'_, PyAny>) -> PyResult<Grants> {
     let wrong = || {
-        PyTypeError::new_err("rooms is a mapping of names, or beginnings of names before a *, to verbs")
+        PyTypeError::new_err(
+            "rooms is a mapping of names, or beginnings of names before a *, to verbs",
+        )
     };
     let mut grants = Grants::new();
     let items = rooms.cast::<PyMapping>().map_err(|_| wrong())?.items()?;

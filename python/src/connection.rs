@@ -258,6 +258,7 @@ pub(crate) struct Verdict {
     rooms: Vec<(String, Option<roomcast::Join>)>,
     subprotocol: Option<String>,
     claims: Option<Arc<roomcast::Claims>>,
+    info: Option<String>,
 }
 
 impl Verdict {
@@ -267,12 +268,14 @@ impl Verdict {
         rooms: Option<&Bound<'_, PyAny>>,
         subprotocol: Option<String>,
         claims: Option<&Bound<'_, Claims>>,
+        info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         Ok(Verdict {
             user: self::user(user)?,
             rooms: rooms.map_or(Ok(Vec::new()), |rooms| memberships(limits, rooms))?,
             subprotocol,
             claims: claims.map(|claims| claims.get().0.clone()),
+            info: info.map(payload::json).transpose()?,
         })
     }
 
@@ -298,6 +301,9 @@ impl Verdict {
         }
         if let Some(claims) = self.claims {
             accept = accept.claims(Arc::unwrap_or_clone(claims));
+        }
+        if let Some(info) = self.info {
+            accept = accept.info(info);
         }
         if let Some(name) = self.subprotocol {
             let _ = client.subprotocol.set(name.as_str().into());
@@ -475,16 +481,17 @@ impl Connection {
 
     /// Lets it in, as this user, into these rooms. From the return of this call on it is sent what
     /// is published to them.
-    #[pyo3(signature = (user=None, rooms=None, subprotocol=None, *, claims=None))]
+    #[pyo3(signature = (user=None, rooms=None, subprotocol=None, *, claims=None, info=None))]
     fn accept(
         slf: &Bound<'_, Self>,
         user: Option<&Bound<'_, PyAny>>,
         rooms: Option<&Bound<'_, PyAny>>,
         subprotocol: Option<String>,
         claims: Option<&Bound<'_, Claims>>,
+        info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let limits = slf.get().link.handle(slf.py())?.limits();
-        let verdict = Verdict::new(limits, user, rooms, subprotocol, claims)?;
+        let verdict = Verdict::new(limits, user, rooms, subprotocol, claims, info)?;
         Self::accept_with(slf, verdict)
     }
 

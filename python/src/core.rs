@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use roomcast::{CommandError, Config, Handle, Refused, Status};
+use roomcast::{CommandError, Config, Cursor, Handle, Refused, Revoke, Status};
 
+use crate::auth::Jwt;
 use crate::client::Gone;
 use crate::connection::{self, Connection};
 use crate::errors;
@@ -20,12 +22,14 @@ use crate::link::Link;
 use crate::named::strings;
 use crate::payload;
 use crate::policy::SlowPolicy;
+use crate::presence::{Presence, PresencePage};
 use crate::publish::{self, Beside};
 use crate::room::Room;
 use crate::running::{Door, Hooks, Running};
 use crate::settings;
 use crate::sockets;
 use crate::stats;
+use crate::tls;
 use crate::upgrade::{self, Upgrade};
 use crate::values::{Position, Published, StopReport, Tracked};
 
@@ -435,6 +439,132 @@ impl Core {
     fn close(&self, py: Python<'_>, who: &Bound<'_, PyAny>, code: i64, text: &str) -> PyResult<()> {
         let (id, code) = (connection::id(who)?, connection::close_code(code));
         self.with(py, |handle| handle.close(id, code, text))
+    }
+
+    /// As `join`, where the token of the connection or on_permission allows it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        who, room, how=None, *, filter=None, keys=None, flush_interval_ms=None, slow_policy=None
+    ))]
+    fn request_join(
+        &self,
+        py: Python<'_>,
+        who: &Bound<'_, PyAny>,
+        room: &str,
+        how: Option<&Bound<'_, Join>>,
+        filter: Option<&Bound<'_, PyAny>>,
+        keys: Option<&Bound<'_, PyAny>>,
+        flush_interval_ms: Option<&Bound<'_, PyAny>>,
+        slow_policy: Option<SlowPolicy>,
+    ) -> PyResult<()> {
+        let how = How {
+            how,
+            filter,
+            keys,
+            flush_interval_ms,
+            slow_policy,
+        };
+        let running = self.running(py)?;
+        how.request(py, running.link.handle(py)?, connection::id(who)?, room)
+    }
+
+    /// Publishes what a peer has said, where its token or on_permission allows it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (
+        who, room, data, *, event=None, key=None, tags=None, exclude=None, exclude_rooms=None
+    ))]
+    fn request_publish(
+        &self,
+        py: Python<'_>,
+        who: &Bound<'_, PyAny>,
+        room: &str,
+        data: &Bound<'_, PyAny>,
+        event: Option<&str>,
+        key: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
+        exclude: Option<&Bound<'_, PyAny>>,
+        exclude_rooms: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let running = self.running(py)?;
+        let (handle, id) = (running.link.handle(py)?, connection::id(who)?);
+        let beside = Beside::new(event, key, tags, exclude, exclude_rooms)?;
+        publish::with(py, data, &beside, |publication| {
+            handle.request_publish(id, room, publication)
+        })
+    }
+
+    /// Gives a connection a new token in place of the one it has.
+    fn refresh(&self, py: Python<'_>, who: &Bound<'_, PyAny>, token: &str) -> PyResult<()> {
+        let running = self.running(py)?;
+        let handle = running.link.handle(py)?;
+        let refreshed = handle.refresh(connection::id(who)?, token);
+        refreshed.map_err(|error| errors::token(py, error))
+    }
+
+    /// Closes connections, and keeps their tokens out.
+    #[pyo3(signature = (*, user=None, connection=None, token_id=None))]
+    fn revoke(
+        &self,
+        py: Python<'_>,
+        user: Option<&Bound<'_, PyAny>>,
+        connection: Option<&Bound<'_, PyAny>>,
+        token_id: Option<&str>,
+    ) -> PyResult<()> {
+        let running = self.running(py)?;
+        let handle = running.link.handle(py)?;
+        let user = connection::user(user)?;
+        let id = connection.map(connection::id).transpose()?;
+        match (&user, id, token_id) {
+            (Some(user), None, None) => handle.revoke(Revoke::User(user)),
+            (None, Some(id), None) => handle.revoke(Revoke::Connection(id)),
+            (None, None, Some(token_id)) => handle.revoke(Revoke::Token(token_id)),
+            _ => {
+                let text = "revoke() takes one of user, connection and token_id";
+                return Err(PyTypeError::new_err(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has tokens checked by these keys from now on.
+    fn reload_auth(&self, py: Python<'_>, jwt: &Bound<'_, Jwt>) -> PyResult<()> {
+        let running = self.running(py)?;
+        let reloaded = running.link.handle(py)?.reload_auth(jwt.get().0.clone());
+        reloaded.map_err(|error| errors::token(py, error))
+    }
+
+    /// Serves new TLS handshakes with these certificates from now on.
+    fn reload_tls(&self, py: Python<'_>, tls: &Bound<'_, PyAny>) -> PyResult<()> {
+        let running = self.running(py)?;
+        let reloaded = running.link.handle(py)?.reload_tls(&tls::tls(tls)?);
+        reloaded.map_err(|error| errors::tls(py, &error))
+    }
+
+    /// How many are in a room.
+    fn presence(&self, py: Python<'_>, room: &str) -> PyResult<Presence> {
+        self.with(py, |handle| Ok(handle.presence(room).into()))
+    }
+
+    /// Some members of a room with presence, from a place on.
+    #[pyo3(signature = (room, after=None, limit=None))]
+    fn present(
+        &self,
+        py: Python<'_>,
+        room: &str,
+        after: Option<u64>,
+        limit: Option<usize>,
+    ) -> PyResult<PresencePage> {
+        let (after, limit) = (after.map(Cursor::from_u64), limit.unwrap_or_default());
+        let page = self.with(py, |handle| {
+            Ok(py.detach(|| handle.present(room, after, limit)))
+        })?;
+        Ok(page.into())
     }
 
     /// Members of a room, 0 for one that does not exist.

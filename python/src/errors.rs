@@ -3,7 +3,6 @@
 //! The tree is Python's (`roomcast/errors.py`, generated from the closed list); here each status
 //! finds its class.
 
-use std::io;
 use std::path::Path;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -20,18 +19,19 @@ static USAGE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The exception of a status. A Python error on the way to it is given instead.
 pub(crate) fn error(py: Python<'_>, status: Status, text: &str) -> PyErr {
-    raise(py, status, text).unwrap_or_else(|error| error)
+    match class(py, status).and_then(|class| class.call1((text,))) {
+        Ok(value) => PyErr::from_value(value),
+        Err(error) => error,
+    }
 }
 
-fn raise(py: Python<'_>, status: Status, text: &str) -> PyResult<PyErr> {
+fn class(py: Python<'_>, status: Status) -> PyResult<Bound<'_, PyAny>> {
     let classes = BY_STATUS.get_or_try_init(py, || -> PyResult<_> {
         let classes = py.import("roomcast.errors")?.getattr("BY_STATUS")?;
         Ok(classes.cast_into::<PyDict>()?.unbind())
     })?;
-    Ok(match classes.bind(py).get_item(status.number())? {
-        Some(class) => PyErr::from_value(class.call1((text,))?),
-        None => PyRuntimeError::new_err(text.to_owned()),
-    })
+    let class = classes.bind(py).get_item(status.number())?;
+    Ok(class.unwrap_or_else(|| py.get_type::<PyRuntimeError>().into_any()))
 }
 
 /// The host's Python code did what the API does not allow.
@@ -57,7 +57,7 @@ pub(crate) fn command(py: Python<'_>, command: CommandError) -> PyErr {
 }
 
 pub(crate) fn config(py: Python<'_>, config: &ConfigError) -> PyErr {
-    error(py, Status::Config, &config.to_string())
+    error(py, Status::Config, &by_python_names(config.to_string()))
 }
 
 pub(crate) fn filter(py: Python<'_>, filter: &FilterError) -> PyErr {
@@ -70,25 +70,21 @@ pub(crate) fn filter(py: Python<'_>, filter: &FilterError) -> PyErr {
 
 pub(crate) fn start(py: Python<'_>, start: &StartError) -> PyErr {
     let error = error(py, start.status(), &by_python_names(start.to_string()));
-    match start {
-        StartError::Listen { source, .. } | StartError::Io(source) => of_system(py, error, source),
-        _ => error,
+    if let StartError::Listen { source, .. } | StartError::Io(source) = start
+        && let Some(number) = source.raw_os_error()
+    {
+        // As of any OSError.
+        let _ = error.value(py).setattr("errno", number);
     }
+    error
 }
 
 /// Settings are called by their Python names in what Python is told.
 fn by_python_names(text: String) -> String {
     text.replace("Config::reuse_port(true)", "Engine(reuse_port=True)")
-        .replace("no Config::auth", "no Engine(auth=...)")
+        .replace("Config::auth", "Engine(auth=...)")
         .replace("Config::tls", "Engine(tls=...)")
-}
-
-/// With its number, as of any `OSError`.
-fn of_system(py: Python<'_>, error: PyErr, source: &io::Error) -> PyErr {
-    if let Some(number) = source.raw_os_error() {
-        let _ = error.value(py).setattr("errno", number);
-    }
-    error
+        .replace("ListenOptions::tls", "ListenOptions(tls=True)")
 }
 
 pub(crate) fn token(py: Python<'_>, token: TokenError) -> PyErr {
@@ -106,10 +102,13 @@ pub(crate) fn tls(py: Python<'_>, tls: &TlsError) -> PyErr {
 /// What is in a file, or why it cannot be read.
 pub(crate) fn read(py: Python<'_>, path: &Path) -> PyResult<Vec<u8>> {
     std::fs::read(path).map_err(|source| {
-        let text = format!("{} cannot be read: {source}", path.display());
-        let error = error(py, Status::Io, &text);
-        let _ = error.value(py).setattr("filename", path);
-        of_system(py, error, &source)
+        let error = || -> PyResult<_> {
+            let number = source.raw_os_error().unwrap_or_default();
+            let text = py.import("os")?.call_method1("strerror", (number,))?;
+            let path = path.as_os_str();
+            class(py, Status::Io)?.call1((number, text, path))
+        };
+        error().map_or_else(|error| error, PyErr::from_value)
     })
 }
 

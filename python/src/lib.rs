@@ -4,7 +4,9 @@
 //! knows only the public API of the core. Shards never take the GIL and own no Python object: what
 //! they have to tell waits in a queue that one wake-up announces and one batch empties.
 
+mod auth;
 mod buffer;
+mod claims;
 mod client;
 mod connection;
 mod core;
@@ -20,14 +22,17 @@ mod named;
 mod options;
 mod payload;
 mod policy;
+mod presence;
 mod publish;
 mod room;
 mod running;
 mod settings;
 mod sockets;
 mod stats;
+mod tls;
 mod upgrade;
 mod values;
+mod wish;
 
 use pyo3::prelude::*;
 
@@ -35,7 +40,11 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _roomcast {
     #[pymodule_export]
+    use crate::auth::{Auth, Jwt};
+    #[pymodule_export]
     use crate::buffer::Buffer;
+    #[pymodule_export]
+    use crate::claims::Claims;
     #[pymodule_export]
     use crate::connection::Connection;
     #[pymodule_export]
@@ -56,13 +65,19 @@ mod _roomcast {
     #[pymodule_export]
     use crate::options::{ListenOptions, RoomOptions};
     #[pymodule_export]
+    use crate::presence::{Presence, PresencePage, Present};
+    #[pymodule_export]
     use crate::room::Room;
     #[pymodule_export]
     use crate::settings::limits;
     #[pymodule_export]
+    use crate::tls::Tls;
+    #[pymodule_export]
     use crate::upgrade::Upgrade;
     #[pymodule_export]
     use crate::values::{CloseReason, Delivery, Missed, Position, Published, StopReport, Tracked};
+    #[pymodule_export]
+    use crate::wish::Wish;
 
     use pyo3::prelude::*;
 

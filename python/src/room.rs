@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use roomcast::{Handle, Refused};
+use roomcast::{Cursor, Handle, Refused};
 
 use crate::link::Link;
+use crate::presence::{Presence, PresencePage};
 use crate::publish::{self, Beside};
 use crate::values::{Position, Published, Tracked};
 
@@ -40,6 +41,27 @@ impl Room {
     fn members(&self, py: Python<'_>) -> PyResult<usize> {
         self.link.handle(py)?;
         Ok(self.held().members())
+    }
+
+    /// How many are in it now.
+    #[getter]
+    fn presence(&self, py: Python<'_>) -> PyResult<Presence> {
+        self.link.handle(py)?;
+        Ok(self.held().presence().into())
+    }
+
+    /// Some of its members, from a place on.
+    #[pyo3(signature = (after=None, limit=None))]
+    fn present(
+        &self,
+        py: Python<'_>,
+        after: Option<u64>,
+        limit: Option<usize>,
+    ) -> PyResult<PresencePage> {
+        self.link.handle(py)?;
+        let after = after.map(Cursor::from_u64);
+        let page = py.detach(|| self.held().present(after, limit.unwrap_or_default()));
+        Ok(page.into())
     }
 
     /// Epoch and offset now.

@@ -6,35 +6,31 @@ use std::path::PathBuf;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
-use roomcast::{Config, Limits, MessageRatePolicy, Origins, Page};
+use roomcast::{Config, ForwardedHeader, Limits, MessageRatePolicy, Origins, Page};
 
+use crate::auth::auth;
 use crate::errors;
 use crate::named::{named, strings};
 use crate::options::{ListenOptions, RoomOptions};
 use crate::policy::SlowPolicy;
+use crate::tls::tls;
 
 /// Reads what `Engine.__init__` was given. Every name is known by then but those of the limits.
 pub(crate) fn config(settings: &Bound<'_, PyDict>) -> PyResult<Config> {
     let py = settings.py();
     let mut config = Config::new();
     let mut limits = HashMap::new();
+    let has_tls = settings.get_item("tls")?.is_some_and(|tls| !tls.is_none());
     for (name, value) in settings {
         let name: String = name.extract()?;
         config = match name.as_str() {
-            "listen" => {
-                let all = named::<String, ListenOptions>(&name, &value)?.into_iter();
-                all.fold(config, |config, (address, options)| match options {
-                    Some(options) => config.listen_with(address, options.get().options()),
-                    None => config.listen(address),
-                })
-            }
-            "listen_unix" => {
-                let all = named::<PathBuf, ListenOptions>(&name, &value)?.into_iter();
-                all.fold(config, |config, (path, options)| match options {
-                    Some(options) => config.listen_unix_with(path, options.get().options()),
-                    None => config.listen_unix(path),
-                })
-            }
+            "listen" => with_listeners(config, &value, has_tls)?,
+            "listen_unix" => with_unix_listeners(config, &value)?,
+            "tls" | "auth" | "trusted_proxies" if value.is_none() => config,
+            "tls" => config.tls(tls(&value)?),
+            "auth" => config.auth(auth(&value)?),
+            "trusted_proxies" => config.trusted_proxies(strings(&value)?),
+            "forwarded_header" => config.forwarded_header(forwarded_header(&value)?),
             "shards" => config.shards(number(&name, &value)?),
             "own_threads" => config.own_threads(value.extract()?),
             "reuse_port" => config.reuse_port(value.extract()?),
@@ -74,6 +70,25 @@ fn limit(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(number::<u64>(name, value)?.to_string())
 }
 
+/// Addresses that say nothing of TLS speak it where there are certificates.
+fn with_listeners(config: Config, value: &Bound<'_, PyAny>, has_tls: bool) -> PyResult<Config> {
+    let all = named::<String, ListenOptions>("listen", value)?.into_iter();
+    let plain = roomcast::ListenOptions::new().tls(has_tls);
+    Ok(all.fold(config, |config, (address, options)| {
+        let options = options.map_or(plain, |options| options.get().options(has_tls));
+        config.listen_with(address, options)
+    }))
+}
+
+/// Unix sockets are a proxy's, which has ended TLS.
+fn with_unix_listeners(config: Config, value: &Bound<'_, PyAny>) -> PyResult<Config> {
+    let all = named::<PathBuf, ListenOptions>("listen_unix", value)?.into_iter();
+    Ok(all.fold(config, |config, (path, options)| match options {
+        Some(options) => config.listen_unix_with(path, options.get().options(false)),
+        None => config.listen_unix(path),
+    }))
+}
+
 /// A whole number, as given for a setting of this name.
 pub(crate) fn number<T: TryFrom<u64>>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<T> {
     let wrong = || format!("{name} is {value}, but must be a whole number that is not negative");
@@ -111,6 +126,16 @@ fn message_rate_policy(value: &Bound<'_, PyAny>) -> PyResult<MessageRatePolicy> 
         "close" => Ok(MessageRatePolicy::Close),
         other => Err(PyValueError::new_err(format!(
             "message_rate_policy is {other:?}, but must be \"refuse\" or \"close\""
+        ))),
+    }
+}
+
+fn forwarded_header(value: &Bound<'_, PyAny>) -> PyResult<ForwardedHeader> {
+    match value.extract::<String>()?.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => Ok(ForwardedHeader::XForwardedFor),
+        "forwarded" => Ok(ForwardedHeader::Forwarded),
+        other => Err(PyValueError::new_err(format!(
+            "forwarded_header is {other:?}, but must be \"x-forwarded-for\" or \"forwarded\""
         ))),
     }
 }

@@ -89,7 +89,11 @@ impl Upgrade {
 impl Upgrade {
     /// As whom it is accepted, and into which rooms. There is no connect event: the host has
     /// decided.
-    #[pyo3(signature = (user=None, rooms=None, subprotocol=None, *, claims=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are Python's keyword arguments"
+    )]
+    #[pyo3(signature = (user=None, rooms=None, subprotocol=None, *, claims=None, info=None))]
     fn accept(
         &self,
         py: Python<'_>,
@@ -97,9 +101,11 @@ impl Upgrade {
         rooms: Option<&Bound<'_, PyAny>>,
         subprotocol: Option<String>,
         claims: Option<&Bound<'_, Claims>>,
+        info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let limits = self.running.link.handle(py)?.limits();
-        self.make(py, Verdict::new(limits, user, rooms, subprotocol, claims)?)
+        let verdict = Verdict::new(limits, user, rooms, subprotocol, claims, info)?;
+        self.make(py, verdict)
     }
 
     /// What the peer's token says.

@@ -14,6 +14,7 @@ import pytest
 
 import roomcast
 from conftest import auntil, until
+from tokens import SECRET, token
 
 HEAD = (
     b"GET /room HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -30,14 +31,14 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def visits(engine: roomcast.Engine, count: int) -> None:
+def visits(engine: roomcast.Engine, count: int, path: bytes = b"/room") -> None:
     """So many come, say something and leave."""
     for _ in range(count // AT_ONCE):
         ends = []
         for _ in range(AT_ONCE):
             ours, theirs = socket.socketpair()
             engine.adopt(theirs)
-            ours.sendall(HEAD + TALK)
+            ours.sendall(HEAD.replace(b"/room", path) + TALK)
             ends.append(ours)
         for end in ends:
             end.settimeout(20)
@@ -118,6 +119,47 @@ def test_nor_do_those_that_only_spoke(roomcast_engine: Any) -> None:
     until(lambda: sum(ref() is not None for ref in seen) <= 2 * AT_ONCE)
     seen.clear()
     check(first, settled())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_nor_do_tokens_and_wishes(roomcast_engine: Any, asynchronous: bool) -> None:
+    engine = roomcast_engine(auth=roomcast.Jwt(hs256=SECRET))
+    told = 0
+    last: weakref.ref[roomcast.Connection] | None = None
+
+    @engine.on_connect
+    def connect(connection: roomcast.Connection) -> None:
+        nonlocal last
+        last = weakref.ref(connection)
+        connection.state.me = connection
+        connection.accept(info=connection.claims.info)
+
+    @engine.on_message
+    def message(connection: roomcast.Connection, data: str) -> None:
+        connection.request_publish("a", data)
+
+    def plain(connection: roomcast.Connection, wish: roomcast.Wish) -> bool:
+        nonlocal told
+        told += 1
+        connection.state.wish = wish
+        return bool(told % 2)
+
+    async def waits(connection: roomcast.Connection, wish: roomcast.Wish) -> bool:
+        await asyncio.sleep(0)
+        return plain(connection, wish)
+
+    engine.on_permission(waits if asynchronous else plain)
+    path = f"/?token={token(info={'name': 'Ada'})}".encode()
+    async with engine:
+        # Told of a permission or not, as they leave right away.
+        await asyncio.to_thread(visits, engine, 2_000, path)
+        await auntil(lambda: engine.stats()["connections"] == 0)
+        first = settled()
+        await asyncio.to_thread(visits, engine, IN_ALL, path)
+        await auntil(lambda: engine.stats()["connections"] == 0)
+        await auntil(lambda: gc.collect() >= 0 and (last is None or last() is None))
+        check(first, settled())
+        assert told > 0
 
 
 def test_publishing_keeps_no_reference(roomcast_engine: Any) -> None:

@@ -98,6 +98,28 @@ def test_one_port_for_both(roomcast_engine: Any, tmp_path: Path) -> None:
             client.end()
 
 
+def test_whose_connection_it_is(roomcast_engine: Any, tmp_path: Path) -> None:
+    engine: roomcast.Engine = roomcast_engine("127.0.0.1:0", trusted_proxies="127.0.0.1")
+    seen: list[tuple[Any, Any]] = []
+
+    @engine.on_connect
+    def connect(conn: roomcast.Connection) -> None:
+        assert conn.peer is not None
+        seen.append((conn.peer[0], conn.peer_ip))
+        conn.accept()
+
+    engine.start()
+    with app() as app_port, proxy(tmp_path, app_port, engine.port) as port:
+        for headers in ({}, {"X-Forwarded-For": "6.6.6.6"}):
+            sock = socket.create_connection(
+                ("127.0.0.1", port), timeout=20, source_address=("127.0.0.2", 0)
+            )
+            client = Client(sock, "/ws", headers=headers)
+            assert client.status == 101
+            client.end()
+    assert seen == [("127.0.0.1", "127.0.0.2")] * 2, "what the peer wrote itself says nothing"
+
+
 def test_pings_keep_a_silent_connection(roomcast_engine: Any, tmp_path: Path) -> None:
     engine: roomcast.Engine = roomcast_engine("127.0.0.1:0", ping_interval_ms=250)
     engine.start()

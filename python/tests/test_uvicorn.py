@@ -16,6 +16,7 @@ import uvicorn
 from conftest import until
 from fastapi import FastAPI, WebSocket
 from running import ask
+from tokens import SECRET, token
 
 import roomcast
 import roomcast.asgi
@@ -184,6 +185,20 @@ def test_a_foreign_page_is_refused_by_the_engine(engine: roomcast.Engine) -> Non
     with serving(application(engine), ws) as (_, port):
         with connected(port, "/ws", headers={"Origin": "http://elsewhere.example"}) as client:
             assert client.status == 403
+
+
+def test_tokens_and_addresses_count_there_too(roomcast_engine: Any) -> None:
+    engine: roomcast.Engine = roomcast_engine(
+        auth=roomcast.Jwt(hs256=SECRET), trusted_proxies="127.0.0.1"
+    )
+    engine.on_message(lambda conn, data: conn.send(f"{conn.claims.user} {conn.peer_ip}"))
+    with serving(application(engine), roomcast.uvicorn.protocol(engine)) as (_, port):
+        with connected(port, "/ws") as client:
+            assert client.status == 401
+        headers = {"Authorization": f"Bearer {token('ada')}", "X-Forwarded-For": "192.0.2.1"}
+        with connected(port, "/ws", headers=headers) as client:
+            client.send("who am I?")
+            assert client.receive() == "ada 192.0.2.1"
 
 
 class TlsTransport(asyncio.Transport):

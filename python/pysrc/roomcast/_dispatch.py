@@ -64,6 +64,22 @@ def report(connection: Connection | None, kind: str, error: Exception) -> None:
             logger.error("on_%s has failed%s", kind, about, exc_info=error)
 
 
+def settle(
+    connection: Connection | None, kind: str, arguments: tuple[Any, ...], result: object
+) -> None:
+    """Gives the answer that a handler has returned, where one is asked for and it gave none."""
+    if kind == "connect" and connection is not None:
+        connection._settle(result)
+    elif kind == "permission":
+        arguments[0]._settle(result)
+
+
+def abandon(kind: str, arguments: tuple[Any, ...]) -> None:
+    """A handler has failed: a wish is denied, also where the error's traceback keeps it."""
+    if kind == "permission":
+        arguments[0]._settle(False)
+
+
 def given(*arguments: Any) -> Any:
     """The handler of a call that has begun: a plain function has returned this awaitable."""
     return arguments[-1]
@@ -91,15 +107,16 @@ class Work:
                 result = handler(*about, *arguments)
                 if type(result) is CoroutineType or hasattr(result, "__await__"):
                     result = await result
-                if kind == "connect" and connection is not None:
-                    connection._settle(result)
+                settle(connection, kind, arguments, result)
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
                 # Not this task was cancelled, but something that the handler has awaited.
+                abandon(kind, arguments)
                 report(connection, kind, RuntimeError(f"cancelled: {error}"))
             except Exception as error:
+                abandon(kind, arguments)
                 report(connection, kind, error)
             self._call = None if connection is None else connection._next()
 
@@ -110,6 +127,7 @@ class Work:
             if self._call[0] == "connect" and connection is not None:
                 with contextlib.suppress(Answered):
                     connection.refuse(503, "the host was interrupted")
+            abandon(self._call[0], self._call[2])
             self._call = None if connection is None else connection._next()
         return self._call
 

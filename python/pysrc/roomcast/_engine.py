@@ -30,8 +30,18 @@ from ._dispatch import (
 )
 from ._events import Events
 from ._limits import Limits
-from ._roomcast import Core, Event, ListenOptions, RoomOptions, StopReport, on_fork
-from ._types import SlowPolicy
+from ._roomcast import (
+    Auth,
+    Core,
+    Event,
+    Jwt,
+    ListenOptions,
+    Present,
+    RoomOptions,
+    StopReport,
+    on_fork,
+)
+from ._types import SlowPolicy, TlsLike
 from .errors import UsageError
 
 os.register_at_fork(after_in_child=on_fork)
@@ -77,6 +87,14 @@ class Engine(Core):
             of the longest.
         message_rate_policy: what happens to what a peer says beyond ``message_rate_max``: it is
             dropped, unseen and counted, or closes the connection (1008).
+        tls: certificates for the TCP listeners: a pair of a certificate and its key (paths, or PEM
+            as bytes), several pairs, or a ``Tls``. A listener with ``ListenOptions(tls=False)``
+            does without.
+        auth: how peers prove who they are: a ``Jwt``, or an ``Auth`` that also says where tokens
+            are. Who brings no valid token is answered with 401 before ``on_connect``.
+        trusted_proxies: networks (``"10.0.0.0/8"``), addresses and ``"unix"``, whose word is taken
+            for the address of a peer (``peer_ip``).
+        forwarded_header: the header by which they give it, which is the only one that is believed.
         origins: which web pages may connect: those of the same host, those listed too, or any.
         health_path: answers GET with 200 while the engine runs; None for none.
         metrics_path: answers GET with the figures as Prometheus reads them; None for none. Whoever
@@ -95,6 +113,8 @@ class Engine(Core):
 
     Raises:
         ConfigError: a setting cannot work; the message names it and what it may be.
+        CertificateError: a certificate or its key cannot be used.
+        IoError: a file of a certificate cannot be read.
     """
 
     #: Here for engines whose construction has failed.
@@ -111,6 +131,10 @@ class Engine(Core):
         slow_policy: SlowPolicy = "disconnect",
         room_options: Mapping[str, RoomOptions] | None = None,
         message_rate_policy: Literal["refuse", "close"] = "refuse",
+        tls: TlsLike | None = None,
+        auth: Jwt | Auth | None = None,
+        trusted_proxies: str | Iterable[str] = (),
+        forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for",
         origins: Literal["same-host", "any"] | Iterable[str] = "same-host",
         health_path: str | None = "/health",
         metrics_path: str | None = None,
@@ -135,6 +159,10 @@ class Engine(Core):
             "slow_policy": slow_policy,
             "room_options": room_options,
             "message_rate_policy": message_rate_policy,
+            "tls": tls,
+            "auth": auth,
+            "trusted_proxies": trusted_proxies,
+            "forwarded_header": forwarded_header,
             "origins": origins,
             "health_path": health_path,
             "metrics_path": metrics_path,
@@ -179,6 +207,18 @@ class Engine(Core):
         and by its policy goes on without them. ``missed`` says how many and which."""
         return self._on("lag", handler)
 
+    def on_expiring(self, handler: F) -> F:
+        """``handler(connection)``: its token expires in ``token_notice_ms``; then it is closed
+        with 4003, unless it has brought a new one (``refresh``)."""
+        return self._on("expiring", handler)
+
+    def on_permission(self, handler: F) -> F:
+        """Decides on what a peer wants in a room (``request_join``, ``request_publish``) and its
+        token does not allow by itself: ``handler(connection, wish)`` returns True (allowed), None
+        or False (denied), or ``LATER``, or calls ``wish.allow`` or ``wish.deny``. Async handlers
+        may await before they decide. Without a handler all such is denied."""
+        return self._on("permission", handler)
+
     def on_delivered(self, handler: F) -> F:
         """``handler(room, delivery)``: what became of a publication of ``publish_tracked``, when
         all members in step have been offered it. Async handlers do not wait for each other."""
@@ -205,6 +245,17 @@ class Engine(Core):
         if not self._pull:
             raise UsageError("events() needs Engine(pull=True); without it, use handlers")
         return Events(self, self._pulled)
+
+    def iter_present(self, room: str) -> Iterator[Present]:
+        """All members of a room with presence, page by page, in the order in which they joined.
+        Others may come and go meanwhile; whoever is there all the time is given exactly once."""
+        after: int | None = None
+        while True:
+            page = self.present(room, after)
+            yield from page.present
+            after = page.next
+            if after is None:
+                return
 
     # Life.
 

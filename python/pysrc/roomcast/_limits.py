@@ -14,7 +14,9 @@ class Limits(TypedDict, total=False):
     connections_max: int
 
     #: Connections from one IP address, handshakes included, 0 for no such limit; one more is
-    #: answered with 429. Behind a proxy all come from the proxy's. Default 0.
+    #: answered with 429. Those of [`Config::trusted_proxies`] count for the peer's own address
+    #: ([`Request::peer_ip`]), once that is known; of other proxies all come from the proxy's.
+    #: Default 0.
     address_connections_max: int
 
     #: Connections of one user, as the host named it in its verdict, on all shards, 0 for no
@@ -24,6 +26,36 @@ class Limits(TypedDict, total=False):
     #: Connections that the listeners take a second, on average, and in one go; 0 for no such
     #: limit. Above it the others wait in the backlogs (`listen_backlog`). Default 0.
     accept_rate_max: int
+
+    #: Microseconds that a turn spends on TLS handshakes before it goes on with its other work;
+    #: the other handshakes wait for the next turn. Default 1,000.
+    tls_budget_us: int
+
+    #: Bytes of a token; a longer one is not valid. Default 8 KiB.
+    token_bytes_max: int
+
+    #: Tokens that are not valid which one address (of IPv6 the first 64 bits) may bring a
+    #: minute, 0 for no such limit; beyond it requests from there are answered with 429, their
+    #: tokens unread. Default 60.
+    token_failures_max: int
+
+    #: Milliseconds before its token expires that a connection is told so, 0 for not at all.
+    #: Default 30 s.
+    token_notice_ms: int
+
+    #: Users and tokens that are remembered as revoked; the oldest are forgotten first. Default
+    #: 100,000.
+    revocations_max: int
+
+    #: Members of a room on one page of who is there. Default 1,000.
+    presence_page_max: int
+
+    #: Members of a room above which no notices of who came and went are made. Default 1,000.
+    presence_notice_members_max: int
+
+    #: Members that one notice names as having come, or gone; of more than that only their
+    #: number is told. Default 100.
+    presence_notice_names_max: int
 
     #: Handshakes in flight, the host's verdict included; while there are so many, the others
     #: wait in the listeners' backlogs (`listen_backlog`). Default 10,000.

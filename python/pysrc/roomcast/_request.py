@@ -1,4 +1,4 @@
-"""What a host reads of a request, and how an ``on_connect`` handler may answer it."""
+"""What a host reads of a request, and how handlers may answer what they are asked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class Later(enum.Enum):
 
 
 #: Returned by an ``on_connect`` handler whose verdict comes later, from anywhere: the connection
-#: waits for ``accept`` or ``refuse``, for at most ``verdict_timeout_ms``.
+#: waits for ``accept`` or ``refuse``, for at most ``verdict_timeout_ms``. Likewise by an
+#: ``on_permission`` handler: the wish waits for ``allow`` or ``deny``.
 LATER: Final = Later.LATER
 
 

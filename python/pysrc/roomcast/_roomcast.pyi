@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from os import PathLike
 from socket import socket
 from types import SimpleNamespace
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, final
@@ -10,11 +12,26 @@ from typing_extensions import disjoint_base
 
 from ._engine import Engine
 from ._request import Headers
-from ._types import Data, FilterLike, ReadableBuffer, Rooms, SlowPolicy, Tags, Who
+from ._types import (
+    Data,
+    FilterLike,
+    ReadableBuffer,
+    Rooms,
+    SlowPolicy,
+    Tags,
+    TlsLike,
+    TlsPair,
+    TokenKeys,
+    Verb,
+    Who,
+)
 from .errors import RoomcastError
 
 __all__ = [
     "__version__",
+    "Auth",
+    "Jwt",
+    "Claims",
     "Connection",
     "Core",
     "statuses",
@@ -26,8 +43,12 @@ __all__ = [
     "ListenOptions",
     "RoomOptions",
     "Buffer",
+    "Presence",
+    "PresencePage",
+    "Present",
     "Room",
     "limits",
+    "Tls",
     "Upgrade",
     "CloseReason",
     "Delivery",
@@ -36,12 +57,21 @@ __all__ = [
     "Published",
     "StopReport",
     "Tracked",
+    "Wish",
 ]
 
 __version__: str
 
 _Kind: TypeAlias = Literal[
-    "connect", "open", "message", "close", "lag", "backpressure", "delivered"
+    "connect",
+    "open",
+    "message",
+    "close",
+    "lag",
+    "backpressure",
+    "expiring",
+    "permission",
+    "delivered",
 ]
 _Handler: TypeAlias = Callable[..., Any]
 _Reason: TypeAlias = Literal[
@@ -54,6 +84,9 @@ _Reason: TypeAlias = Literal[
     "ping_timeout",
     "idle_timeout",
     "limit",
+    "token_expired",
+    "revoked",
+    "unauthorized",
 ]
 
 def statuses() -> list[tuple[str, int, str]]: ...
@@ -308,6 +341,10 @@ class RoomOptions:
             needs ``deflate_level``.
         history: how many publications a room keeps while it exists, within ``history_bytes_max``,
             for members with the policy "replay".
+        presence: whether the engine knows who the members are: for ``Engine.presence`` and
+            ``Engine.present``.
+        presence_interval_ms: milliseconds after which the members are told who came and who went,
+            by a publication with the event "presence"; 0 for never. Needs ``presence``.
     """
 
     def __new__(
@@ -318,6 +355,8 @@ class RoomOptions:
         slow_policy: SlowPolicy | None = None,
         deflate: bool = True,
         history: int = 0,
+        presence: bool = False,
+        presence_interval_ms: int = 0,
     ) -> RoomOptions: ...
     @property
     def flush_interval_ms(self) -> int | None: ...
@@ -329,6 +368,10 @@ class RoomOptions:
     def deflate(self) -> bool: ...
     @property
     def history(self) -> int: ...
+    @property
+    def presence(self) -> bool: ...
+    @property
+    def presence_interval_ms(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
@@ -339,13 +382,261 @@ class ListenOptions:
     Args:
         deflate: whether compression is agreed on with peers that come through it, which still needs
             ``deflate_level``. Off for a listener on a fast network of your own.
+        tls: whether peers speak TLS here, with the certificates of ``Engine(tls=...)``. Default: a
+            TCP listener does where there are certificates, a unix socket does not.
+        proxy_protocol: whether each connection begins with a PROXY header, of version 1 or 2. Only
+            ``trusted_proxies`` are let in then, and each peer is who the header says.
+        unix_mode: permissions of the file of a unix socket, such as ``0o660``: whoever may write to
+            it may connect. Default: what the process's umask leaves.
     """
 
-    def __new__(cls, *, deflate: bool = True) -> ListenOptions: ...
+    def __new__(
+        cls,
+        *,
+        deflate: bool = True,
+        tls: bool | None = None,
+        proxy_protocol: bool = False,
+        unix_mode: int | None = None,
+    ) -> ListenOptions: ...
     @property
     def deflate(self) -> bool: ...
+    @property
+    def tls(self) -> bool | None: ...
+    @property
+    def proxy_protocol(self) -> bool: ...
+    @property
+    def unix_mode(self) -> int | None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class Tls:
+    """Certificates of the TLS listeners, and the versions that these speak: TLS 1.2 and 1.3.
+
+        Engine("0.0.0.0:443", tls=Tls(("a.pem", "a.key"), ("b.pem", "b.key"), tls13_only=True))
+
+    Args:
+        pairs: a certificate, with those that certify it behind it, and its private key; each the
+            path of a PEM file, or PEM as bytes. Of several, a peer is shown the first whose
+            certificate has the name that it asks for; the very first where none has.
+        tls13_only: whether TLS 1.2 is refused.
+
+    Raises:
+        CertificateError: a certificate or its key cannot be used.
+        IoError: a file cannot be read.
+    """
+
+    def __new__(cls, *pairs: TlsPair, tls13_only: bool = False) -> Tls: ...
+
+@final
+class Claims:
+    """What a valid token says of its bearer; or what you say in a token's place, where you find
+    out by yourself who a peer is: ``connection.accept(claims=Claims("ada", ...))``.
+
+    Args:
+        user: who it is.
+        expires_at: seconds since 1970, or a ``datetime``, at which the connection is closed unless
+            it is refreshed. Default: never.
+        issued_at: seconds since 1970, or a ``datetime``, at which it was made: what
+            ``revoke(user=...)`` goes by.
+        token_id: a name by which it can be revoked.
+        rooms: names of rooms, or beginnings of names before a ``*``, each with what is allowed
+            there: ``{"lobby": "join", "team:7:*": ["join", "publish"]}``.
+        info: what others in a room with presence are told: whatever becomes JSON.
+    """
+
+    def __new__(
+        cls,
+        user: str | int | None = None,
+        *,
+        expires_at: float | datetime | None = None,
+        issued_at: float | datetime | None = None,
+        token_id: str | None = None,
+        rooms: Mapping[str, str | Iterable[Verb]] | None = None,
+        info: Any = None,
+    ) -> Claims: ...
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def expires_at(self) -> int | None:
+        """Seconds since 1970; None for never. Of a JWT with the leeway."""
+
+    @property
+    def issued_at(self) -> int | None: ...
+    @property
+    def token_id(self) -> str | None: ...
+    @property
+    def info(self) -> Any:
+        """Decoded, anew at each access."""
+
+    def may(self, verb: Verb, room: str) -> bool:
+        """Whether it allows this in this room."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+
+@final
+class Jwt:
+    """How tokens are checked: the keys that JWTs are signed with, and what is demanded of their
+    claims. A token is tried only with keys of the algorithm that its header names, and, where that
+    has a ``kid``, with those of this id.
+
+    Each key is a ``str``, ``bytes`` or the path of a file (``pathlib.Path``). Instead of one there
+    may be several, or a mapping of ids to keys. All kinds may stand together.
+
+    Args:
+        hs256: a secret of at least 32 bytes that is shared with whoever makes the tokens.
+        rs256: an RSA public key in PEM.
+        es256: a public key on the curve P-256 in PEM.
+        eddsa: an Ed25519 public key in PEM.
+        jwks: a JWK Set: its text, or what ``json.loads`` made of it.
+        issuer: tokens must have this ``iss``, or one of these.
+        audience: tokens must have this ``aud``, or one of these. Without it those that have an
+            ``aud`` are refused, since they are meant for others.
+        leeway_s: seconds by which the clock of whoever makes the tokens may differ.
+
+    Of the claims ``sub`` is the user, ``exp`` and ``nbf`` say when it is valid, ``iat`` and ``jti``
+    are what it can be revoked by, ``rooms`` is what is allowed (as of ``Claims``), and ``info`` is
+    for presence; the last two may also stand together in ``roomcast``.
+
+    Raises:
+        TokenKeyError: a key cannot be used.
+        IoError: a file cannot be read.
+    """
+
+    def __new__(
+        cls,
+        *,
+        hs256: TokenKeys | None = None,
+        rs256: TokenKeys | None = None,
+        es256: TokenKeys | None = None,
+        eddsa: TokenKeys | None = None,
+        jwks: str | bytes | PathLike[str] | Mapping[str, Any] | None = None,
+        issuer: str | Iterable[str] | None = None,
+        audience: str | Iterable[str] | None = None,
+        leeway_s: int = 5,
+    ) -> Jwt: ...
+    def verify(self, token: str, now: float | None = None) -> Claims:
+        """What a token says, if it is genuine and valid: now, or at another time in seconds since
+        1970. For your own endpoints and tests; it knows nothing of what was revoked.
+
+        Raises:
+            TokenError: ``TokenInvalid`` or ``TokenExpired``.
+        """
+
+@final
+class Auth:
+    """How peers prove who they are: how tokens are checked, and where they are.
+
+    A token is looked for where it says, in the order of header, query, cookie, first message; the
+    first that is there counts. With none of them named, it is the header ``Authorization: Bearer
+    ...`` and the query value ``token``.
+
+    Args:
+        jwt: checks them.
+        header: in this header field: alone, or behind ``Bearer``.
+        query: in this query value. Proxies write queries to their logs, so let such tokens be
+            short-lived.
+        cookie: in this cookie. Browsers send cookies with requests of any page: mind ``origins``.
+        message: in the first message, behind this text. The WebSocket is opened at once, but you
+            hear of it only when the token has come, within ``handshake_timeout_ms``; else it is
+            closed with 4401. Later messages that begin so bring new tokens, and are not told to
+            you.
+        notice: what a connection is sent as a text message when its token is about to expire:
+            ``str``, or what becomes JSON. Default: nothing; ``on_expiring`` is called in any case.
+        optional: whether who has no token at all is let through to ``on_connect``, as nobody. One
+            with a token that is not valid is turned away in any case.
+    """
+
+    def __new__(
+        cls,
+        jwt: Jwt,
+        *,
+        header: str | None = None,
+        query: str | None = None,
+        cookie: str | None = None,
+        message: str | None = None,
+        notice: str | dict[str, Any] | list[Any] | tuple[Any, ...] | None = None,
+        optional: bool = False,
+    ) -> Auth: ...
+
+@final
+class Wish:
+    """What a peer wants in a room and its token does not allow by itself, for ``on_permission`` to
+    decide on, within ``verdict_timeout_ms``. One that is let go of unanswered is denied. Any
+    thread."""
+
+    @property
+    def verb(self) -> Literal["join", "publish"]: ...
+    @property
+    def room(self) -> str: ...
+    @property
+    def data(self) -> str | bytes | memoryview | None:
+        """What the peer wants to publish; None of a join."""
+
+    def allow(self) -> bool:
+        """Allows it: from the return of this call on the peer is a member, or what it said is
+        published. False where that is not so: it is too late, or a room that is behind, or the
+        engine, takes no more for now.
+
+        Raises:
+            Answered: it has its answer already.
+        """
+
+    def deny(self) -> None:
+        """Does not allow it. The peer is not told: say so in words that it knows.
+
+        Raises:
+            Answered: it has its answer already.
+        """
+
+    def _settle(self, result: object) -> None: ...
+
+@final
+class Presence:
+    """How many are in a room."""
+
+    @property
+    def members(self) -> int:
+        """Connections that are members."""
+
+    @property
+    def users(self) -> int | None:
+        """Users that these were accepted as: of one with several connections one, of anonymous
+        connections none. None in rooms without presence, where nobody counts them."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Present:
+    """A member of a room with presence."""
+
+    @property
+    def id(self) -> int:
+        """The id of the connection."""
+
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def info(self) -> Any:
+        """What it was accepted with for others to see, decoded anew at each access."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+
+@final
+class PresencePage:
+    """Some members of a room, in the order in which they joined."""
+
+    @property
+    def present(self) -> list[Present]: ...
+    @property
+    def next(self) -> int | None:
+        """Where the next page begins (``after``); None when this is the last one."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
 
 @final
 class Position:
@@ -412,9 +703,22 @@ class Connection:
         """The user that it was accepted as."""
 
     @property
+    def claims(self) -> Claims | None:
+        """What its token says, or what it was accepted with instead; the newest, if it has brought
+        several. None where it has no token."""
+
+    def may(self, verb: Verb, room: str) -> bool:
+        """Whether its token allows this."""
+
+    @property
     def peer(self) -> tuple[str, int] | None:
         """Address and port of the other end; None on a unix socket. Behind a proxy it is the
-        proxy."""
+        proxy, unless that sends a PROXY header."""
+
+    @property
+    def peer_ip(self) -> str | None:
+        """The address of the peer itself, as far as it can be known: what to count and to ban by.
+        Behind one of ``trusted_proxies`` it is what that says."""
 
     @property
     def path(self) -> str:
@@ -461,10 +765,16 @@ class Connection:
         user: str | int | None = None,
         rooms: Rooms | None = None,
         subprotocol: str | None = None,
+        *,
+        claims: Claims | None = None,
+        info: Any = None,
     ) -> None:
         """Lets it in, as this user, into these rooms: a name, several, pairs of a name and a
         ``Join``, or a mapping of names to it. From the return of this call on it is sent what is
-        published to them. A subprotocol that was not offered is left out.
+        published to them. A subprotocol that was not offered is left out. Without ``user`` it is
+        who its claims say. ``claims`` are used instead of what its token says, if it had one.
+        ``info`` is what others are told of it in rooms with presence, best something small;
+        without it, that of the claims.
 
         Raises:
             Answered: it has its verdict already.
@@ -525,6 +835,52 @@ class Connection:
         """Takes keys off its watch-list: it is sent nothing that is published of them after this
         call."""
 
+    def request_join(
+        self,
+        room: str,
+        how: Join | None = None,
+        *,
+        filter: FilterLike | None = None,
+        keys: str | Iterable[str] | None = None,
+        flush_interval_ms: int | None = None,
+        slow_policy: SlowPolicy | None = None,
+    ) -> None:
+        """The peer asks to join a room: for what peers say, where ``join`` is for what you want. If
+        its token allows that it joins; else ``on_permission`` decides. What became of it is not
+        reported here.
+
+        Raises:
+            as ``join``.
+        """
+
+    def request_publish(
+        self,
+        room: str,
+        data: Data,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        tags: Tags | None = None,
+        exclude: Who | Iterable[Who] | None = None,
+        exclude_rooms: str | Iterable[str] | None = None,
+    ) -> None:
+        """The peer asks to publish to a room, as ``request_join``. ``exclude`` it if it shall not
+        be sent what it said.
+
+        Raises:
+            as ``Engine.publish``, for what cannot be published by anybody. What is refused later,
+            when it was allowed, is counted (``refused``).
+        """
+
+    def refresh(self, token: str) -> None:
+        """Gives it a new token in place of the one it has. Its user stays: a token of another user
+        changes nothing, and is counted (``tokens_refused``).
+
+        Raises:
+            TokenError: it is not valid; the connection goes on as before.
+            ConfigError: the engine has no ``auth``.
+        """
+
     def leave(self, room: str) -> None:
         """Ends a membership. Not being a member is no error."""
 
@@ -551,6 +907,13 @@ class Room:
     @property
     def members(self) -> int:
         """Members now."""
+
+    @property
+    def presence(self) -> Presence:
+        """As ``Engine.presence``."""
+
+    def present(self, after: int | None = None, limit: int | None = None) -> PresencePage:
+        """As ``Engine.present``."""
 
     @property
     def position(self) -> Position:
@@ -615,6 +978,10 @@ class Event:
         """Of a delivery: what became of the publication."""
 
     @property
+    def wish(self) -> Wish | None:
+        """Of a permission: what the peer wants; takes the answer."""
+
+    @property
     def high(self) -> bool:
         """Of backpressure: whether more than ``outbox_high_bytes`` wait."""
 
@@ -628,9 +995,16 @@ class Upgrade:
         user: str | int | None = None,
         rooms: Rooms | None = None,
         subprotocol: str | None = None,
+        *,
+        claims: Claims | None = None,
+        info: Any = None,
     ) -> None:
         """As whom it is accepted, and into which rooms. ``on_connect`` is not called: the host has
         decided."""
+
+    @property
+    def claims(self) -> Claims | None:
+        """What the peer's token says, which was checked; None without ``auth``."""
 
     @property
     def response(self) -> bytes:
@@ -779,6 +1153,81 @@ class Core:
     def unwatch(self, who: Who, room: str, keys: str | Iterable[str]) -> None:
         """As ``Connection.unwatch``."""
 
+    def request_join(
+        self,
+        who: Who,
+        room: str,
+        how: Join | None = None,
+        *,
+        filter: FilterLike | None = None,
+        keys: str | Iterable[str] | None = None,
+        flush_interval_ms: int | None = None,
+        slow_policy: SlowPolicy | None = None,
+    ) -> None:
+        """As ``Connection.request_join``."""
+
+    def request_publish(
+        self,
+        who: Who,
+        room: str,
+        data: Data,
+        *,
+        event: str | None = None,
+        key: str | None = None,
+        tags: Tags | None = None,
+        exclude: Who | Iterable[Who] | None = None,
+        exclude_rooms: str | Iterable[str] | None = None,
+    ) -> None:
+        """As ``Connection.request_publish``."""
+
+    def refresh(self, who: Who, token: str) -> None:
+        """As ``Connection.refresh``."""
+
+    def revoke(
+        self,
+        *,
+        user: str | int | None = None,
+        connection: Who | None = None,
+        token_id: str | None = None,
+    ) -> None:
+        """Closes connections with 4004, at once, and keeps their tokens out for the life of the
+        engine, within ``revocations_max``. One of:
+
+        Args:
+            user: all of its connections, and all tokens of its that were made by now: those with an
+                ``iat`` of this second or before, or without one.
+            connection: this one. It may come back, even with the same token.
+            token_id: those with the token of this id (``jti``), and that token from now on.
+        """
+
+    def reload_auth(self, jwt: Jwt) -> None:
+        """Has tokens checked by these keys from now on: after keys have changed. Live connections
+        keep what their tokens said, and tokens are found where they were before.
+
+        Raises:
+            ConfigError: the engine has no ``auth``.
+        """
+
+    def reload_tls(self, tls: TlsLike) -> None:
+        """Serves new TLS handshakes with these certificates from now on. No connection is dropped.
+
+        Raises:
+            CertificateError: one cannot be used; what was served before goes on being served.
+            IoError: a file cannot be read.
+            ConfigError: the engine has no ``tls``.
+        """
+
+    def presence(self, room: str) -> Presence:
+        """How many are in a room, at once, however many they are; nobody in one that does not
+        exist."""
+
+    def present(
+        self, room: str, after: int | None = None, limit: int | None = None
+    ) -> PresencePage:
+        """Members of a room with presence, at once: up to ``limit`` of them and
+        ``presence_page_max``, behind the place that the page before gave (``next``). For all of
+        them see ``iter_present``. Nobody in a room without presence: ask ``members`` there."""
+
     def leave(self, who: Who, room: str) -> None:
         """As ``Connection.leave``."""
 
@@ -833,7 +1282,8 @@ class Core:
         """Checks a request that came to the host's own HTTP server.
 
         Raises:
-            NotUpgrade: ``http_status`` and ``text`` are what to answer.
+            NotUpgrade: ``http_status`` and ``text`` are what to answer: 401 where ``auth`` finds no
+                valid token.
         """
 
     def next_turn(self) -> float | None:

@@ -104,9 +104,14 @@ def scope(connection: Connection, app: Any = None) -> dict[str, Any]:
     """The connection's handshake as an ASGI HTTP scope.
 
     No middleware has seen it: what `SessionMiddleware` or `AuthenticationMiddleware` would add is
-    missing, and `client` is the peer of the socket, also behind a proxy. `app` becomes
-    `request.app`.
+    missing. `client` is the peer of the socket; behind one of `trusted_proxies` it is `peer_ip`,
+    with port 0. `app` becomes `request.app`.
     """
+    client, ip = connection.peer, connection.peer_ip
+    if ip is not None:
+        # An IPv4 address within IPv6 is given as IPv4.
+        is_own = client and client[0].removeprefix("::ffff:") == ip
+        client = (ip, client[1] if client and is_own else 0)
     raw_path = connection.path.encode("utf-8")
     found = {
         "type": "http",
@@ -122,7 +127,7 @@ def scope(connection: Connection, app: Any = None) -> dict[str, Any]:
             (name.encode("latin-1"), value.encode("latin-1"))
             for name, value in connection.headers.raw
         ],
-        "client": connection.peer,
+        "client": client,
         "server": None,
         "state": {},
         "extensions": {},

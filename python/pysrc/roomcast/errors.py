@@ -17,6 +17,10 @@ class Refused(RoomcastError):
     """A publication or a message was not taken. Nothing of it was sent to anybody."""
 
 
+class TokenError(RoomcastError):
+    """A token is not accepted."""
+
+
 class UsageError(RoomcastError, RuntimeError):
     """The API was used in a way that it does not allow; the message says which one is right."""
 
@@ -101,7 +105,7 @@ class NotUpgrade(RoomcastError):
 
     status: ClassVar[int] = 30
 
-    #: The HTTP status to answer with: 400, 403, 405 or 426.
+    #: The HTTP status to answer with: 400, 401, 403, 405 or 426.
     http_status: int = 400
     #: What to tell the client.
     text: str = ""
@@ -111,6 +115,36 @@ class Answered(RoomcastError):
     """The connection waits for a verdict no longer."""
 
     status: ClassVar[int] = 31
+
+
+class CertificateError(RoomcastError, ValueError):
+    """A certificate or its key cannot be used."""
+
+    status: ClassVar[int] = 50
+
+
+class TokenKeyError(RoomcastError, ValueError):
+    """A key for tokens cannot be used."""
+
+    status: ClassVar[int] = 51
+
+
+class TokenInvalid(TokenError):
+    """The token is not valid."""
+
+    status: ClassVar[int] = 52
+
+
+class TokenExpired(TokenError):
+    """The token has expired."""
+
+    status: ClassVar[int] = 53
+
+
+class TokenRevoked(TokenError):
+    """The token has been revoked."""
+
+    status: ClassVar[int] = 54
 
 
 #: The class of each status.
@@ -129,4 +163,9 @@ BY_STATUS: Final[dict[int, type[RoomcastError]]] = {
     21: CloseCodeError,
     30: NotUpgrade,
     31: Answered,
+    50: CertificateError,
+    51: TokenKeyError,
+    52: TokenInvalid,
+    53: TokenExpired,
+    54: TokenRevoked,
 }

@@ -48,6 +48,7 @@ _GAUGES = {
     "memory_full": "Shards that take no publications: memory_bytes_max is used up.",
     "interval_steps": "Steps by which flush intervals are widened now, of all shards together.",
     "connection_bytes": "Bytes of the tables that hold connections now.",
+    "tls_connections": "TLS connections now, handshakes included.",
 }
 _COUNTERS = {
     "accepted": "Sockets accepted or adopted.",
@@ -103,6 +104,16 @@ _COUNTERS = {
     "reads_paused": "Reads put off because the host or the peer did not take its data.",
     "errors": "Failures inside; the log says which.",
     "refused": "Publications and messages that were refused.",
+    "tls_handshakes": "TLS handshakes that were completed.",
+    "tls_resumed": "TLS handshakes that went on with an earlier session.",
+    "tls_failed": "TLS connections that ended because of what the peer sent.",
+    "tls_put_off": "Times that a TLS handshake was put off to the next turn.",
+    "tokens_accepted": "Tokens that were found valid.",
+    "tokens_refused": "Tokens that were not.",
+    "permissions_granted": "What peers asked for in rooms and was allowed.",
+    "permissions_denied": "What peers asked for in rooms and was not allowed.",
+    "presence_notices": "Notices of who came and who went.",
+    "presence_passed": "Intervals that ended without a notice: the room is too large.",
 }
 _DURATIONS = {
     "turn": "How long turns of the shards took, without the wait",

@@ -41,10 +41,11 @@ def protocol(
     the engine. Others go to `otherwise`: one of Uvicorn's names, a class or an import string like
     Uvicorn's own `ws`, or None for 404.
 
-    The engine answers the handshake, so `origins`, limits and `on_connect` hold as on a port of
-    its own, and `conn.peer` is the peer of the socket. It must run: start it in the lifespan. Until
-    then, and when it takes no more connections, the answer is 503. A TLS connection cannot be
-    handed over and is answered with 501: end TLS in a proxy before Uvicorn.
+    The engine answers the handshake, so `origins`, `auth`, `trusted_proxies`, limits and
+    `on_connect` hold as on a port of its own, and `conn.peer` is the peer of the socket. It must
+    run: start it in the lifespan. Until then, and when it takes no more connections, the answer is
+    503. A TLS connection cannot be handed over and is answered with 501: end TLS in a proxy before
+    Uvicorn.
 
     Uvicorn drops what a client sends behind its head before the answer, which RFC 6455 forbids.
     """
