@@ -162,6 +162,7 @@ fn config(options: &Options) -> Result<Config, Box<dyn Error>> {
         .message_rate_max(MESSAGES_PER_SECOND)
         .address_connections_max(CONNECTIONS_PER_ADDRESS)
         .user_connections_max(CONNECTIONS_PER_USER)
+        .log(|level, text| eprintln!("{level:?}: {text}"))
         .pages(move |request| page(login.as_ref(), request));
     if let Some(port) = options.proxied_port {
         let listener = ListenOptions::new().tls(true).proxy_protocol(true);

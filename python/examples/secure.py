@@ -145,7 +145,7 @@ def build(options: argparse.Namespace) -> roomcast.Engine:
         """Its token is valid already: nobody else comes as far as this."""
         if conn.path != "/ws":
             conn.refuse(404, "the WebSocket is at /ws")
-        elif conn.user is None:
+        elif conn.claims is None or conn.claims.user is None:
             conn.refuse(403, "the token names no user")
         else:
             conn.state.ip = conn.peer_ip

@@ -100,7 +100,8 @@ export async function connect(port, options) {
     socket.on('open', () => resolve(101));
     socket.on('unexpected-response', (request, response) => {
       request.destroy();
-      resolve(response.statusCode);
+      code = response.statusCode;
+      resolve(code);
     });
     socket.on('error', reject);
   });

@@ -1,8 +1,8 @@
 //! Lines: what is said on a WebSocket of the board, in JSON.
 //!
 //! From a peer: `{"join": ROOM}`, `{"leave": ROOM}`, `{"post": {"room": ROOM, "text": TEXT}}`,
-//! `{"who": ROOM}` and `"logout"`. To a peer: `welcome`, `note`, `here`, `denied`, `expiring`, and the engine's own
-//! `presence`. Tokens never come as far as this.
+//! `{"who": ROOM}` and `"logout"`. To a peer: `welcome`, `note`, `here`, `denied`, `expiring`, and
+//! the engine's own `presence`. Tokens never come as far as this.
 
 use std::net::IpAddr;
 
