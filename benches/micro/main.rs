@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use roomcast::testing::{Sim, probe};
 use roomcast::{
-    Accept, Config, Connection, ConnectionId, Grants, Handler, Keys, Pending, Request, Verb, Verify,
+    Accept, Config, Connection, ConnectionId, Grants, Handler, Keys, Pending, Request, RoomOptions,
+    Verb, Verify,
 };
 
 const MESSAGES: u64 = 200;
@@ -24,7 +25,9 @@ struct Rooms(Arc<Mutex<Vec<ConnectionId>>>);
 
 impl Handler for Rooms {
     fn connecting(&self, request: &Request, pending: Pending) {
-        pending.accept(Accept::new().room(request.path()));
+        let user = request.query().unwrap_or_default();
+        let accept = Accept::new().user(user).info(r#"{"name":"Ada"}"#);
+        pending.accept(accept.room(request.path()));
     }
 
     fn opened(&self, connection: Connection<'_>) {
@@ -33,10 +36,15 @@ impl Handler for Rooms {
 }
 
 fn engine(members: usize) -> (Sim, Vec<ConnectionId>) {
+    engine_with(members, RoomOptions::new())
+}
+
+fn engine_with(members: usize, options: RoomOptions) -> (Sim, Vec<ConnectionId>) {
     let rooms = Rooms::default();
-    let mut sim = Sim::new(Config::new().ping_interval_ms(0), rooms.clone());
-    for _ in 0..members {
-        sim.connect("/hall", false);
+    let config = Config::new().room_options("/hall", options);
+    let mut sim = Sim::new(config.ping_interval_ms(0), rooms.clone());
+    for member in 0..members {
+        sim.connect(&format!("/hall?{}", member / 2), false);
     }
     sim.settle();
     let ids = rooms.0.lock().expect("one thread").clone();
@@ -177,5 +185,51 @@ fn grants(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, frame, tape, rooms, outbox, jwt, grants);
+/// Members of a room of 10,000 go and come again; counts and pages are asked for. Time stands still,
+/// so no notice is made.
+fn presence(c: &mut Criterion) {
+    const MEMBERS: usize = 10_000;
+    let mut group = c.benchmark_group("presence");
+    let counted = RoomOptions::new().presence(true);
+    for (name, options) in [
+        ("without", RoomOptions::new()),
+        ("with", counted),
+        ("with notices", counted.presence_interval_ms(1_000)),
+    ] {
+        let (mut sim, ids) = engine_with(MEMBERS, options);
+        let handle = sim.handle().clone();
+        let mut parts = ids.chunks(MESSAGES as usize).cycle();
+        group.throughput(Throughput::Elements(MESSAGES));
+        group.bench_function(format!("200 leave and join {name}"), |b| {
+            b.iter(|| {
+                let part = parts.next().expect("a cycle");
+                for id in part {
+                    handle.leave(*id, "/hall").expect("it is taken");
+                    handle.join(*id, "/hall").expect("it is taken");
+                }
+                sim.turn();
+            });
+        });
+    }
+    let (sim, _) = engine_with(MEMBERS, counted);
+    let room = sim.handle().room("/hall").expect("a good name");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("counts of 10,000", |b| b.iter(|| room.presence()));
+    for limit in [100, 1_000] {
+        group.throughput(Throughput::Elements(limit as u64));
+        group.bench_function(format!("page of {limit} of 10,000"), |b| {
+            let mut after = None;
+            b.iter(|| {
+                let page = room.present(after, limit);
+                after = page.next;
+                page
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(
+    benches, parse, frame, tape, rooms, outbox, jwt, grants, presence
+);
 criterion_main!(benches);

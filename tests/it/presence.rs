@@ -107,7 +107,8 @@ fn members_and_users_are_counted_and_listed_in_the_order_of_joining() {
         (_third, third),
         (_last, last),
     ] = clients;
-    [&mut first, &mut second].map(|client| client.close(1000, ""));
+    first.close(1000, "");
+    second.close(1000, "");
     until("two to go", || engine.presence("lobby").members == 2);
     let rest = engine.present("lobby", page.next, 0);
     assert_eq!(

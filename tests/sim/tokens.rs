@@ -424,6 +424,32 @@ fn the_host_may_refresh_and_a_token_of_another_user_changes_nothing() {
 }
 
 #[test]
+fn a_host_without_tokens_says_by_itself_how_long_a_connection_may_stay() {
+    let book = Arc::new(Mutex::new(Book::default()));
+    let config = Config::new().ping_interval_ms(0);
+    let sim = Sim::new(config, Host(book.clone()));
+    let mut desk = Desk { sim, book };
+    let peer = desk.connect("/own");
+    let id = desk.book.lock().unwrap().opened[0];
+    let claims = |user: &str, life| {
+        let mut claims = Claims::new();
+        claims.user = Some(user.into());
+        claims.expires_at = Some(1_577_836_800 + life);
+        claims
+    };
+    let handle = desk.sim.handle().clone();
+    handle.refresh_with(id, claims("own", 60)).unwrap();
+    handle.refresh_with(id, claims("other", 10)).unwrap();
+    desk.sim.run_ms(59_000);
+    assert!(desk.heard(peer).is_empty());
+    handle.refresh_with(id, claims("own", 90)).unwrap();
+    desk.sim.run_ms(29_000);
+    assert!(desk.heard(peer).is_empty());
+    desk.sim.run_ms(3_000);
+    assert_eq!(desk.heard(peer), ["4003"]);
+}
+
+#[test]
 fn revoking_a_user_ends_its_connections_and_keeps_its_tokens_out() {
     let mut desk = Desk::plain();
     let (one, two) = (

@@ -4,7 +4,7 @@
 //! thread.
 
 use super::Handle;
-use crate::auth::{TokenError, Verify};
+use crate::auth::{Claims, TokenError, Verify};
 use crate::payload::ConnectionId;
 use crate::shard::shared::Ask;
 use crate::shard::tokens::Revocation;
@@ -34,6 +34,28 @@ impl Handle {
         self.refresh_as(id, None, token)
     }
 
+    /// As [`Handle::refresh`], for a host that finds out by itself who a peer is
+    /// ([`Accept::claims`](crate::Accept::claims)): from now on this holds of the connection.
+    ///
+    /// # Errors
+    /// [`TokenError::Gone`] and [`TokenError::Stopped`].
+    pub fn refresh_with(&self, id: ConnectionId, mut claims: Claims) -> Result<(), TokenError> {
+        let shard = self.shard_of_live(id)?;
+        claims.info = claims.info.filter(|info| self.admits_info(info));
+        self.shared.ask(shard, Ask::Renew(id, Arc::new(claims)));
+        Ok(())
+    }
+
+    fn shard_of_live(&self, id: ConnectionId) -> Result<usize, TokenError> {
+        if id.shard() >= self.shared.inboxes.len() {
+            return Err(TokenError::Gone);
+        }
+        match self.shared.is_stopping() {
+            true => Err(TokenError::Stopped),
+            false => Ok(id.shard()),
+        }
+    }
+
     pub(crate) fn refresh_as(
         &self,
         id: ConnectionId,
@@ -41,13 +63,7 @@ impl Handle {
         token: &str,
     ) -> Result<(), TokenError> {
         let trust = self.shared.trust.as_ref().ok_or(TokenError::NoAuth)?;
-        let shard = id.shard();
-        if shard >= self.shared.inboxes.len() {
-            return Err(TokenError::Gone);
-        }
-        if self.shared.is_stopping() {
-            return Err(TokenError::Stopped);
-        }
+        let shard = self.shard_of_live(id)?;
         let claims = trust.check(token, self.shared.clock.unix_ms() / 1_000)?;
         if user.is_some() && claims.user.is_some() && claims.user.as_deref() != user {
             return Err(TokenError::Invalid);

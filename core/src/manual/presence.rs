@@ -68,7 +68,7 @@
 //! ```
 //! use roomcast::{Filter, Join};
 //!
-//! let quiet = Join::new().filter(Filter::text("event != 'presence'")?);
+//! let quiet = Join::new().filter(Filter::text("!has(event) || event != 'presence'")?);
 //! # let _ = quiet;
 //! # Ok::<(), roomcast::FilterError>(())
 //! ```

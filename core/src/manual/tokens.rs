@@ -137,6 +137,8 @@
 //! # let _ = accept;
 //! ```
 //!
+//! [`Handle::refresh_with`](crate::Handle::refresh_with) says it anew of a live connection.
+//!
 //! # Figures
 //!
 //! `tokens_accepted`, `tokens_refused`, `rejected_token`, `rejected_guessing`,
