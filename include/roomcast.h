@@ -147,7 +147,8 @@ typedef struct roomcast_config roomcast_config;
  *
  * A JWT says by `sub` who it is, by `exp`, `nbf` and `iat` when that holds, by `jti` its own name,
  * by `info` what others in a room with presence are told, and by `rooms` what is allowed:
- * `{"lobby": "join", "team:7:*": "join publish"}`.
+ * `{"lobby": "join", "team:7:*": "join publish"}`. Where there is an object `roomcast`, `rooms`
+ * and `info` are looked for in that alone.
  */
 typedef struct roomcast_keys roomcast_keys;
 
@@ -804,7 +805,8 @@ roomcast_status roomcast_claims_allow(roomcast_claims *claims,
 roomcast_str roomcast_claims_user(const roomcast_claims *claims);
 
 /**
- * Seconds since 1970 at which they end to hold (`exp`); 0 for never, and for NULL.
+ * Seconds since 1970 at which they end to hold (`exp`, and the leeway of the keys); 0 for never,
+ * and for NULL.
  */
 uint64_t roomcast_claims_expires_at(const roomcast_claims *claims);
 
@@ -2077,8 +2079,8 @@ roomcast_status roomcast_config_set_tls(roomcast_config *config,
  * @param tls copied
  * @param why if not NULL, gets a sentence that says what is wrong
  * @param why_size bytes that `why` has place for
- * @return `ROOMCAST_STATUS_CERTIFICATE` where it has none; `_CONFIG` for an engine that was started
- *         without any; `_STOPPED`. What was served before goes on being served then.
+ * @return `ROOMCAST_STATUS_CERTIFICATE` where it has none; `_CONFIG` for an engine that was
+ *         started without any; `_STOPPED`. What was served before goes on being served then.
  */
 roomcast_status roomcast_engine_reload_tls(const roomcast_engine *engine,
                                            const roomcast_tls *tls,
@@ -2358,7 +2360,8 @@ typedef struct roomcast_accept {
      */
     size_t struct_size;
     /**
-     * Who it is, for `roomcast_user_send`; one user may have many connections. Empty: anonymous.
+     * Who it is, for `roomcast_user_send`; one user may have many connections. Empty: who its
+     * token says that it is, and anonymous where there is none.
      */
     roomcast_str user;
     /**
@@ -2408,8 +2411,8 @@ typedef struct roomcast_accept {
  * published to its rooms.
  *
  * @param connection the event's `connection`
- * @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
- *        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
+ * @param accept as whom and where to; NULL for whom its token says, and nowhere. Its `data` is the
+ *        engine's when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
  * @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer is
  *         known to have gone, its time is over, or there never was a connection of this id
  */
@@ -3051,7 +3054,6 @@ roomcast_str roomcast_wish_room(const roomcast_wish *wish);
 
 /**
  * Lets go of a wish that was kept. NULL does nothing.
- * `wish` came from `roomcast_wish_keep`, and after this call nobody uses it.
  */
 void roomcast_wish_free(roomcast_wish *wish);
 
@@ -3408,15 +3410,15 @@ roomcast_status roomcast_upgrade_new(const roomcast_engine *engine,
                                      roomcast_upgrade **upgrade);
 
 /**
- * The HTTP status of the response: 101 where the socket can be handed over, else 400, 401 (no valid
- * token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
+ * The HTTP status of the response: 101 where the socket can be handed over, else 400, 401 (no
+ * valid token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
  */
 uint32_t roomcast_upgrade_status(const roomcast_upgrade *upgrade);
 
 /**
  * What the token of the request says, which was checked (`roomcast_config_set_auth`); valid until
- * the next call about this upgrade. NULL where no token is asked for, or it is optional and was not
- * there, where the status is not 101, and for NULL.
+ * the next call about this upgrade. NULL where no token is asked for, or it is optional and was
+ * not there, where the status is not 101, and for NULL.
  */
 const roomcast_claims *roomcast_upgrade_claims(const roomcast_upgrade *upgrade);
 

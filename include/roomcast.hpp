@@ -35,17 +35,19 @@
  * `join`, `leave`, `close`, `accept` and `refuse` return false then (`try_send` and the others
  * say `status::gone`). Both forms may throw `std::bad_alloc`.
  *
- * Owners (`config`, `engine`, `room`, `events`, `upgrade`) move and do not copy. One that was
- * moved from may be destroyed or assigned to; its calls give `status::invalid_argument`.
+ * Owners (`config`, `keys`, `auth`, `tls`, `engine`, `room`, `events`, `upgrade`) move and do not
+ * copy. One that was moved from may be destroyed or assigned to; its calls give
+ * `status::invalid_argument`.
  *
- * Lifetime. A `room`, `pending`, `upgrade` or `events` may outlive its engine: they keep what is
- * left of it, and their calls say `status::stopped` or `status::gone`. An `engine_ref` or
+ * Lifetime. A `room`, `pending`, `wish`, `upgrade` or `events` may outlive its engine: they keep
+ * what is left of it, and their calls say `status::stopped` or `status::gone`. An `engine_ref` or
  * `connection` is a plain number and must not be used once the `engine` is destroyed; those that
  * are found in `events` or a `pending` may, as long as these are there.
  *
  * Exceptions do not leave handlers. One that would is told to `config::on_exception`, or else
  * logged, and the connection that it was about is closed with 1011 (or refused with 500). Of the
- * predicate of a filter it means that there is no match.
+ * predicate of a filter it means that there is no match, of a check of tokens that the token is not
+ * valid.
  *
  * One file, though a long one, so that it can be copied into a project.
  *

@@ -8,21 +8,15 @@
 #[cfg(target_os = "linux")]
 mod batching;
 #[cfg(target_os = "linux")]
-mod figure;
-#[cfg(target_os = "linux")]
 mod ledger;
 #[cfg(target_os = "linux")]
 mod overload;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
-mod process;
-#[cfg(target_os = "linux")]
 mod publish;
 #[cfg(target_os = "linux")]
 mod readers;
-#[cfg(target_os = "linux")]
-mod report;
 #[cfg(target_os = "linux")]
 mod scene;
 #[cfg(target_os = "linux")]
@@ -32,9 +26,10 @@ mod server;
 #[cfg(target_os = "linux")]
 mod stalled;
 #[cfg(target_os = "linux")]
-mod sys;
-#[cfg(target_os = "linux")]
 mod ticker;
+
+#[cfg(target_os = "linux")]
+use roomcast_benches::{figure, process, report, sys};
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -64,10 +59,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    let table = report::table(&plan, &outcomes);
+    let head = report::Head {
+        program: "delivery",
+        words: &plan.words,
+        runs: plan.runs,
+        smoke: plan.smoke,
+        beside: "",
+    };
+    let table = report::table(&head, &outcomes);
     println!("{table}");
     if let Some(file) = &plan.markdown {
-        report::write(file, &table)?;
+        report::write(head.program, file, &table)?;
     }
     match outcomes.iter().any(|outcome| !outcome.faults.is_empty()) {
         true => Err("something was lost, doubled, reordered or not accounted for".into()),

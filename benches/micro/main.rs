@@ -185,8 +185,8 @@ fn grants(c: &mut Criterion) {
     group.finish();
 }
 
-/// Members of a room of 10,000 go and come again; counts and pages are asked for. Time stands still,
-/// so no notice is made.
+/// Members of a room of 10,000 go and come again; counts and pages are asked for. Time stands
+/// still, so no notice is made.
 fn presence(c: &mut Criterion) {
     const MEMBERS: usize = 10_000;
     let mut group = c.benchmark_group("presence");

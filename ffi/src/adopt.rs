@@ -197,16 +197,16 @@ fn refusal(status: u16, text: &str) -> String {
     )
 }
 
-/// The HTTP status of the response: 101 where the socket can be handed over, else 400, 401 (no valid
-/// token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
+/// The HTTP status of the response: 101 where the socket can be handed over, else 400, 401 (no
+/// valid token: `roomcast_config_set_auth`), 403, 405 or 426; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_upgrade_status(upgrade: Option<&roomcast_upgrade>) -> u32 {
     upgrade.map_or(0, |upgrade| u32::from(upgrade.status))
 }
 
 /// What the token of the request says, which was checked (`roomcast_config_set_auth`); valid until
-/// the next call about this upgrade. NULL where no token is asked for, or it is optional and was not
-/// there, where the status is not 101, and for NULL.
+/// the next call about this upgrade. NULL where no token is asked for, or it is optional and was
+/// not there, where the status is not 101, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_upgrade_claims(
     upgrade: Option<&roomcast_upgrade>,

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use roomcast::Status;
 
-use crate::events::roomcast_event;
+use crate::events::{Caller, roomcast_event};
 use crate::join::roomcast_join;
 use crate::options::{roomcast_listen_options, roomcast_room_options};
 use crate::publish::roomcast_publication;
@@ -124,6 +124,26 @@ impl<T> In<T> {
     pub(crate) fn one(&self) -> Option<&T> {
         // SAFETY: C passes NULL or what a call has given it, which stays during the call.
         unsafe { self.0.as_ref() }
+    }
+}
+
+/// A pointer of ours in a struct that C is lent: NULL, or to what lives as long as that.
+#[repr(transparent)]
+pub struct Lent<T>(*const T);
+
+impl<T> Lent<T> {
+    pub(crate) const NONE: Self = Lent(std::ptr::null());
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        // SAFETY: what C was lent it has not changed, and it is lent as long as this is asked.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Lent<Caller<'static>> {
+    /// The struct must not outlive the caller.
+    pub(crate) fn to(caller: &Caller<'_>) -> Self {
+        Lent(std::ptr::from_ref(caller).cast())
     }
 }
 

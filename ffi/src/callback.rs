@@ -8,10 +8,10 @@ use roomcast::{
     Wish,
 };
 
-use crate::boundary::Foreign;
+use crate::boundary::{Foreign, Lent};
 use crate::config::Callback;
 use crate::engine::roomcast_engine;
-use crate::events::{Lent, roomcast_event, roomcast_event_kind as kind};
+use crate::events::{Caller, roomcast_event, roomcast_event_kind as kind};
 use crate::request::roomcast_request;
 use crate::wish::roomcast_wish;
 
@@ -50,8 +50,8 @@ impl Callbacks {
         if self.wants(kind) {
             let event = roomcast_event::new(kind, connection.id().as_u64());
             let mut event = event.of(connection.user(), connection.data::<Foreign>());
-            let lent = Lent::new(connection);
-            event.lent = from_ref(&lent).cast();
+            let caller = Caller::new(connection);
+            event.lent = Lent::to(&caller);
             self.tell(&fill(event));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use roomcast::{Claims, CloseReason, Connection, Kind, Missed};
 
-use crate::boundary::{Foreign, caught, roomcast_bytes, roomcast_str};
+use crate::boundary::{Foreign, Lent, caught, roomcast_bytes, roomcast_str};
 use crate::claims::{read_verb, roomcast_claims};
 use crate::delivery::roomcast_delivery;
 use crate::pull::Held;
@@ -140,7 +140,7 @@ pub struct roomcast_event {
     /// missed, so that these are old news (`ROOMCAST_SLOW_POLICY_LATEST`).
     pub missed_replaced: bool,
     /// The library's: what a callback is lent.
-    pub lent: *const c_void,
+    pub lent: Lent<Caller<'static>>,
     /// The library's: what `roomcast_events_free` lets go of.
     pub held: Option<Box<Held>>,
 }
@@ -166,7 +166,7 @@ impl roomcast_event {
             close_code: 0,
             high: false,
             missed_replaced: false,
-            lent: std::ptr::null(),
+            lent: Lent::NONE,
             held: None,
         }
     }
@@ -219,14 +219,14 @@ impl roomcast_event {
 }
 
 /// The connection of a callback, for what is asked of it by the event.
-pub(crate) struct Lent<'a> {
+pub struct Caller<'a> {
     connection: Connection<'a>,
     claims: KeptClaims,
 }
 
-impl<'a> Lent<'a> {
+impl<'a> Caller<'a> {
     pub(crate) fn new(connection: Connection<'a>) -> Self {
-        Lent {
+        Caller {
             connection,
             claims: KeptClaims::default(),
         }
@@ -244,13 +244,6 @@ impl KeptClaims {
     }
 }
 
-impl roomcast_event {
-    fn lent(&self) -> Option<&Lent<'_>> {
-        // SAFETY: only `callback.rs` sets it, to what outlives the event that it calls with.
-        unsafe { self.lent.cast::<Lent<'_>>().as_ref() }
-    }
-}
-
 /// What the token of an event's connection says; the newest, if it has brought several. NULL where
 /// it has none, and for NULL. Of connecting ask `roomcast_request_claims`.
 ///
@@ -259,8 +252,8 @@ impl roomcast_event {
 pub extern "C" fn roomcast_event_claims(event: Option<&roomcast_event>) -> *const roomcast_claims {
     let found = caught(|| {
         let event = event?;
-        match (event.lent(), &event.held) {
-            (Some(lent), _) => Some(lent.claims.get(|| lent.connection.claims())),
+        match (event.lent.get(), &event.held) {
+            (Some(caller), _) => Some(caller.claims.get(|| caller.connection.claims())),
             (None, Some(held)) => Some(held.claims()),
             (None, None) => None,
         }
@@ -282,8 +275,8 @@ pub extern "C" fn roomcast_event_may(
 ) -> bool {
     let found = caught(|| {
         let (event, verb, room) = (event?, read_verb(verb)?, room.text().ok()?);
-        match (event.lent(), &event.held) {
-            (Some(lent), _) => Some(lent.connection.may(verb, room)),
+        match (event.lent.get(), &event.held) {
+            (Some(caller), _) => Some(caller.connection.may(verb, room)),
             (None, Some(held)) => Some(held.may(verb, room)),
             (None, None) => None,
         }

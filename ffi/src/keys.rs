@@ -18,8 +18,8 @@ pub(crate) use crate::unbuilt::jwt::Keys;
 ///
 /// A JWT says by `sub` who it is, by `exp`, `nbf` and `iat` when that holds, by `jti` its own name,
 /// by `info` what others in a room with presence are told, and by `rooms` what is allowed:
-/// `{"lobby": "join", "team:7:*": "join publish"}`. Where there is an object `roomcast`, `rooms` and
-/// `info` are looked for in that alone.
+/// `{"lobby": "join", "team:7:*": "join publish"}`. Where there is an object `roomcast`, `rooms`
+/// and `info` are looked for in that alone.
 pub struct roomcast_keys {
     keys: Keys,
 }

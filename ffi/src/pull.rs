@@ -236,7 +236,7 @@ fn owned_event(engine: &roomcast_engine, queue: &Arc<Events>, event: Event) -> r
         }
         Event::Expiring { peer } => (of_peer(kind::Expiring, &peer), Some(peer), What::Nothing),
         Event::Permission { peer, wish } => {
-            let wish = roomcast_wish::new(wish);
+            let wish = Arc::new(roomcast_wish::new(wish));
             let made = of_peer(kind::Permission, &peer).permission(&wish);
             (made, Some(peer), What::Wished(wish))
         }

@@ -164,8 +164,8 @@ pub extern "C" fn roomcast_config_set_tls(
 /// @param tls copied
 /// @param why if not NULL, gets a sentence that says what is wrong
 /// @param why_size bytes that `why` has place for
-/// @return `ROOMCAST_STATUS_CERTIFICATE` where it has none; `_CONFIG` for an engine that was started
-///         without any; `_STOPPED`. What was served before goes on being served then.
+/// @return `ROOMCAST_STATUS_CERTIFICATE` where it has none; `_CONFIG` for an engine that was
+///         started without any; `_STOPPED`. What was served before goes on being served then.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_engine_reload_tls(
     engine: Option<&roomcast_engine>,

@@ -121,3 +121,29 @@ pub(crate) mod tls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::MaybeUninit;
+
+    use crate::status::roomcast_status;
+
+    #[test]
+    #[cfg(not(feature = "jwt"))]
+    fn there_are_no_keys() {
+        let mut keys = MaybeUninit::uninit();
+        let status = crate::keys::roomcast_keys_new(Some(&mut keys));
+        assert_eq!(status, roomcast_status::NotBuilt);
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn there_are_no_certificates_and_no_listeners_for_them() {
+        let mut tls = MaybeUninit::uninit();
+        let status = crate::tls::roomcast_tls_new(Some(&mut tls));
+        assert_eq!(status, roomcast_status::NotBuilt);
+        let options = roomcast::ListenOptions::new;
+        assert!(super::tls::listen(options(), true).is_err());
+        assert!(super::tls::listen(options(), false).is_ok());
+    }
+}

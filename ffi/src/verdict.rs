@@ -72,7 +72,8 @@ impl Waiting {
 pub struct roomcast_accept {
     /// `sizeof(roomcast_accept)`.
     pub struct_size: usize,
-    /// Who it is, for `roomcast_user_send`; one user may have many connections. Empty: anonymous.
+    /// Who it is, for `roomcast_user_send`; one user may have many connections. Empty: who its
+    /// token says that it is, and anonymous where there is none.
     pub user: roomcast_str,
     /// Rooms to be in from the first moment: an array of `room_count` names. One that is empty or
     /// longer than `room_name_bytes_max` is left out and logged.
@@ -164,8 +165,8 @@ impl roomcast_engine {
 /// published to its rooms.
 ///
 /// @param connection the event's `connection`
-/// @param accept as whom and where to; NULL for anonymous and nowhere. Its `data` is the engine's
-///        when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
+/// @param accept as whom and where to; NULL for whom its token says, and nowhere. Its `data` is the
+///        engine's when this call returns `ROOMCAST_STATUS_OK`; else it stays the host's.
 /// @return `ROOMCAST_STATUS_ANSWERED` for a second answer; `ROOMCAST_STATUS_GONE` when the peer is
 ///         known to have gone, its time is over, or there never was a connection of this id
 #[unsafe(no_mangle)]

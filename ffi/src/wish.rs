@@ -1,11 +1,11 @@
 //! Wishes: what peers want in rooms and their tokens do not allow by themselves, and the answers.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use roomcast::{ConnectionId, Handle, Kind, Status, Wish};
 
-use crate::boundary::{In, Out, given, guard, place, roomcast_str};
+use crate::boundary::{In, Out, give, given, guard, place, roomcast_str};
 use crate::claims::verb_number;
 use crate::connections::there;
 use crate::engine::{engine_guard, roomcast_engine};
@@ -18,8 +18,11 @@ use crate::status::roomcast_status;
 /// answer later keep it by `roomcast_wish_keep`; let go of by `roomcast_wish_free`, also after its
 /// engine. When nobody has it any more it is denied, and after `verdict_timeout_ms` in any case.
 pub struct roomcast_wish {
-    /// Itself: the event is one of its holders, who kept it are others.
-    me: Weak<roomcast_wish>,
+    /// The event is one of its holders, who kept it are others.
+    wanted: Arc<Wanted>,
+}
+
+struct Wanted {
     connection: ConnectionId,
     verb: u32,
     room: Box<str>,
@@ -29,33 +32,35 @@ pub struct roomcast_wish {
 }
 
 impl roomcast_wish {
-    pub(crate) fn new(wish: Wish) -> Arc<Self> {
-        Arc::new_cyclic(|me| roomcast_wish {
-            me: me.clone(),
+    pub(crate) fn new(wish: Wish) -> Self {
+        let wanted = Wanted {
             connection: wish.id(),
             verb: verb_number(wish.verb()),
             room: wish.room().into(),
             data: wish.data().map(|(kind, data)| (kind, data.into())),
             wish: Mutex::new(Some(wish)),
-        })
+        };
+        roomcast_wish {
+            wanted: Arc::new(wanted),
+        }
     }
 
     pub(crate) fn verb(&self) -> u32 {
-        self.verb
+        self.wanted.verb
     }
 
     pub(crate) fn room(&self) -> &str {
-        &self.room
+        &self.wanted.room
     }
 
     pub(crate) fn data(&self) -> Option<(Kind, &[u8])> {
-        let data = self.data.as_ref();
+        let data = self.wanted.data.as_ref();
         data.map(|(kind, data)| (*kind, &**data))
     }
 
     /// Answers it, unless that was done.
     fn answer(&self, answer: impl FnOnce(Wish) -> Result<(), Status>) -> Result<(), Status> {
-        let wish = self.wish.lock().take().ok_or(Status::Answered)?;
+        let wish = self.wanted.wish.lock().take().ok_or(Status::Answered)?;
         answer(wish)
     }
 }
@@ -101,12 +106,12 @@ pub extern "C" fn roomcast_wish_deny(wish: Option<&roomcast_wish>) -> roomcast_s
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_wish_keep(
     wish: Option<&roomcast_wish>,
-    kept: Out<'_, *mut roomcast_wish>,
+    kept: Out<'_, Box<roomcast_wish>>,
 ) -> roomcast_status {
     guard(|| {
         let (wish, place) = (given(wish)?, place(kept)?);
-        let held = wish.me.upgrade().ok_or(Status::Answered)?;
-        place.write(Arc::into_raw(held).cast_mut());
+        let wanted = wish.wanted.clone();
+        give(place, roomcast_wish { wanted });
         Ok(())
     })
 }
@@ -114,31 +119,26 @@ pub extern "C" fn roomcast_wish_keep(
 /// Whose wish it is; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_wish_connection(wish: Option<&roomcast_wish>) -> u64 {
-    wish.map_or(0, |wish| wish.connection.as_u64())
+    wish.map_or(0, |wish| wish.wanted.connection.as_u64())
 }
 
 /// One of `roomcast_verb`; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_wish_verb(wish: Option<&roomcast_wish>) -> u32 {
-    wish.map_or(0, |wish| wish.verb)
+    wish.map_or(0, roomcast_wish::verb)
 }
 
 /// The room's name, valid as long as the wish; none for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomcast_wish_room(wish: Option<&roomcast_wish>) -> roomcast_str {
-    roomcast_str::of_option(wish.map(|wish| &*wish.room))
+    roomcast_str::of_option(wish.map(roomcast_wish::room))
 }
 
 /// Lets go of a wish that was kept. NULL does nothing.
-///
-/// # Safety
-/// `wish` came from `roomcast_wish_keep`, and after this call nobody uses it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn roomcast_wish_free(wish: *mut roomcast_wish) {
+pub extern "C" fn roomcast_wish_free(wish: Option<Box<roomcast_wish>>) {
     guard(|| {
-        given((!wish.is_null()).then_some(()))?;
-        // SAFETY: as `roomcast_wish_keep` gave it, and it is given up with this call.
-        drop(unsafe { Arc::from_raw(wish.cast_const()) });
+        drop(wish);
         Ok(())
     });
 }

@@ -64,7 +64,7 @@ fn publish(handle: &Handle, me: usize, progress: &Progress, over: &AtomicBool) {
             _ => handle.publish(room, text.as_str()).is_ok(),
         };
         n += u64::from(taken);
-        if !taken || n % 16 == 0 {
+        if !taken || n.is_multiple_of(16) {
             thread::yield_now();
         }
     }

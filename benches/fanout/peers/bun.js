@@ -1,11 +1,15 @@
-// The peer on Bun: its server.publish is uWebSockets' core. Same wire contract as rooms.rs.
+// The peer on Bun: its server.publish is uWebSockets' core. Same wire contract as rooms.rs; over
+// TLS with --cert FILE --key FILE.
 
 const args = process.argv.slice(2);
 const port = Number(args[args.indexOf("--port") + 1] ?? 0);
+const file = (name) => args.includes(name) && Bun.file(args[args.indexOf(name) + 1]);
+const [cert, key] = [file("--cert"), file("--key")];
 
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port,
+  tls: cert ? { cert, key } : undefined,
   fetch(request, server) {
     const url = new URL(request.url);
     const [, kind, names] = url.pathname.split("/");

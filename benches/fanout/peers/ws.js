@@ -1,9 +1,15 @@
-// The peer on npm ws, the usual choice on Node. Same wire contract as rooms.rs.
+// The peer on npm ws, the usual choice on Node. Same wire contract as rooms.rs; over TLS with
+// --cert FILE --key FILE.
 
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { WebSocketServer } from "ws";
 
 const args = process.argv.slice(2);
 const port = Number(args[args.indexOf("--port") + 1] ?? 0);
+const pem = (name) => args.includes(name) && readFileSync(args[args.indexOf(name) + 1]);
+const [cert, key] = [pem("--cert"), pem("--key")];
 
 const members = new Map();
 
@@ -13,12 +19,8 @@ function leave(room, ws) {
   if (set?.size === 0) members.delete(room);
 }
 
-const server = new WebSocketServer({
-  host: "127.0.0.1",
-  port,
-  backlog: 4096,
-  perMessageDeflate: false,
-});
+const http = cert ? createSecureServer({ cert, key }) : createServer();
+const server = new WebSocketServer({ server: http, perMessageDeflate: false });
 
 server.on("connection", (ws, request) => {
   const url = new URL(request.url, "http://localhost");
@@ -39,6 +41,6 @@ server.on("connection", (ws, request) => {
   ws.on("close", () => rooms.forEach((room) => leave(room, ws)));
 });
 
-server.on("listening", () => {
-  console.log(`listening on 127.0.0.1:${server.address().port}`);
+http.listen({ port, host: "127.0.0.1", backlog: 4096 }, () => {
+  console.log(`listening on 127.0.0.1:${http.address().port}`);
 });

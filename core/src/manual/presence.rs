@@ -30,7 +30,8 @@
 //! others come and go: whoever is there all the time is on exactly one of them. Both answer on the
 //! thread that asks, and no shard is waited for.
 //!
-//! Whether a *peer* may ask is for the host to say. Tokens have a verb for it:
+//! Whether a *peer* may ask is for the host to say. Tokens have a verb for it, which decides
+//! nothing by itself (notices go to every member, whatever its token says):
 //!
 //! ```
 //! use roomcast::{Connection, Verb};

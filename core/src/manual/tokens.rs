@@ -74,7 +74,8 @@
 //! without a new connection: in a message, where tokens come in messages, or through
 //! [`Handle::refresh`](crate::Handle::refresh), however the host has come by it. Else the
 //! connection is closed with [`TOKEN_EXPIRED`](crate::TOKEN_EXPIRED) (4003) when its time is over.
-//! What a token allows is what the newest one says.
+//! What a token allows is what the newest one says. Let tokens live longer than the notice: one of
+//! twenty seconds is about to expire as soon as it is there.
 //!
 //! # Revocation
 //!

@@ -45,9 +45,11 @@ impl<N: Net> Shard<N> {
                 continue;
             }
             self.conns.at(slot).flags &= !READY;
-            match shakes {
-                true => self.shake_hands(slot),
-                false => self.read_socket(slot),
+            let began_ns = if shakes { self.net.now_ns() } else { 0 };
+            self.read_socket(slot);
+            if shakes {
+                let took_ns = self.net.now_ns().saturating_sub(began_ns);
+                self.intake.on_handshake(took_ns);
             }
         }
     }
@@ -56,14 +58,6 @@ impl<N: Net> Shard<N> {
     fn shakes_hands(&self, slot: u32) -> bool {
         let socket = self.conns.sockets[slot as usize].as_ref();
         socket.is_some_and(|socket| self.net.shakes_hands(socket))
-    }
-
-    #[inline(never)]
-    fn shake_hands(&mut self, slot: u32) {
-        let began = self.net.now_ns();
-        self.read_socket(slot);
-        let took_ns = self.net.now_ns().saturating_sub(began);
-        self.intake.on_handshake(took_ns);
     }
 
     fn read_socket(&mut self, slot: u32) {

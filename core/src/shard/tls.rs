@@ -22,6 +22,8 @@ use crate::tls::{Tls, TlsError};
 
 /// Plaintext of the largest record.
 const RECORD: usize = 16 * 1024;
+/// What a handshake may hold that has not come whole: whoever has not said who it is gets no more.
+const HELLO_BYTES: usize = 16 * 1024;
 /// The least that is asked of a socket at a time.
 const READ_LEAST: usize = 1024;
 /// What rustls and its keys hold on the heap of an idle connection, beside the machine: measured.
@@ -309,6 +311,10 @@ impl<P: Pipe> Machine<P> {
             }
         }
         let (n, used) = self.decipher(scratch, &mut input[..end], into);
+        if !self.agreed && !self.failed && end - used > HELLO_BYTES {
+            self.failed = true;
+            scratch.tally.failed += 1;
+        }
         match used < end && !self.failed {
             true => {
                 self.held.clear();

@@ -153,6 +153,7 @@ fn plain_sources() -> Vec<PathBuf> {
 /// The pointer types of `boundary.rs` as plain pointers, and no lifetimes.
 fn plain(text: &str) -> String {
     let mut text = text.replace("Option<Box<Held>>", "*mut c_void");
+    text = text.replace("Lent<Caller<'static>>", "*const c_void");
     for lifetime in ["<'_>", "<'a>", "<'static>"] {
         for handle in ["roomcast_request", "roomcast_labels"] {
             text = text.replace(&format!("{handle}{lifetime}"), handle);

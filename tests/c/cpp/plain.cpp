@@ -52,6 +52,17 @@ int main() {
             expect(done.status() == roomcast::status::ok, "publishing in a handler");
             ++messages;
         });
+    const roomcast::tls no_certificate;
+    expect(static_cast<bool>(no_certificate.try_check()), "TLS is built in");
+    roomcast::keys keys;
+    keys.hs256("short");
+    expect(keys.try_check().status() == roomcast::status::token_key, "a key that is none");
+    roomcast::auth auth = roomcast::auth::native(
+        [](std::string_view, std::uint64_t, roomcast::claims &) { return roomcast::status::ok; });
+    settings.auth(auth.optional()).on_permission([](const roomcast::event &event) {
+        expect(!event.may(roomcast::verb::join, "lobby"), "nobody has rights");
+        expect(static_cast<bool>(event.wish().try_deny()), "denying");
+    });
     auto started = roomcast::engine::try_start(settings);
     expect(static_cast<bool>(started), "starting");
     if (!started) return 1;

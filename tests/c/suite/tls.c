@@ -129,22 +129,23 @@ TEST(new_certificates_drop_nobody, PLAIN, 30) {
     host_free(&host);
 }
 
-static void write_file(char *path, const char *text) {
-    int fd = mkstemp(path);
-    CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-    close(fd);
+/* A file of this test's with this text; its path in `path`. */
+static void write_file(char path[128], const char *name, const char *text) {
+    const char *folder = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    snprintf(path, 128, "%s/%s.%d", folder, name, (int)getpid());
+    FILE *file = fopen(path, "w");
+    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
 TEST(certificates_come_from_files, PLAIN, 20) {
     struct host host;
     struct edge_certificate made = edge_certificate_new("a.example");
-    char pem[] = "/tmp/roomcast-pem-XXXXXX", key[] = "/tmp/roomcast-key-XXXXXX";
-    char both[] = "/tmp/roomcast-both-XXXXXX", why[512] = "", text[8192];
+    char pem[128], key[128], both[128], why[512] = "", text[8192];
     roomcast_tls *tls = NULL;
-    write_file(pem, made.pem);
-    write_file(key, made.key);
+    write_file(pem, "pem", made.pem);
+    write_file(key, "key", made.key);
     snprintf(text, sizeof text, "%s%s", made.key, made.pem);
-    write_file(both, text);
+    write_file(both, "both", text);
     OK(roomcast_tls_new(&tls));
     IS(IO, roomcast_tls_add_files(tls, S("/no/such.pem"), S(key), why, sizeof why));
     HAS("/no/such.pem", why);

@@ -308,3 +308,25 @@ fn a_flood_of_key_updates_ends() {
         "answers to it are not heaped up"
     );
 }
+
+#[test]
+fn a_hello_that_does_not_end_is_not_kept_for_ever() {
+    let mut pair = Pair::new();
+    pair.machine.pipe.place = usize::MAX;
+    // A handshake message of 64 KiB but one, in records of 1,000 bytes.
+    let mut piece = vec![22, 3, 1, 3, 0xe8, 1, 0, 0xff, 0xff];
+    let mut most = 0;
+    let error = loop {
+        piece.resize(5 + 1000, 7);
+        pair.machine.pipe.input.extend(&piece);
+        piece.truncate(5);
+        match pair.read(4096) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => break other.unwrap_err(),
+        }
+        most = most.max(pair.machine.buffered());
+        assert!(most < 2 * HELLO_BYTES);
+    };
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    assert!(most > HELLO_BYTES / 2 && pair.machine.buffered() == 0);
+}

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -65,10 +66,16 @@ impl Watch {
 
 /// Runs this thread, and what it starts, on one core: this one, or the last where it is not there.
 pub fn pin(core: usize) -> io::Result<()> {
-    let last = std::thread::available_parallelism()?.get() - 1;
     let mut set = CpuSet::new();
-    set.set(core.min(last));
+    set.set(core.min(cores() - 1));
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Cores of the machine, whichever of them this thread may run on.
+fn cores() -> usize {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let last = online.trim().rsplit(['-', ',']).next();
+    last.and_then(|n| n.parse::<usize>().ok()).unwrap_or(0) + 1
 }
 
 /// Raises the limit of open files as far as it goes.
@@ -93,6 +100,11 @@ pub fn connect(to: SocketAddr, receive_bytes: Option<usize>) -> io::Result<TcpSt
     Ok(TcpStream::from(socket))
 }
 
+/// Has the end of a connection be abrupt, by a reset: the port is free again at once.
+pub fn end_abruptly(socket: &TcpStream) -> io::Result<()> {
+    Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
+}
+
 fn clock_ns(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
@@ -111,6 +123,19 @@ pub fn process_ns() -> u64 {
 /// Nanoseconds of CPU that this thread has used.
 pub fn thread_ns() -> u64 {
     clock_ns(ClockId::ThreadCPUTime)
+}
+
+/// Nanoseconds of CPU that the threads of a process have used. Of one that runs at this moment, up
+/// to its last tick: exact once it sleeps.
+pub fn cpu_ns(pid: u32) -> io::Result<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // It may have ended since.
+        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        let first = text.split(' ').next().and_then(|n| n.parse::<u64>().ok());
+        sum += first.unwrap_or(0);
+    }
+    Ok(sum)
 }
 
 /// Nanoseconds in which the machine's cores were busy, to a tick each.
@@ -134,9 +159,5 @@ pub fn rss_bytes(pid: u32) -> io::Result<u64> {
 /// The machine in words.
 pub fn machine() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // This process is pinned, so the count is asked of the system.
-    let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let last = online.trim().rsplit('-').next();
-    let cores = last.and_then(|n| n.parse::<usize>().ok()).unwrap_or(0) + 1;
-    format!("Linux {}, {cores} cores, loopback", kernel.trim())
+    format!("Linux {}, {} cores, loopback", kernel.trim(), cores())
 }

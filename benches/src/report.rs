@@ -7,19 +7,28 @@ use std::io;
 use std::path::Path;
 
 use crate::figure::{Bound, Busy, Outcome};
-use crate::plan::Plan;
 use crate::sys;
 
-const BEGIN: &str = "<!-- results: written by delivery -->";
-const END: &str = "<!-- end of results from delivery -->";
+/// Which program's results they are.
+pub struct Head<'a> {
+    pub program: &'a str,
+    /// Its arguments, as they were given.
+    pub words: &'a str,
+    pub runs: usize,
+    /// No figure is judged.
+    pub smoke: bool,
+    /// What else was there, in words.
+    pub beside: &'a str,
+}
 
-pub fn table(plan: &Plan, outcomes: &[Outcome]) -> String {
-    let command = format!("delivery {}", plan.words);
+pub fn table(head: &Head<'_>, outcomes: &[Outcome]) -> String {
+    let command = format!("{} {}", head.program, head.words);
     let mut out = format!(
-        "`{}`: {}, medians of {}.\n\n",
+        "`{}`: {}, medians of {}{}.\n\n",
         command.trim(),
         sys::machine(),
-        plan.runs
+        head.runs,
+        head.beside,
     );
     out += "| load | figure | median | low-high | target | verdict |\n|---|---|---|---|---|---|\n";
     let mut loads: Vec<&str> = Vec::new();
@@ -30,12 +39,12 @@ pub fn table(plan: &Plan, outcomes: &[Outcome]) -> String {
     }
     for load in loads {
         let runs = outcomes.iter().filter(|outcome| outcome.load == load);
-        out += &rows(plan, load, &runs.collect::<Vec<_>>());
+        out += &rows(head, load, &runs.collect::<Vec<_>>());
     }
     out
 }
 
-fn rows(plan: &Plan, load: &str, runs: &[&Outcome]) -> String {
+fn rows(head: &Head<'_>, load: &str, runs: &[&Outcome]) -> String {
     let mut out = String::new();
     for figure in &runs[0].figures {
         let of = |outcome: &&Outcome| {
@@ -44,7 +53,7 @@ fn rows(plan: &Plan, load: &str, runs: &[&Outcome]) -> String {
         };
         let values = sorted(runs.iter().filter_map(of));
         let (median, write) = (values[values.len() / 2], |value| figure.unit.write(value));
-        let verdict = match (figure.bound, plan.smoke) {
+        let verdict = match (figure.bound, head.smoke) {
             (Bound::None, _) => "",
             (_, true) => "not judged",
             (bound, false) if bound.is_kept(median) => "reached",
@@ -90,13 +99,15 @@ fn sorted(figures: impl Iterator<Item = f64>) -> Vec<f64> {
     all
 }
 
-/// Puts the table between its markers.
-pub fn write(file: &Path, table: &str) -> io::Result<()> {
+/// Puts the table between the markers of the program.
+pub fn write(program: &str, file: &Path, table: &str) -> io::Result<()> {
+    let begin = format!("<!-- results: written by {program} -->");
+    let end = format!("<!-- end of results from {program} -->");
     let text = fs::read_to_string(file)?;
-    let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
+    let parts = text.split_once(&begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
         Some((before, after))
     });
     let (before, after) = parts.ok_or_else(|| io::Error::other("the file has no markers"))?;
-    fs::write(file, format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
+    fs::write(file, format!("{before}{begin}\n\n{table}\n{end}{after}"))
 }

@@ -2,13 +2,17 @@
 //!
 //! In: the loads' numbers. Out: the same, to the report. Generator thread.
 
+use std::borrow::Cow;
+
 /// How a figure is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Ratio,
     Count,
     Nanoseconds,
+    Microseconds,
     Milliseconds,
+    Bytes,
     /// Of one, written in hundredths.
     Share,
     Mib,
@@ -20,6 +24,8 @@ impl Unit {
             Unit::Ratio => format!("{value:.2}"),
             Unit::Count => format!("{value:.0}"),
             Unit::Nanoseconds => format!("{value:.0} ns"),
+            Unit::Microseconds => format!("{value:.1} us"),
+            Unit::Bytes => format!("{value:.0} B"),
             Unit::Milliseconds => format!("{value:.2} ms"),
             Unit::Share => format!("{:.1} %", value * 100.0),
             Unit::Mib => format!("{value:.1} MiB"),
@@ -48,7 +54,7 @@ impl Bound {
 
 #[derive(Clone, Debug)]
 pub struct Figure {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub unit: Unit,
     pub bound: Bound,
     pub value: f64,
@@ -83,23 +89,29 @@ impl Outcome {
     }
 
     /// A figure that may be so much at most.
-    pub fn most(&mut self, name: &'static str, unit: Unit, most: f64, value: f64) {
+    pub fn most(&mut self, name: impl Into<Cow<'static, str>>, unit: Unit, most: f64, value: f64) {
         self.add(name, unit, Bound::Most(most), value);
     }
 
     /// A figure that has to be so much at least.
-    pub fn least(&mut self, name: &'static str, unit: Unit, least: f64, value: f64) {
+    pub fn least(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        unit: Unit,
+        least: f64,
+        value: f64,
+    ) {
         self.add(name, unit, Bound::Least(least), value);
     }
 
     /// A figure that informs.
-    pub fn tell(&mut self, name: &'static str, unit: Unit, value: f64) {
+    pub fn tell(&mut self, name: impl Into<Cow<'static, str>>, unit: Unit, value: f64) {
         self.add(name, unit, Bound::None, value);
     }
 
-    fn add(&mut self, name: &'static str, unit: Unit, bound: Bound, value: f64) {
+    fn add(&mut self, name: impl Into<Cow<'static, str>>, unit: Unit, bound: Bound, value: f64) {
         self.figures.push(Figure {
-            name,
+            name: name.into(),
             unit,
             bound,
             value,

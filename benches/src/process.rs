@@ -1,7 +1,7 @@
 //! The server's process, seen from outside: started, told what to do, asked, ended.
 //!
-//! In: limits and options of rooms. Out: its address, its answers, without a wait where the members
-//! must be read meanwhile. Generator thread, and one that reads the answers.
+//! In: how to start it. Out: its addresses, its answers, without a wait where its peers must be
+//! read meanwhile. Generator thread, and one that reads the answers.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -40,29 +40,43 @@ pub struct Server {
     child: Child,
     orders: Option<ChildStdin>,
     answers: Receiver<String>,
+    /// Where it listens: the first of those that it names.
     pub address: SocketAddr,
+    /// All of them.
+    pub addresses: Vec<SocketAddr>,
 }
 
 impl Server {
-    /// Starts this program again, with these limits and these options of rooms (`server::options`).
-    pub fn start(limits: &[(&str, u64)], rooms: &[&str]) -> Result<Server, Box<dyn Error>> {
+    /// Starts this program again as `serve` with these words, and these limits. It ends with its
+    /// stdin.
+    pub fn start(limits: &[(&str, u64)], words: &[&str]) -> Result<Server, Box<dyn Error>> {
         let mut command = Command::new(std::env::current_exe()?);
         for (name, value) in limits {
             let name = format!("ROOMCAST_{}", name.to_uppercase());
             command.env(name, value.to_string());
         }
-        let pipes = command.arg("serve").args(rooms);
-        let mut child = pipes.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        Server::spawn(command.arg("serve").args(words).stdin(Stdio::piped()))
+    }
+
+    /// Starts a program that takes no orders; it ends when it is killed.
+    pub fn start_other(command: &mut Command) -> Result<Server, Box<dyn Error>> {
+        Server::spawn(command.stdin(Stdio::null()))
+    }
+
+    fn spawn(command: &mut Command) -> Result<Server, Box<dyn Error>> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let orders = child.stdin.take();
         let answers = lines(child.stdout.take().expect("it was asked for above"));
         let line = answers.recv().map_err(|_| "the server did not start")?;
-        let address = line.strip_prefix("listening on ");
-        let address = address.ok_or("the server did not start")?.parse()?;
+        let said = line.strip_prefix("listening on ");
+        let said = said.ok_or("the server did not start")?.split(' ');
+        let addresses: Vec<SocketAddr> = said.map(str::parse).collect::<Result<_, _>>()?;
         Ok(Server {
             child,
             orders,
             answers,
-            address,
+            address: *addresses.first().ok_or("the server listens nowhere")?,
+            addresses,
         })
     }
 
@@ -78,6 +92,17 @@ impl Server {
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => Err("the server has ended".into()),
         }
+    }
+
+    /// The answer to an order, for callers with nothing else to do.
+    pub fn ask(&mut self, line: &str) -> Result<String, Box<dyn Error>> {
+        self.order(line)?;
+        Ok(self.answers.recv().map_err(|_| "the server has ended")?)
+    }
+
+    /// Nanoseconds of CPU that it has used: exact while it sleeps.
+    pub fn cpu_ns(&self) -> io::Result<u64> {
+        sys::cpu_ns(self.child.id())
     }
 
     /// Octets of memory in use.
@@ -101,9 +126,9 @@ fn lines(stdout: ChildStdout) -> Receiver<String> {
 impl Drop for Server {
     fn drop(&mut self) {
         // The end of its stdin is the end of it; a server that hangs is ended all the same.
-        self.orders = None;
+        let takes_orders = self.orders.take().is_some();
         let until = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < until {
+        while takes_orders && Instant::now() < until {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
