@@ -3,6 +3,9 @@
 //! In: PEM. Out: what rustls needs to shake hands, made once and shared by all connections. Knows
 //! no sockets; reading files is in `handle/tls.rs`. Rank 0, any thread.
 
+#[cfg(all(test, not(loom)))]
+pub(crate) mod certificates;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -300,12 +303,6 @@ impl std::error::Error for TlsError {
 mod tests {
     use super::*;
 
-    fn made(names: &[&str]) -> (String, String) {
-        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
-        (made.cert.pem(), made.signing_key.serialize_pem())
-    }
-
     fn refused(cert: &str, key: &str) -> TlsError {
         let error = Tls::new()
             .pair(cert.as_bytes(), key.as_bytes())
@@ -316,28 +313,27 @@ mod tests {
 
     #[test]
     fn an_error_says_which_of_the_two_is_wrong() {
-        let (cert, key) = made(&["a.example"]);
-        let other = made(&["a.example"]).1;
+        let ((cert, key), (_, other)) = (certificates::A, certificates::OTHER);
         let cut = |pem: &str| pem.replacen("MI", "", 1);
-        assert!(matches!(refused("", &key), TlsError::NoCertificate));
-        assert!(matches!(refused(&key, &key), TlsError::NoCertificate));
-        assert!(matches!(refused(&cert, ""), TlsError::NoKey));
-        assert!(matches!(refused(&cert, &cert), TlsError::NoKey));
-        assert!(matches!(refused(&cert, &other), TlsError::KeyMismatch));
+        assert!(matches!(refused("", key), TlsError::NoCertificate));
+        assert!(matches!(refused(key, key), TlsError::NoCertificate));
+        assert!(matches!(refused(cert, ""), TlsError::NoKey));
+        assert!(matches!(refused(cert, cert), TlsError::NoKey));
+        assert!(matches!(refused(cert, other), TlsError::KeyMismatch));
         assert!(matches!(
-            refused(&cut(&cert), &key),
+            refused(&cut(cert), key),
             TlsError::BadCertificate(_)
         ));
-        assert!(matches!(refused(&cert, &cut(&key)), TlsError::BadKey(_)));
+        assert!(matches!(refused(cert, &cut(key)), TlsError::BadKey(_)));
         let half = &cert[..cert.len() / 2];
-        assert!(matches!(refused(half, &key), TlsError::BadCertificate(_)));
+        assert!(matches!(refused(half, key), TlsError::BadCertificate(_)));
         let both = format!("{key}{cert}");
         assert!(Tls::new().pair(both.as_bytes(), both.as_bytes()).is_ok());
     }
 
     #[test]
     fn nothing_of_a_key_is_shown() {
-        let (cert, key) = made(&["a.example"]);
+        let (cert, key) = certificates::A;
         let tls = Tls::new().pair(cert.as_bytes(), key.as_bytes()).unwrap();
         let shown = format!("{tls:?}");
         assert_eq!(
@@ -349,12 +345,7 @@ mod tests {
     #[test]
     fn a_name_finds_its_certificate_and_a_wildcard_one_label() {
         let mut tls = Tls::new();
-        for names in [
-            &["first.example"][..],
-            &["*.b.example", "B.example"],
-            &["c.b.example", "first.example"],
-        ] {
-            let (cert, key) = made(names);
+        for (cert, key) in [certificates::FIRST, certificates::WILD, certificates::BOTH] {
             tls = tls.pair(cert.as_bytes(), key.as_bytes()).unwrap();
         }
         let names = Names::new(&tls.pairs);

@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::*;
+use crate::tls::certificates;
 
 /// What the peer has sent and not been asked for; what it was sent and has not read; how many
 /// bytes the socket takes still.
@@ -53,8 +54,7 @@ struct Pair {
 }
 
 fn configs() -> (Offer, Arc<ClientConfig>) {
-    let made = rcgen::generate_simple_self_signed(vec!["a.example".into()]).unwrap();
-    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let (cert, key) = certificates::A;
     let tls = Tls::new().pair(cert.as_bytes(), key.as_bytes()).unwrap();
     let mut roots = RootCertStore::empty();
     let cert = rustls::pki_types::CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
