@@ -25,7 +25,12 @@ NULLS(roomcast_claims_new) {
         OK(roomcast_claims_set_##what(claims, S("")));                                           \
         TEXT(NULL, roomcast_claims_##what(claims));                                              \
         roomcast_claims_free(claims);                                                            \
-    }                                                                                            \
+    }
+CLAIMS_TEXT(user)
+CLAIMS_TEXT(token_id)
+CLAIMS_TEXT(info)
+
+#define CLAIMS_TAKE_TEXT(what)                                                                   \
     NULLS(roomcast_claims_set_##what) {                                                          \
         roomcast_claims *claims = some_claims();                                                 \
         (void)w;                                                                                 \
@@ -36,15 +41,19 @@ NULLS(roomcast_claims_new) {
         TEXT("x", roomcast_claims_##what(claims));                                               \
         roomcast_claims_free(claims);                                                            \
     }
-CLAIMS_TEXT(user)
-CLAIMS_TEXT(token_id)
-CLAIMS_TEXT(info)
+CLAIMS_TAKE_TEXT(user)
+CLAIMS_TAKE_TEXT(token_id)
+CLAIMS_TAKE_TEXT(info)
 
 #define CLAIMS_TIME(what)                                                                        \
     NULLS(roomcast_claims_##what) {                                                              \
         (void)w;                                                                                 \
         EQ(0, roomcast_claims_##what(NULL));                                                     \
-    }                                                                                            \
+    }
+CLAIMS_TIME(expires_at)
+CLAIMS_TIME(issued_at)
+
+#define CLAIMS_TAKE_TIME(what)                                                                   \
     NULLS(roomcast_claims_set_##what) {                                                          \
         roomcast_claims *claims = some_claims();                                                 \
         (void)w;                                                                                 \
@@ -55,8 +64,8 @@ CLAIMS_TEXT(info)
         EQ(0, roomcast_claims_##what(claims));                                                   \
         roomcast_claims_free(claims);                                                            \
     }
-CLAIMS_TIME(expires_at)
-CLAIMS_TIME(issued_at)
+CLAIMS_TAKE_TIME(expires_at)
+CLAIMS_TAKE_TIME(issued_at)
 
 NULLS(roomcast_claims_allow) {
     roomcast_claims *claims = some_claims();
