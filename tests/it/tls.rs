@@ -4,7 +4,7 @@
 //! In: rustls as the client, which trusts exactly the certificate of the test, and sockets that
 //! speak no TLS. Out: what each peer got, and the figures that count it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use rustls::{
     SupportedProtocolVersion,
 };
 
-use crate::client::{CLOSE, Client, Secure, TEXT, Wire, upgrade};
-use crate::house::{Open, config, open, open_with, until};
+use crate::client::{CLOSE, Client, Secure, TEXT, Wire, masked, upgrade};
+use crate::house::{Open, Told, config, open, open_with, until};
 use crate::policies::piece;
 
 pub const SECURE: fn() -> ListenOptions = || ListenOptions::new().tls(true);
@@ -477,6 +477,73 @@ fn a_flood_of_handshakes_leaves_a_member_served() {
     until("the flood to be over", || {
         house.engine.snapshot().tls_connections == 0
     });
+}
+
+/// Opens a WebSocket by hand, and gives the session and the socket below it.
+fn opened(made: &Made, address: SocketAddr) -> (ClientConnection, TcpStream) {
+    let name = ServerName::try_from(made.name.clone()).unwrap();
+    let session = ClientConnection::new(made.trusted(&[&TLS13]), name).unwrap();
+    let mut stream = StreamOwned::new(session, TcpStream::connect(address).unwrap());
+    stream.write_all(upgrade("/r", &[]).as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    (stream.conn, stream.sock)
+}
+
+#[test]
+fn a_flood_of_tiny_records_leaves_a_member_served_and_its_message_whole() {
+    let made = made("a.example");
+    let house = open(secure(&made).shards(1));
+    let (mut member, _) = made.client(&house, "r");
+    let (mut session, mut socket) = opened(&made, house.address());
+    // One octet of a message in each record: some twenty octets on the wire for each.
+    const OCTETS: usize = 30_000;
+    let message = masked(TEXT, &[b'x'; OCTETS]);
+    let flooder = thread::spawn(move || {
+        for octet in &message {
+            session.writer().write_all(&[*octet]).unwrap();
+            session.write_tls(&mut socket).unwrap();
+        }
+        (session, socket)
+    });
+    let said = || {
+        let told = house.log.all();
+        told.iter()
+            .any(|told| matches!(told, Told::Message(_, text) if text.len() == OCTETS))
+    };
+    let mut n = 0;
+    while n < 20 || !flooder.is_finished() {
+        house.engine.publish("r", n.to_string().as_str()).unwrap();
+        assert_eq!(member.text(), n.to_string());
+        n += 1;
+    }
+    let kept = flooder.join().unwrap();
+    until("the message", said);
+    drop(kept);
+}
+
+#[test]
+fn a_flood_of_key_updates_ends_the_connection_alone() {
+    let made = made("a.example");
+    let house = open(secure(&made).shards(1));
+    let (mut member, _) = made.client(&house, "r");
+    let (mut session, mut socket) = opened(&made, house.address());
+    for _ in 0..10_000 {
+        let is_over = session.refresh_traffic_keys().is_err();
+        if is_over || session.write_tls(&mut socket).is_err() {
+            break;
+        }
+    }
+    until("its end", || house.engine.snapshot().tls_failed == 1);
+    until("its place to be free", || {
+        house.engine.snapshot().connections == 1
+    });
+    house.engine.publish("r", "still here").unwrap();
+    assert_eq!(member.text(), "still here");
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::sync::Arc;
 pub struct Claims {
     /// Who it is (`sub`).
     pub user: Option<Arc<str>>,
-    /// Seconds since 1970 at which it ends to be valid (`exp`); None for never.
+    /// Seconds since 1970 at which it ends to be valid (`exp`, and the leeway); None for never.
     pub expires_at: Option<u64>,
     /// Seconds since 1970 at which it was made (`iat`).
     pub issued_at: Option<u64>,
