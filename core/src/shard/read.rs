@@ -134,7 +134,7 @@ impl<N: Net> Shard<N> {
                 io::ErrorKind::WouldBlock => {
                     // Records may hold nothing for us, so there may be more behind them.
                     self.intake.on_left(left);
-                    if left.again || self.conns.at(slot).is(ENDED) {
+                    if left.again {
                         self.read_later(slot);
                     }
                 }

@@ -293,6 +293,7 @@ impl<P: Pipe> Machine<P> {
             input.resize(end + most, 0);
         }
         input[..end].copy_from_slice(&self.held);
+        let before = end;
         if self.ready {
             // The socket was not asked, so it may have more.
             (self.ready, self.again) = (false, true);
@@ -311,6 +312,8 @@ impl<P: Pipe> Machine<P> {
             }
         }
         let (n, used) = self.decipher(scratch, &mut input[..end], into);
+        // What held nothing to be told may be followed by the end, of which no edge tells again.
+        self.again |= n == 0 && end > before;
         if !self.agreed && !self.failed && end - used > HELLO_BYTES {
             self.failed = true;
             scratch.tally.failed += 1;
