@@ -1982,6 +1982,17 @@ roomcast_status roomcast_connection_refresh(const roomcast_engine *engine,
                                             roomcast_str token);
 
 /**
+ * The same for a host that finds out by itself who a peer is (claims in `roomcast_accept`): from
+ * now on these hold of the connection, within a turn. Claims of another user change nothing.
+ *
+ * @param claims copied
+ * @return `ROOMCAST_STATUS_GONE`; `_STOPPED`
+ */
+roomcast_status roomcast_connection_refresh_claims(const roomcast_engine *engine,
+                                                   uint64_t connection,
+                                                   const roomcast_claims *claims);
+
+/**
  * Closes a connection with 4004, at once. It may come back, even with the same token.
  *
  * @return `ROOMCAST_STATUS_GONE`; `_STOPPED`

@@ -1771,6 +1771,10 @@ public:
     result<void> try_refresh(std::string_view token) const {
         return detail::code(roomcast_connection_refresh(engine_.raw(), id_, detail::str(token)));
     }
+    /** From now on these hold of it; another user's change nothing. */
+    result<void> try_refresh(const claims &made) const {
+        return detail::code(roomcast_connection_refresh_claims(engine_.raw(), id_, made.raw()));
+    }
     /** Closes it with 4004, at once; it may come back, even with the same token. */
     result<void> try_revoke() const {
         return detail::code(roomcast_connection_revoke(engine_.raw(), id_));
@@ -1815,6 +1819,8 @@ public:
     }
     /** Throwing form of `try_refresh`; it throws also for a token that is not valid. */
     bool refresh(std::string_view token) const { return detail::reached(try_refresh(token)); }
+    /** Throwing form of `try_refresh`. */
+    bool refresh(const claims &made) const { return detail::reached(try_refresh(made)); }
     /** Throwing form of `try_revoke`. */
     bool revoke() const { return detail::reached(try_revoke()); }
     /** None of one that has gone. */

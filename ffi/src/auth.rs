@@ -286,6 +286,25 @@ pub extern "C" fn roomcast_connection_refresh(
     })
 }
 
+/// The same for a host that finds out by itself who a peer is (claims in `roomcast_accept`): from
+/// now on these hold of the connection, within a turn. Claims of another user change nothing.
+///
+/// @param claims copied
+/// @return `ROOMCAST_STATUS_GONE`; `_STOPPED`
+#[unsafe(no_mangle)]
+pub extern "C" fn roomcast_connection_refresh_claims(
+    engine: Option<&roomcast_engine>,
+    connection: u64,
+    claims: Option<&roomcast_claims>,
+) -> roomcast_status {
+    engine_guard(engine, |engine| {
+        let claims = given(claims)?.get().clone();
+        let id = there(engine, connection)?;
+        let refreshed = engine.handle().refresh_with(id, claims);
+        refreshed.map_err(TokenError::status)
+    })
+}
+
 /// Closes a connection with 4004, at once. It may come back, even with the same token.
 ///
 /// @return `ROOMCAST_STATUS_GONE`; `_STOPPED`

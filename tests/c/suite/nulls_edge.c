@@ -278,6 +278,17 @@ NULLS(roomcast_connection_refresh) {
     IS(CONFIG, roomcast_connection_refresh(w->engine, w->connection, S("")));
 }
 
+NULLS(roomcast_connection_refresh_claims) {
+    roomcast_claims *claims = NULL;
+    OK(roomcast_claims_new(&claims));
+    IS(INVALID_ARGUMENT, roomcast_connection_refresh_claims(NULL, w->connection, claims));
+    IS(INVALID_ARGUMENT, roomcast_connection_refresh_claims(w->engine, w->connection, NULL));
+    EACH(id, stale_ids, uint64_t)
+        IS(GONE, roomcast_connection_refresh_claims(w->engine, *id, claims));
+    OK(roomcast_connection_refresh_claims(w->engine, w->connection, claims));
+    roomcast_claims_free(claims);
+}
+
 NULLS(roomcast_connection_revoke) {
     IS(INVALID_ARGUMENT, roomcast_connection_revoke(NULL, w->connection));
     EACH(id, stale_ids, uint64_t) IS(GONE, roomcast_connection_revoke(w->engine, *id));

@@ -61,6 +61,10 @@ static void ask(const struct reentry *from) {
     check_asked(roomcast_connection_request_join(engine, from->connection, S("extra"), NULL));
     check_asked(roomcast_connection_request_publish(engine, from->connection, &what));
     check_asked(roomcast_connection_refresh(engine, from->connection, S("x")));
+    roomcast_claims *claims = NULL;
+    OK(roomcast_claims_new(&claims));
+    check_asked(roomcast_connection_refresh_claims(engine, from->connection, claims));
+    roomcast_claims_free(claims);
     check_asked(roomcast_connection_revoke(engine, UINT64_MAX));
     check_asked(roomcast_user_revoke(engine, S("none")));
     check_asked(roomcast_token_revoke(engine, S("none")));

@@ -500,7 +500,19 @@ TEST(an_accept_may_bring_claims, PLAIN, 20) {
     host_start(&host);
     uint64_t id = host_join(&host, &ws, "/");
     TEXT("ada", S(host_wait(&host, ROOMCAST_EVENT_OPENED, id, 0).user));
+    /* Said anew, and then of another user, which changes nothing. */
+    const uint64_t began = seconds_now();
+    roomcast_claims *claims = NULL;
+    OK(roomcast_claims_new(&claims));
+    OK(roomcast_claims_set_user(claims, S("ada")));
+    OK(roomcast_claims_set_expires_at(claims, began + 4));
+    OK(roomcast_connection_refresh_claims(host.engine, id, claims));
+    OK(roomcast_claims_set_user(claims, S("bob")));
+    OK(roomcast_claims_set_expires_at(claims, began + 1000));
+    OK(roomcast_connection_refresh_claims(host.engine, id, claims));
+    roomcast_claims_free(claims);
     EQ(4003, ws_expect_end(&ws));
+    CHECK(seconds_now() >= began + 3);
     ws_free(&ws);
     host_wait(&host, ROOMCAST_EVENT_CLOSED, id, 0);
     IS(CONFIG, roomcast_connection_refresh(host.engine, host_join(&host, &ws, "/"), S("x")));
