@@ -506,6 +506,7 @@ TEST(an_accept_may_bring_claims, PLAIN, 20) {
     OK(roomcast_claims_new(&claims));
     OK(roomcast_claims_set_user(claims, S("ada")));
     OK(roomcast_claims_set_expires_at(claims, began + 4));
+    OK(roomcast_claims_allow(claims, S("open"), 1u << ROOMCAST_VERB_JOIN));
     OK(roomcast_connection_refresh_claims(host.engine, id, claims));
     OK(roomcast_claims_set_user(claims, S("bob")));
     OK(roomcast_claims_set_expires_at(claims, began + 1000));
