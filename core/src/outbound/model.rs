@@ -3,6 +3,8 @@
 //! the model's order.
 //!
 //! The model keeps a list of owed frames for each connection, which is what outbound never does.
+//! One file, though a long one: what is done to outbound and what the model says of it are read
+//! side by side.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
